@@ -1,0 +1,196 @@
+"""
+A bench server that costs as little as Python allows: raw asyncio, one process of its own.
+
+It answers ``GET /v1/video/{id}`` with a details body of about 1.2 kB after a fixed latency,
+keeps a rate limit if told to, and prints one JSON line about itself when its stdin closes:
+requests, refusals, CPU seconds. No framework, so the clients measured against it are the
+brake; ``bench_fetch.py`` checks that with a raw socket load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import resource
+import sys
+import time
+from email.utils import formatdate
+
+RECORD = {
+    "id": "ID",
+    "name": "Spring launch, hook 3",
+    "type": "ugc_ads",
+    "status": "COMPLETED",
+    "url": "https://s3.amazonaws.com/hooked-videos/ID.mp4?X-Amz-Date=20240115T100500Z"
+    "&X-Amz-Expires=86400&X-Amz-Signature=" + "0" * 64,
+    "thumbnail": "https://cdn.hooked.so/thumbnails/ID.jpg",
+    "progress": 100,
+    "message": "Video completed successfully",
+    "durationInFrames": 7500,
+    "durationInSeconds": 300,
+    "avatarId": "avatar_sarah_01",
+    "voiceId": "tzX5paJ07p5hyWFcU3uG",
+    "musicId": "1",
+    "videoSettings": {
+        "aspectRatio": "ratio_9_16",
+        "caption": {"disabled": False, "preset": "classic"},
+    },
+    "script": "Three things nobody tells you about a standing desk. " * 6,
+    "projectId": "proj_abc123",
+    "createdAt": "2024-01-15T10:00:00Z",
+    "updatedAt": "2024-01-15T10:05:00Z",
+    "usedCredits": 5,
+    "webhook": None,
+    "teamId": "team_1",
+    "size": 18_874_500,
+}
+BEFORE, BETWEEN, BETWEEN_2, AFTER = (
+    json.dumps({"success": True, "message": "Video details fetched successfully", "data": RECORD})
+    .encode()
+    .split(b"ID")
+)
+
+
+class Window:
+    """So many requests in each minute, counted from the first request on."""
+
+    def __init__(self, most: int, seconds: float = 60.0) -> None:
+        self.most, self.seconds = most, seconds
+        self.start, self.used = -math.inf, 0
+
+    def refuse(self, now: float) -> float | None:
+        if now >= self.start + self.seconds:
+            periods = 0 if self.start == -math.inf else (now - self.start) // self.seconds
+            self.start = now if self.start == -math.inf else self.start + periods * self.seconds
+            self.used = 0
+        self.used += 1
+        return None if self.used <= self.most else self.start + self.seconds - now
+
+
+class Bucket:
+    """Refilled evenly, holding a few tokens at most."""
+
+    def __init__(self, per_second: float, holds: float) -> None:
+        self.rate, self.holds = per_second, holds
+        self.tokens, self.at = holds, time.monotonic()
+
+    def refuse(self, now: float) -> float | None:
+        self.tokens = min(self.holds, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens >= 1:
+            self.tokens -= 1
+            return None
+        return (1 - self.tokens) / self.rate
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.rest = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.server.connections += 1
+
+    def data_received(self, data: bytes) -> None:
+        self.rest += data
+        while (end := self.rest.find(b"\r\n\r\n")) >= 0:
+            path = self.rest[: self.rest.find(b"\r\n")].split(b" ")[1]
+            self.rest = self.rest[end + 4 :]
+            self.server.answer(self, path.rsplit(b"/", 1)[-1])
+
+    def send(self, status: bytes, body: bytes, more: bytes = b"") -> None:
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 %b\r\nDate: %b\r\nContent-Type: application/json\r\n%b"
+                b"Content-Length: %d\r\n\r\n%b"
+                % (status, self.server.date(), more, len(body), body)
+            )
+
+
+class Server:
+    def __init__(self, settings: argparse.Namespace) -> None:
+        self.latency = settings.latency
+        self.limit = (
+            Window(settings.window) if settings.window else
+            Bucket(*settings.bucket) if settings.bucket else None
+        )
+        self.faults = settings.faults
+        self.random = random.Random(7)
+        self.requests = self.refused = self.connections = 0
+        self.dated = (0, b"")
+
+    def date(self) -> bytes:
+        second = int(time.time())
+        if self.dated[0] != second:
+            self.dated = (second, formatdate(second, usegmt=True).encode())
+        return self.dated[1]
+
+    def answer(self, connection: Connection, video_id: bytes) -> None:
+        self.requests += 1
+        wait = self.limit.refuse(time.monotonic()) if self.limit else None
+        if wait is not None:
+            self.refused += 1
+            after = b"Retry-After: %d\r\n" % max(1, math.ceil(wait))
+            self.later(connection.send, b"429 Too Many Requests", b'{"success":false}', after)
+        elif self.faults and self.random.random() < self.faults:
+            self.fault(connection)
+        else:
+            body = b"".join((BEFORE, video_id, BETWEEN, video_id, BETWEEN_2, video_id, AFTER))
+            self.later(connection.send, b"200 OK", body)
+
+    def fault(self, connection: Connection) -> None:
+        kind = self.random.choice(("500", "502", "drop", "cut", "429"))
+        if kind == "500":
+            self.later(connection.send, b"500 Internal Server Error", b'{"success":false}')
+        elif kind == "502":
+            self.later(connection.send, b"502 Bad Gateway", b"<html>bad gateway</html>")
+        elif kind == "429":
+            self.refused += 1
+            self.later(
+                connection.send, b"429 Too Many Requests", b"{}", b"Retry-After: 0.05\r\n"
+            )
+        elif kind == "cut":
+            self.later(connection.transport.write, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{")
+            self.later(connection.transport.close)
+        else:
+            self.later(connection.transport.abort)
+
+    def later(self, call: object, *arguments: object) -> None:
+        loop = asyncio.get_running_loop()
+        if self.latency:
+            loop.call_later(self.latency, call, *arguments)  # type: ignore[arg-type]
+        else:
+            call(*arguments)  # type: ignore[operator]
+
+
+async def main(settings: argparse.Namespace) -> None:
+    server = Server(settings)
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(lambda: Connection(server), "127.0.0.1", 0, backlog=512)
+    print(listening.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        json.dumps(
+            {
+                "requests": server.requests,
+                "refused": server.refused,
+                "connections": server.connections,
+                "cpu": used.ru_utime + used.ru_stime,
+            }
+        ),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--window", type=int)
+    parser.add_argument("--bucket", type=float, nargs=2)
+    parser.add_argument("--faults", type=float, default=0.0)
+    asyncio.run(main(parser.parse_args()))

@@ -1,0 +1,81 @@
+"""
+Hooked video ids in; a pandas frame, render times, credit usage, Parquet and CSV out.
+
+The tour, in the order of a working day:
+
+===================  ==========================================================
+into a videos frame  `fetch_videos` (network), `read_videos` (disk),
+                     `videos_from_records` (memory), `list_videos` (the team's)
+columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
+answers from it      `render_times`, `credit_usage`, `failures`
+pictures of it       `plot_render_times`, `plot_credits`
+out of it            `export_videos`
+behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
+===================  ==========================================================
+
+A videos frame is a plain pandas DataFrame, one row per video. Every function takes one and
+returns a new one; nothing is changed in place.
+
+Examples
+--------
+>>> import hooked_analytics as ha
+>>> with ha.Sandbox(videos=20) as sandbox, sandbox.client() as client:
+...     videos = ha.fetch_videos(sandbox.video_ids, client=client)
+>>> len(videos)
+20
+"""
+
+from hooked_analytics._version import __version__
+from hooked_analytics.client import HookedClient
+from hooked_analytics.credits import credit_usage, failures
+from hooked_analytics.errors import (
+    AuthenticationError,
+    BadResponseError,
+    FetchError,
+    FetchInterrupted,
+    ForbiddenError,
+    HookedError,
+    InvalidVideoIdError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+    VideoNotFoundError,
+    WaitTimeout,
+)
+from hooked_analytics.export import export_videos, read_videos
+from hooked_analytics.fetch import fetch_videos, list_videos
+from hooked_analytics.plots import plot_credits, plot_render_times
+from hooked_analytics.render_time import elapsed_seconds, render_seconds, render_times
+from hooked_analytics.sandbox import Sandbox
+from hooked_analytics.videos import is_final, videos_from_records
+
+__all__ = [
+    "AuthenticationError",
+    "BadResponseError",
+    "FetchError",
+    "FetchInterrupted",
+    "ForbiddenError",
+    "HookedClient",
+    "HookedError",
+    "InvalidVideoIdError",
+    "NetworkError",
+    "RateLimitError",
+    "Sandbox",
+    "ServerError",
+    "VideoNotFoundError",
+    "WaitTimeout",
+    "__version__",
+    "credit_usage",
+    "elapsed_seconds",
+    "export_videos",
+    "failures",
+    "fetch_videos",
+    "is_final",
+    "list_videos",
+    "plot_credits",
+    "plot_render_times",
+    "read_videos",
+    "render_seconds",
+    "render_times",
+    "videos_from_records",
+]

@@ -1,0 +1,89 @@
+"""What is asked again, how often, and after how long."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+# status -> attempts in all, where that differs from the client's own number
+ATTEMPTS_BY_STATUS = {500: 2}
+RETRIED_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 8.0
+LONGEST_RETRY_AFTER_SECONDS = 60.0
+
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+
+
+def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> float | None:
+    """
+    Read ``Retry-After``: seconds, a fraction of them, or a date; None when it says nothing.
+
+    Examples
+    --------
+    >>> retry_after_seconds("2"), retry_after_seconds("0.5"), retry_after_seconds("soon")
+    (2.0, 0.5, None)
+    >>> noon = datetime(2024, 1, 15, 12, tzinfo=UTC)
+    >>> retry_after_seconds("Mon, 15 Jan 2024 12:00:30 GMT", now=noon)
+    30.0
+    """
+    text = (header or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def backoff_seconds(attempt: int) -> float:
+    """
+    Full jitter: anything from nothing to a doubling bound, 8 s at most.
+
+    Examples
+    --------
+    >>> 0 <= backoff_seconds(1) <= 0.5, 0 <= backoff_seconds(9) <= 8
+    (True, True)
+    """
+    bound = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempt - 1))
+    return random.uniform(0, bound)  # noqa: S311 - jitter, not a secret
+
+
+class RetryQuota:
+    """
+    Keep a struggling server from being asked ever more often.
+
+    A retry costs 5 of 100 tokens and an answer gives 2 back, so up to two requests in seven
+    may fail for ever; giving back 1 would run dry at the one in five this package promises
+    to survive.
+
+    Examples
+    --------
+    >>> quota = RetryQuota()
+    >>> sum(quota.take() for _ in range(30))
+    20
+    """
+
+    _FULL, _COST, _GAIN = 100, 5, 2
+
+    def __init__(self) -> None:
+        self._tokens = self._FULL
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Pay for one retry; False when there is nothing left to pay with."""
+        with self._lock:
+            if self._tokens < self._COST:
+                return False
+            self._tokens -= self._COST
+            return True
+
+    def give_back(self) -> None:
+        """Note one answer."""
+        with self._lock:
+            self._tokens = min(self._FULL, self._tokens + self._GAIN)

@@ -1,0 +1,283 @@
+"""Ids to a videos frame, many at once: every id a row, in the order asked."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import warnings
+from collections import Counter, deque
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from hooked_analytics.client import Answer, Batch, HookedClient, Page, Stopped
+from hooked_analytics.errors import (
+    FetchError,
+    FetchInterrupted,
+    HookedError,
+    InvalidVideoIdError,
+)
+from hooked_analytics.progress import ProgressBar
+from hooked_analytics.videos import (
+    Row,
+    clean_text,
+    failed_row,
+    frame_from_rows,
+    parse_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pandas as pd
+
+_LOOK_SECONDS = 0.1
+
+
+def fetch_videos(
+    video_ids: str | Iterable[object],
+    *,
+    client: HookedClient | None = None,
+    errors: Literal["coerce", "raise"] = "coerce",
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """
+    Fetch the details of many videos, several at a time.
+
+    One request per video, more only where an attempt failed. A failed id is a row that says
+    why, so asking again with the failed ids asks only for what is missing.
+
+    Parameters
+    ----------
+    video_ids : ids in any iterable, or one id
+        Surrounding white space is taken off; an id given twice is asked for once.
+    client : whose key, limit and connections to use
+        A new `HookedClient` for this call when missing.
+    errors : ``"coerce"`` makes failed ids rows; ``"raise"`` raises after the batch
+    progress : whether to show a bar; when missing, only where somebody watches
+
+    Returns
+    -------
+    videos frame, one row per distinct id, in the order asked
+        ``error`` is missing where the fetch went well. Else it is one of ``invalid_id,
+        not_found, forbidden, rate_limited, timeout, network, server, bad_response``, and
+        every column the API would have filled is missing.
+
+    Raises
+    ------
+    AuthenticationError
+        The key is missing or wrong; the batch stops at once.
+    FetchError
+        Some ids failed and *errors* is ``"raise"``; ``.videos`` has every row.
+    FetchInterrupted
+        The stop button; ``.videos`` has every row, the unasked as ``not_fetched``.
+
+    Examples
+    --------
+    >>> from hooked_analytics import Sandbox
+    >>> with Sandbox(videos=1) as sandbox, sandbox.client() as client:
+    ...     videos = fetch_videos(["vid_abc123", "no/id"], client=client)
+    >>> videos["video_id"].tolist()
+    ['vid_abc123', 'no/id']
+    >>> videos["error"].fillna("").tolist()
+    ['', 'invalid_id']
+    """
+    if errors not in {"coerce", "raise"}:
+        raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
+    with contextlib.nullcontext(client) if client else HookedClient() as used:
+        run = _Run(used, _tasks(video_ids, used))
+        with ProgressBar(len(run.tasks), shown=progress) as bar:
+            videos = run.finish(bar)
+            bar.close(_summary(videos, run.batch.requests_sent))
+    failed = int(videos["error"].notna().sum())
+    if errors == "raise" and failed:
+        first = videos["error_message"].dropna().iloc[0]
+        raise FetchError(
+            f"{failed} of {len(videos)} videos could not be fetched, the first: {first}. "
+            "Every row is in .videos of this error.",
+            videos=videos,
+        )
+    return videos
+
+
+def list_videos(
+    *,
+    client: HookedClient | None = None,
+    type: str | None = None,
+    status: str | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """
+    List the team's videos, 100 a request.
+
+    The list tells less than details do: credits, script, avatar and voice are missing, and
+    ``type`` is known only when it was asked for. Credits need `fetch_videos`.
+
+    Parameters
+    ----------
+    client : whose key, limit and connections to use
+    type : only videos of this type
+    status : only videos in this state: draft, processing, completed or failed
+    limit : stop after so many videos
+
+    Returns
+    -------
+    videos frame, one row per video, in the API's order
+        Fields the list lacks are missing.
+
+    Raises
+    ------
+    HookedError
+        A page could not be had; there is no half list.
+
+    Examples
+    --------
+    >>> from hooked_analytics import Sandbox
+    >>> with Sandbox(videos=120) as sandbox, sandbox.client() as client:
+    ...     videos = list_videos(client=client, limit=110)
+    ...     len(videos), client.requests_sent
+    (110, 2)
+    """
+    with contextlib.nullcontext(client) if client else HookedClient() as used:
+        rows = (row for page in used.pages(type=type, status=status) for row in _rows(page, type))
+        return frame_from_rows(list(islice(rows, limit)))
+
+
+class _Task(NamedTuple):
+    """One distinct id as asked, and why it is not asked where that is so."""
+
+    shown: str | None
+    problem: str | None
+
+
+class _Run:
+    """
+    One batch: worker threads take tasks and leave rows, the caller's thread waits and draws.
+
+    Rows are kept as they arrive, so an interrupt loses nothing; the threads are daemons that
+    look at the stop event before every request, so an interrupt is followed by silence.
+    """
+
+    def __init__(self, client: HookedClient, tasks: list[_Task]) -> None:
+        self.client = client
+        self.tasks = tasks
+        self.batch = Batch(threading.Event())
+        self.rows: list[Row | None] = [
+            failed_row(task.shown, "invalid_id", task.problem, fetched_at=None)
+            if task.problem
+            else None
+            for task in tasks
+        ]
+        self._waiting = deque(at for at, row in enumerate(self.rows) if row is None)
+        self._left = len(self._waiting)
+        self._lock = threading.Lock()
+        self._all_done = threading.Event()
+        self._fault: BaseException | None = None
+
+    def finish(self, bar: ProgressBar) -> pd.DataFrame:
+        """Run to the end, to the first fault, or to the interrupt."""
+        try:
+            self._start()
+            while self._left and not self._all_done.wait(_LOOK_SECONDS):
+                bar.show(len(self.tasks) - self._left)
+            if self._fault is not None:
+                raise self._fault
+            return frame_from_rows([row for row in self.rows if row is not None])
+        except KeyboardInterrupt:
+            videos = self._so_far()
+        finally:
+            self.batch.stop.set()
+        done = int((videos["error"] != "not_fetched").fillna(True).sum())
+        raise FetchInterrupted(
+            f"Stopped after {done} of {len(videos)} videos. What arrived is in .videos of this "
+            "error; ask again with the rows whose error is 'not_fetched'.",
+            videos=videos,
+        )
+
+    def _start(self) -> None:
+        for number in range(min(self.client.max_workers, self._left)):
+            threading.Thread(target=self._work, name=f"hooked-fetch-{number}", daemon=True).start()
+
+    def _work(self) -> None:
+        try:
+            while not self.batch.stop.is_set():
+                try:
+                    at = self._waiting.popleft()
+                except IndexError:
+                    return
+                self.rows[at] = self._row(self.tasks[at].shown or "")
+                with self._lock:
+                    self._left -= 1
+                    finished = not self._left
+                if finished:
+                    self._all_done.set()
+        except Stopped:
+            return
+        except BaseException as fault:  # noqa: BLE001 - raised on in the caller's thread
+            self._fault = self._fault or fault
+            self.batch.stop.set()
+            self._all_done.set()
+
+    def _row(self, video_id: str) -> Row:
+        try:
+            answer = self.client.ask_video(video_id, batch=self.batch)
+        except HookedError as error:
+            if error.kind is None:
+                raise
+            return failed_row(video_id, error.kind, str(error), fetched_at=datetime.now(UTC))
+        return _row(answer)
+
+    def _so_far(self) -> pd.DataFrame:
+        rows = list(self.rows)
+        return frame_from_rows(
+            [
+                row or failed_row(task.shown, "not_fetched", "stopped first", fetched_at=None)
+                for row, task in zip(rows, self.tasks, strict=True)
+            ]
+        )
+
+
+def _row(answer: Answer) -> Row:
+    return parse_record(answer.record, fetched_at=answer.seen_at, flags=answer.flags)
+
+
+def _rows(page: Page, type: str | None) -> Iterator[Row]:
+    """Rows of a list page; items without a type carry the one that was asked for."""
+    for record in page.records:
+        full = record if record.get("type") or not type else {**record, "type": type}
+        yield parse_record(full, fetched_at=page.seen_at, flags=page.flags)
+
+
+def _tasks(video_ids: str | Iterable[object], client: HookedClient) -> list[_Task]:
+    """Check every id and fold those given twice, in the order first seen."""
+    given = [video_ids] if isinstance(video_ids, str) else list(video_ids)
+    tasks: dict[str | None, _Task] = {}
+    for value in given:
+        try:
+            task = _Task(client.check_video_id(value), None)
+        except InvalidVideoIdError as error:
+            task = _Task(_shown(value), str(error))
+        tasks.setdefault(task.shown, task)
+    if folded := len(given) - len(tasks):
+        warnings.warn(
+            f"{folded} of {len(given)} video ids were given before and are asked for once",
+            stacklevel=3,
+        )
+    return list(tasks.values())
+
+
+def _shown(value: object) -> str | None:
+    """Show what is no id as text; missing stays missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return clean_text(str(value)) or None
+
+
+def _summary(videos: pd.DataFrame, requests_sent: int) -> str:
+    kinds = Counter(videos["error"].dropna())
+    failed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    return (
+        f"{len(videos):,} videos: {len(videos) - kinds.total():,} fetched"
+        f"{f', {failed}' if failed else ''} · {requests_sent:,} requests"
+    )

@@ -1,0 +1,65 @@
+"""A progress bar where somebody watches: tqdm in notebook and terminal, then one line."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+class ProgressBar:
+    """
+    Show how far a batch is, with rate and time left, and one line when it ends.
+
+    Parameters
+    ----------
+    total : number of steps
+    shown : True or False; when missing, shown in a notebook and on a terminal
+
+    Examples
+    --------
+    >>> with ProgressBar(2, shown=False) as bar:
+    ...     bar.show(1)
+    ...     bar.close("2 videos")
+    """
+
+    def __init__(self, total: int, *, shown: bool | None, unit: str = "video") -> None:
+        self._notebook = "ipykernel" in sys.modules
+        self._shown = (self._notebook or sys.stderr.isatty()) if shown is None else shown
+        self._began = time.monotonic()
+        self._bar: Any = None
+        if self._shown and total:
+            with warnings.catch_warnings():
+                # without ipywidgets tqdm falls back to text and warns about it
+                warnings.filterwarnings("ignore", message="IProgress")
+                from tqdm.auto import tqdm
+
+                self._bar = tqdm(total=total, unit=unit, leave=False, file=self._stream())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, done: int) -> None:
+        """Move the bar to *done* steps."""
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+
+    def close(self, line: str) -> None:
+        """Take the bar away and leave *line* with the time it took."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._shown:
+            took = time.monotonic() - self._began
+            self._stream().write(f"{line} · {took:.1f} s\n")
+
+    def _stream(self) -> TextIO:
+        # a notebook paints stderr as an error
+        return sys.stdout if self._notebook else sys.stderr

@@ -1,0 +1,217 @@
+"""
+The columns of a videos frame: one table of facts, and what follows from it.
+
+The empty frame, the renaming, the dtypes, the Arrow schema, the validation and the table in
+the README all come from `COLUMNS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Kind = Literal["text", "link", "number", "integer", "boolean", "time"]
+
+
+class Column(NamedTuple):
+    """One column of the videos frame: where it comes from and what it means."""
+
+    name: str
+    fields: tuple[str, ...]  # names in the API's JSON, the first present one wins
+    kind: Kind
+    unit: str
+    meaning: str
+    most: float | None = None  # numbers above this are refused as absurd
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("video_id", ("id", "videoId"), "text", "", "the id, exactly as Hooked spells it"),
+    Column("name", ("name", "title"), "text", "", "the title"),
+    Column("type", ("type",), "text", "", "kind of video; open text, new types are kept"),
+    Column(
+        "status", ("status",), "text", "", "`STARTED`, `COMPLETED`, `FAILED`; others kept as sent"
+    ),
+    Column("progress", ("progress",), "number", "%", "how far the render is", 100),
+    Column("message", ("message",), "text", "", "state of the render, or why it failed"),
+    Column("created_at", ("createdAt",), "time", "UTC", "when the video was asked for"),
+    Column("updated_at", ("updatedAt",), "time", "UTC", "last change of the record"),
+    Column(
+        "duration_seconds",
+        ("durationInSeconds", "duration"),
+        "number",
+        "s",
+        "length of the video, else frames / 25",
+        1e9,
+    ),
+    Column(
+        "duration_frames", ("durationInFrames",), "integer", "frames", "length at 25 a second", 1e9
+    ),
+    Column("used_credits", ("usedCredits",), "number", "credits", "what it cost; missing ≠ 0", 1e9),
+    Column("avatar_id", ("avatarId",), "text", "", "avatar used"),
+    Column("voice_id", ("voiceId",), "text", "", "voice used"),
+    Column("music_id", ("musicId",), "text", "", "music used; text even when it looks a number"),
+    Column("aspect_ratio", ("aspectRatio",), "text", "", "as `ratio_9_16`"),
+    Column("caption_preset", ("captionPreset",), "text", "", "style of the captions"),
+    Column("caption_disabled", ("captionDisabled",), "boolean", "", "captions switched off"),
+    Column("script", ("script",), "text", "", "the spoken text"),
+    Column("project_id", ("projectId",), "text", "", "project it belongs to"),
+    Column("team_id", ("teamId",), "text", "", "team that owns it"),
+    Column("size_bytes", ("size",), "integer", "B", "size of the file", 1e13),
+    Column("url", ("url", "downloadUrl"), "link", "", "signed link, a secret for 24 h"),
+    Column("thumbnail", ("thumbnail",), "link", "", "link to a still"),
+    Column("webhook", ("webhook",), "link", "", "where Hooked reports the end"),
+    Column("fetched_at", (), "time", "UTC", "when this was seen, by Hooked's clock"),
+    Column("error", (), "text", "", "why the fetch failed, missing when it went well"),
+    Column("error_message", (), "text", "", "the same in a sentence"),
+    Column("quality", (), "text", "", "what was repaired or refused in a value"),
+    Column("extra", (), "text", "", "JSON of fields without a column"),
+)
+
+NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+LINKS: tuple[str, ...] = tuple(column.name for column in COLUMNS if column.kind == "link")
+
+# large_string is what pandas holds Arrow text in, so frames cross over without a copy.
+_ARROW = {
+    "text": pa.large_string(),
+    "link": pa.large_string(),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "time": pa.timestamp("us", tz="UTC"),
+}
+
+VIDEOS_SCHEMA: pa.Schema = pa.schema(
+    [(column.name, _ARROW[column.kind]) for column in COLUMNS],
+)
+
+FINAL_STATUSES = ("COMPLETED", "FAILED")
+
+
+def _pandas_dtype(arrow: pa.DataType) -> object:
+    """Nullable dtypes, so that whole numbers stay whole and missing stays missing."""
+    if pa.types.is_large_string(arrow) or pa.types.is_string(arrow):
+        return pd.StringDtype("pyarrow")
+    if pa.types.is_int64(arrow):
+        return pd.Int64Dtype()
+    if pa.types.is_float64(arrow):
+        return pd.Float64Dtype()
+    if pa.types.is_boolean(arrow):
+        return pd.BooleanDtype()
+    return None
+
+
+def frame_from_arrow(table: pa.Table) -> pd.DataFrame:
+    """Turn an Arrow table into a frame with the dtypes of a videos frame."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_dtype)
+    return frame
+
+
+def arrow_from_frame(videos: pd.DataFrame) -> pa.Table:
+    """
+    Turn a videos frame into an Arrow table, its own columns in their fixed types.
+
+    Columns that are not ours follow in the types Arrow finds for them.
+    """
+    ours = {
+        column.name: pa.array(videos[column.name], type=_ARROW[column.kind], from_pandas=True)
+        for column in COLUMNS
+        if column.name in videos
+    }
+    theirs = {
+        str(name): pa.array(videos[name], from_pandas=True)
+        for name in videos.columns
+        if name not in ours
+    }
+    return pa.table({**ours, **theirs})
+
+
+def empty_videos() -> pd.DataFrame:
+    """
+    Make a videos frame without rows.
+
+    Returns
+    -------
+    no rows, every column, every dtype
+
+    Examples
+    --------
+    >>> videos = empty_videos()
+    >>> len(videos), str(videos["created_at"].dtype), str(videos["duration_frames"].dtype)
+    (0, 'datetime64[us, UTC]', 'Int64')
+    """
+    return frame_from_arrow(VIDEOS_SCHEMA.empty_table())
+
+
+def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: str) -> None:
+    """
+    Check that a frame has the columns a function needs.
+
+    Raises
+    ------
+    ValueError
+        Names the missing columns and the functions that make a videos frame.
+
+    Examples
+    --------
+    >>> require_columns(["video_id"], ["video_id", "type"], what="credit_usage")
+    Traceback (most recent call last):
+    ValueError: credit_usage needs the column 'type', which is not there. A frame with it
+    comes from fetch_videos, read_videos or videos_from_records.
+    """
+    there = set(columns)
+    missing = [name for name in needed if name not in there]
+    if not missing:
+        return
+    listed = ", ".join(repr(name) for name in missing)
+    one = len(missing) == 1
+    raise ValueError(
+        f"{what} needs the column{'' if one else 's'} {listed}, which {'is' if one else 'are'} "
+        f"not there. A frame with {'it' if one else 'them'} comes from fetch_videos, "
+        "read_videos or videos_from_records."
+    )
+
+
+def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
+    """
+    Whether a render is over, so that asking again can change nothing that matters.
+
+    Parameters
+    ----------
+    videos : one row per video
+        Needs the column ``status``.
+
+    Returns
+    -------
+    bool, same index as *videos*
+        False where ``status`` is missing or unknown: an unknown status is not an end.
+
+    Examples
+    --------
+    >>> is_final(pd.DataFrame({"status": ["COMPLETED", "STARTED", "paused", None]})).tolist()
+    [True, False, False, False]
+    """
+    require_columns(videos.columns, ["status"], what="is_final")
+    return videos["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
+
+
+def columns_table() -> str:
+    """
+    Write the columns as a Markdown table; the README's comes from here.
+
+    Examples
+    --------
+    >>> print(columns_table().splitlines()[2])
+    | `video_id` | text |  | `id` | the id, exactly as Hooked spells it |
+    """
+    head = "| column | dtype | unit | API field | meaning |\n|---|---|---|---|---|\n"
+    dtype = {"text": "text", "link": "text", "time": "time", "boolean": "boolean"}
+    return head + "\n".join(
+        f"| `{c.name}` | {dtype.get(c.kind, 'Int64' if c.kind == 'integer' else 'Float64')} "
+        f"| {c.unit} | {f'`{c.fields[0]}`' if c.fields else ''} | {c.meaning} |"
+        for c in COLUMNS
+    )

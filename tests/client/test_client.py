@@ -1,0 +1,357 @@
+"""The client against real sockets: what it sends, what it takes, what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+import time
+import warnings
+
+import pytest
+from tests.scripted import Request, Reset, answer, echo, serving, video
+
+from hooked_analytics import (
+    AuthenticationError,
+    BadResponseError,
+    ForbiddenError,
+    HookedClient,
+    InvalidVideoIdError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+    VideoNotFoundError,
+    fetch_videos,
+)
+from hooked_analytics.client import transport
+
+CANARY = "canary-7f3a"
+
+
+def ask(server, video_id="vid_1", **settings):
+    settings = {"timeout_seconds": 5, "requests_per_minute": None, **settings}
+    with HookedClient(CANARY, base_url=server.url, **settings) as client:
+        return client.get_video(video_id)
+
+
+def test_sends_the_key_and_the_quoted_id():
+    with serving(lambda request: answer(video("vid_1"))) as server:
+        assert ask(server) == {"id": "vid_1"}
+    [request] = server.requests
+    assert request.path == "/v1/video/vid_1"
+    assert request.headers["x-api-key"] == CANARY
+    assert request.headers["user-agent"].startswith("hooked-analytics/")
+
+
+def test_takes_the_flat_body_of_the_openapi_block():
+    with serving(lambda request: answer({"id": "vid_1", "status": "FAILED"})) as server:
+        assert ask(server)["status"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (401, {"success": False, "code": "INVALID_API_KEY"}, AuthenticationError),
+        (403, {"success": False, "message": "Not authenticated"}, AuthenticationError),
+        (403, {"error": {"code": "INVALID_API_KEY", "message": "x"}}, AuthenticationError),
+        (403, {"message": "Video does not belong to the user"}, ForbiddenError),
+        (403, b"<Error/>", ForbiddenError),
+        (404, {"success": False, "message": "Video not found"}, VideoNotFoundError),
+        (400, {"message": "bad"}, BadResponseError),
+    ],
+)
+def test_an_answer_that_is_final_is_not_asked_again(status, body, error):
+    with serving(lambda request: answer(body, status)) as server:
+        with pytest.raises(error) as raised:
+            ask(server)
+    assert raised.value.status_code == status
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 502, 503, 504])
+def test_a_passing_fault_is_asked_again(status):
+    def handler(request: Request):
+        return answer(b"<html>", status) if request.number < 3 else answer(video())
+
+    with serving(handler) as server:
+        assert ask(server) == {"id": "vid_1"}
+    assert len(server.requests) == 3
+
+
+def test_500_is_asked_twice_at_most():
+    with serving(lambda request: answer({}, 500)) as server, pytest.raises(ServerError) as raised:
+        ask(server)
+    assert len(server.requests) == 2
+    assert raised.value.retryable
+
+
+def test_a_reset_connection_is_asked_again():
+    def handler(request: Request):
+        if request.number == 1:
+            raise Reset
+        return answer(video())
+
+    with serving(handler) as server:
+        assert ask(server) == {"id": "vid_1"}
+
+
+def test_a_cut_body_is_asked_again():
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"
+
+    def handler(request: Request):
+        return iter([cut]) if request.number == 1 else answer(video())
+
+    with serving(handler) as server:
+        assert ask(server) == {"id": "vid_1"}
+
+
+def test_nothing_listens():
+    with serving(echo) as server:
+        pass
+    with pytest.raises(NetworkError, match="nothing answers at 127.0.0.1"):
+        ask(server)
+
+
+BAD_BODIES = {
+    "html": b"<html>hello</html>",
+    "empty": b"",
+    "blank": b"  \n",
+    "nan": b'{"id": "vid_1", "usedCredits": NaN}',
+    "infinity": b'{"id": "vid_1", "usedCredits": -Infinity}',
+    "nested": b"[" * 200_000,
+    "long number": b'{"id": "vid_1", "usedCredits": ' + b"9" * 5000 + b"}",
+    "repeated field": b'{"id": "vid_1", "id": "vid_1"}',
+    "latin-1": '{"id": "vid_1", "name": "café"}'.encode("latin-1"),
+    "utf-16": '{"id": "vid_1"}'.encode("utf-16"),
+    "list": b"[]",
+    "null": b"null",
+    "text": b'"vid_1"',
+    "not json": b"ok",
+    "no id": b'{"success": true, "data": {}}',
+    "another id": b'{"success": true, "data": {"id": "vid_2"}}',
+    "success false": b'{"success": false, "data": {"id": "vid_1"}}',
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_body_that_is_no_video_is_one_row_with_the_reason(body):
+    with serving(lambda request: answer(body)) as server:
+        with HookedClient(CANARY, base_url=server.url) as client:
+            videos = fetch_videos(["vid_1"], client=client)
+    assert videos["error"].tolist() == ["bad_response"]
+    assert videos["error_message"].notna().all()
+    assert len(server.requests) == 1
+
+
+def test_a_byte_order_mark_is_no_fault():
+    body = b"\xef\xbb\xbf" + b'{"id": "vid_1"}'
+    with serving(lambda request: answer(body)) as server:
+        assert ask(server) == {"id": "vid_1"}
+
+
+def test_lone_surrogates_become_replacement_characters():
+    with serving(lambda request: answer(b'{"id": "vid_1", "name": "a\\ud800b"}')) as server:
+        assert ask(server)["name"] == "a\ufffdb"
+
+
+def test_whole_emoji_survive():
+    with serving(lambda request: answer(b'{"id": "vid_1", "name": "\\ud83d\\ude00"}')) as server:
+        assert ask(server)["name"] == "\U0001f600"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_and_the_key_stays(status):
+    with serving(echo) as other:
+        moved = answer(b"", status, Location=f"{other.url}/v1/video/vid_1?X-Amz-Signature=s")
+        with serving(lambda request: moved) as server, pytest.raises(BadResponseError) as raised:
+            ask(server)
+        assert other.requests == []
+    assert "X-Amz-Signature" not in str(raised.value)
+
+
+def test_no_cookie_is_kept():
+    def handler(request: Request):
+        video_id = request.path.rsplit("/", 1)[-1]
+        return answer(video(video_id), Set_Cookie=f"seen={video_id}")
+
+    with serving(handler) as server, HookedClient(CANARY, base_url=server.url) as client:
+        fetch_videos([f"vid_{n}" for n in range(40)], client=client)
+    assert not [request for request in server.requests if "cookie" in request.headers]
+
+
+def test_connections_are_kept_and_no_more_than_workers():
+    with serving(echo) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with HookedClient(
+            CANARY, base_url=server.url, requests_per_minute=None, max_workers=8
+        ) as client:
+            fetch_videos([f"vid_{n}" for n in range(200)], client=client)
+    assert server.connections <= 8
+
+
+def test_a_netrc_file_changes_no_header(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(lambda request: answer(video())) as server:
+        ask(server)
+    assert "authorization" not in server.requests[0].headers
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch):
+    with serving(lambda request: answer(video())) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        # localhost is loopback, so http is allowed; nothing listens there
+        with HookedClient(CANARY, base_url="http://localhost:9", timeout_seconds=5) as client:
+            assert client.get_video("vid_1") == {"id": "vid_1"}
+    assert proxy.requests[0].path == "http://localhost:9/v1/video/vid_1"
+
+
+def test_silence_ends_within_the_limit():
+    with serving(lambda request: None) as server:
+        began = time.monotonic()
+        with pytest.raises(NetworkError) as raised:
+            ask(server, timeout_seconds=1)
+    assert raised.value.kind == "timeout"
+    assert time.monotonic() - began < 2
+
+
+def test_a_body_that_drips_ends_within_the_limit():
+    def drip(request: Request):
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
+        for _ in range(500):
+            time.sleep(0.05)
+            yield b" "
+
+    with serving(drip) as server:
+        began = time.monotonic()
+        with pytest.raises(NetworkError) as raised:
+            ask(server, timeout_seconds=1)
+    assert raised.value.kind == "timeout"
+    assert time.monotonic() - began < 2
+
+
+def test_an_endless_body_is_refused_early(monkeypatch):
+    monkeypatch.setattr(transport, "LARGEST_BODY_BYTES", 100_000)
+    sent = []
+
+    def endless(request: Request):
+        yield b"HTTP/1.1 200 OK\r\n\r\n"
+        while True:
+            sent.append(1)
+            yield b" " * 10_000
+
+    with serving(endless) as server, pytest.raises(BadResponseError, match="larger than"):
+        ask(server)
+    assert len(sent) < 1000
+
+
+def test_429_pauses_and_is_no_failed_attempt():
+    def handler(request: Request):
+        return answer({}, 429, Retry_After="0.05") if request.number < 6 else answer(video())
+
+    with serving(handler) as server:
+        assert ask(server, max_attempts=1) == {"id": "vid_1"}
+    assert len(server.requests) == 6
+
+
+def test_429_with_a_long_wait_says_until_when():
+    with serving(lambda request: answer({}, 429, Retry_After="3600")) as server:
+        with pytest.raises(RateLimitError, match=r"after \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"):
+            ask(server)
+    assert len(server.requests) == 1
+
+
+def test_after_a_long_wait_was_asked_nobody_sends_more():
+    with serving(lambda request: answer({}, 429, Retry_After="3600")) as server:
+        with HookedClient(
+            CANARY, base_url=server.url, requests_per_minute=None, max_workers=4
+        ) as client:
+            videos = fetch_videos([f"vid_{n}" for n in range(50)], client=client)
+    assert videos["error"].tolist() == ["rate_limited"] * 50
+    assert len(server.requests) <= 4
+
+
+def test_a_stopped_wait_sends_nothing_more():
+    with serving(lambda request: answer({}, 429, Retry_After="50")) as server:
+        from hooked_analytics.client import Batch, Stopped
+
+        batch = Batch(threading.Event())
+        threading.Timer(0.3, batch.stop.set).start()
+        began = time.monotonic()
+        with HookedClient(CANARY, base_url=server.url) as client, pytest.raises(Stopped):
+            client.ask_video("vid_1", batch=batch)
+    assert time.monotonic() - began < 1.5
+    assert batch.requests_sent == len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://api.hooked.so",
+        "http://127.0.0.1.example.com",
+        "ftp://api.hooked.so",
+        "api.hooked.so",
+        "https://user:pass@api.hooked.so",
+        "https://api.hooked.so?x=1",
+        "http://10.0.0.1",
+    ],
+)
+def test_a_base_url_the_key_must_not_go_to(base_url):
+    with pytest.raises(ValueError, match="base_url"):
+        HookedClient(CANARY, base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://localhost:8787", "http://127.0.0.1", "http://[::1]:80", "https://x.y/api/"]
+)
+def test_a_base_url_the_key_may_go_to(base_url):
+    assert HookedClient(CANARY, base_url=base_url).base_url == base_url.rstrip("/")
+
+
+def test_the_environment_gives_key_and_address(monkeypatch):
+    with serving(lambda request: answer(video())) as server:
+        monkeypatch.setenv("HOOKED_API_KEY", f" {CANARY}\n")
+        monkeypatch.setenv("HOOKED_API_URL", server.url)
+        HookedClient().get_video("vid_1")
+    assert server.requests[0].headers["x-api-key"] == CANARY
+
+
+def test_a_client_is_neither_pickled_nor_copied():
+    client = HookedClient(CANARY)
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="key"):
+            attempt(client)
+
+
+def test_elapsed_time_follows_the_servers_clock():
+    date = "Mon, 15 Jan 2024 12:00:00 GMT"
+    with serving(lambda request: answer(video(), Date=date)) as server:
+        with HookedClient(CANARY, base_url=server.url) as client:
+            videos = fetch_videos("vid_1", client=client)
+    assert str(videos["fetched_at"].iloc[0]) == "2024-01-15 12:00:00.500000+00:00"
+    assert videos["quality"].isna().all()
+
+
+def test_an_answer_without_a_date_says_that_the_local_clock_was_used():
+    with serving(lambda request: answer(video())) as server:
+        with HookedClient(CANARY, base_url=server.url) as client:
+            videos = fetch_videos("vid_1", client=client)
+    assert videos["quality"].tolist() == ["local_clock"]
+
+
+def test_an_id_is_refused_before_any_request():
+    with serving(echo) as server, pytest.raises(InvalidVideoIdError):
+        ask(server, "../admin")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_workers": 0}, {"max_attempts": 0}, {"timeout_seconds": 0},
+                 {"requests_per_minute": 0}]
+)
+def test_settings_out_of_range(settings):
+    with pytest.raises(ValueError, match="at least 1"):
+        HookedClient(CANARY, **settings)
