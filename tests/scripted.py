@@ -23,7 +23,10 @@ class Request:
 def answer(body: object, status: int = 200, **headers: str) -> bytes:
     """An HTTP answer; a body that is not bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = {"Content-Length": str(len(raw)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+    lines = {
+        "Content-Length": str(len(raw)),
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw
 

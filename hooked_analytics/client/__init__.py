@@ -94,6 +94,10 @@ class HookedClient:
     >>> client.close()
     """
 
+    # so that a client whose making failed can still be shown in a traceback
+    base_url: str = DEFAULT_URL
+    requests_per_minute: float | None = None
+
     def __init__(
         self,
         api_key: str | None = None,

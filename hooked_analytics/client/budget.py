@@ -23,9 +23,11 @@ WINDOW_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 60.0
 # Refused this long without one answer in between: waiting on is no longer a plan.
 PATIENCE_SECONDS = 180.0
+# A learned pace starts a little low and grows with every answer, so that a stray refusal is
+# soon forgotten; against a true limit this costs one refusal in about fifty requests.
 _BELOW_LEARNED = 0.97
-_FASTER_AFTER_SECONDS = 60.0
-_FASTER_BY = 1.1
+_FASTER_BY = 1.01
+_SLOWER_BY_AT_MOST = 1.25
 
 
 class Stopped(Exception):  # noqa: N818 - it is a request, not a fault
@@ -121,7 +123,7 @@ class RequestBudget:
                 self._accepted += 1
                 self._fruitless = 0
                 self._refused_since = None
-                self._quicken(now)
+                self._interval /= _FASTER_BY
 
     def refused(self, *, sent_at: float, retry_after: float | None) -> None:
         """
@@ -174,19 +176,16 @@ class RequestBudget:
 
         Between two moments at which the server's budget was empty, it accepted exactly what
         it refills; the first time there is no earlier moment and the pause stands in for it.
+        Later refusals slow down by a bounded step, since one may have been a stray.
         """
         if not self._accepted:
             return
         busy = self._busy.seconds(now)
         elapsed = busy - self._learned_at + (0.0 if self._learned_at else wait)
-        self._interval = max(elapsed, 1e-3) / self._accepted / _BELOW_LEARNED
+        learned = max(elapsed, 1e-3) / self._accepted / _BELOW_LEARNED
+        bound = self._interval * _SLOWER_BY_AT_MOST or learned
+        self._interval = min(learned, bound)
         self._learned_at, self._accepted = busy, 0
-        self._faster_at = now + _FASTER_AFTER_SECONDS
-
-    def _quicken(self, now: float) -> None:
-        if self._interval and now > self._faster_at:
-            self._interval /= _FASTER_BY
-            self._faster_at = now + _FASTER_AFTER_SECONDS
 
     def _forget_before(self, moment: float) -> None:
         while self._ended and self._ended[0] <= moment:

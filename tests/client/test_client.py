@@ -349,8 +349,8 @@ def test_an_id_is_refused_before_any_request():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"max_workers": 0}, {"max_attempts": 0}, {"timeout_seconds": 0},
-                 {"requests_per_minute": 0}]
+    "settings",
+    [{"max_workers": 0}, {"max_attempts": 0}, {"timeout_seconds": 0}, {"requests_per_minute": 0}],
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(ValueError, match="at least 1"):

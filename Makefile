@@ -1,0 +1,80 @@
+# Every command of the project. `make` alone lists them.
+# The virtual environments are made on first use; nothing else needs to be installed.
+
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+BIN := $(VENV)/bin
+PIP_OPTIONS := --quiet --disable-pip-version-check
+LAB_PORT := 8787
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root,)
+
+# Debian ships venv apart from Python: install it where we may, say so where we may not.
+define make_venv
+	@test -x $(1)/bin/pip || $(PYTHON) -m venv --clear $(1) >/dev/null 2>&1 || { \
+		echo "python3-venv is missing, installing it"; \
+		apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(1); \
+	} || { echo "Install python3-venv first: sudo apt-get install python3-venv"; exit 1; }
+	@$(1)/bin/pip install $(PIP_OPTIONS) --upgrade "pip>=25.1"
+endef
+
+.PHONY: help
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: $(VENV)/ready ## the main job on a local sandbox, no key needed
+	@$(BIN)/hooked-analytics demo
+
+.PHONY: test
+test: $(VENV)/ready-test ## all tests
+	@$(BIN)/python -m pytest
+
+.PHONY: test-oldest
+test-oldest: $(OLDEST)/ready-test ## the tests on the oldest versions declared, pandas 2.2 among them
+	@$(OLDEST)/bin/python -m pytest -m "not newest"
+
+.PHONY: check
+check: $(VENV)/ready-test ## style, types, and the layers of the package
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_layers.py
+
+.PHONY: bench
+bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about ten minutes)
+	@$(BIN)/python -m benchmarks
+
+.PHONY: lab
+lab: $(VENV)/ready ## JupyterLab on the notebooks, with a sandbox running
+	@$(BIN)/hooked-analytics sandbox --port $(LAB_PORT) & sandbox=$$!; \
+	trap "kill $$sandbox 2>/dev/null" EXIT INT TERM; \
+	HOOKED_API_URL=http://127.0.0.1:$(LAB_PORT) HOOKED_API_KEY=sandbox-key \
+	$(BIN)/jupyter lab $(AS_ROOT) --notebook-dir=notebooks
+
+.PHONY: notebooks
+notebooks: $(VENV)/ready-test ## run the notebooks on the sandbox and keep their outputs
+	@$(BIN)/python -m tests.notebooks notebooks/*.ipynb
+
+.PHONY: clean
+clean: ## remove the environments and what tools leave behind
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+$(VENV)/ready: pyproject.toml
+	$(call make_venv,$(VENV))
+	@echo "installing hooked-analytics into $(VENV)"
+	@$(BIN)/pip install $(PIP_OPTIONS) --editable ".[all]"
+	@touch $@
+
+$(VENV)/ready-test: $(VENV)/ready pyproject.toml
+	@echo "installing what the tests need"
+	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group check
+	@touch $@
+
+$(OLDEST)/ready-test: pyproject.toml tests/oldest.py
+	$(call make_venv,$(OLDEST))
+	@echo "installing the oldest versions declared into $(OLDEST)"
+	@$(PYTHON) tests/oldest.py > $(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/pip install $(PIP_OPTIONS) --editable ".[all]" --group test \
+		--constraint $(OLDEST)/constraints.txt
+	@touch $@

@@ -1,0 +1,236 @@
+"""The command line: the same functions, for people who are not in a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hooked_analytics._version import __version__
+from hooked_analytics.client import HookedClient
+from hooked_analytics.credits import credit_usage
+from hooked_analytics.errors import FetchInterrupted, HookedError
+from hooked_analytics.export import atomic_write, export_videos
+from hooked_analytics.fetch import fetch_videos, list_videos
+from hooked_analytics.plots import clock, plot_credits, plot_render_times
+from hooked_analytics.render_time import render_times
+from hooked_analytics.sandbox import Sandbox, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+DEMO_DIRECTORY = Path("data/exports/demo")
+DEMO_VIDEOS = 500
+
+# (column, heading, format) of the tables people see; what is missing shows as a dash
+_CREDIT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("videos", "videos", "{:,.0f}".format),
+    ("credits", "credits", "{:,.1f}".format),
+    ("share", "share", "{:.0%}".format),
+    ("credits_per_video", "per video", "{:.1f}".format),
+    ("credits_per_minute", "per minute", "{:.1f}".format),
+    ("wasted_credits", "on failures", "{:,.1f}".format),
+    ("credits_unknown", "not known", "{:,.0f}".format),
+)
+_TIME_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("completed", "completed", "{:,.0f}".format),
+    ("failed", "failed", "{:,.0f}".format),
+    ("rendering", "rendering", "{:,.0f}".format),
+    ("median_seconds", "median", clock),
+    ("p90_seconds", "p90", clock),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command.
+
+    Returns
+    -------
+    exit status: 0 when all went well, 1 when something failed, 2 for a wrong call,
+    130 after Ctrl-C
+
+    Examples
+    --------
+    >>> main(["list", "--limit", "none"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except FetchInterrupted as stopped:
+        _say(str(stopped.args[0]))
+        if arguments.output:
+            _say(f"What arrived: {export_videos(stopped.videos, arguments.output)}")
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except (HookedError, OSError, ValueError, ImportError) as error:
+        _say(f"hooked-analytics: {error}")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hooked-analytics",
+        description="Hooked video ids in; a table, render times, credit usage and files out.",
+        epilog="The key comes from HOOKED_API_KEY, the address from HOOKED_API_URL. "
+        "Without a key, 'hooked-analytics demo' shows everything on a local sandbox.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="the main job on a local sandbox, no key needed")
+    demo.add_argument("-o", "--output", type=Path, default=DEMO_DIRECTORY, help="folder to fill")
+    demo.add_argument("--videos", type=int, default=DEMO_VIDEOS)
+    demo.set_defaults(command=_demo)
+
+    fetch = commands.add_parser("fetch", help="ids of a file to a table, one request per video")
+    fetch.add_argument("ids", help="text file with one id a line; - reads standard input")
+    _add_output(fetch, required=True)
+    _add_budget(fetch)
+    fetch.set_defaults(command=_fetch)
+
+    listing = commands.add_parser("list", help="the team's videos, 100 a request")
+    listing.add_argument("--type", help="only videos of this type")
+    listing.add_argument("--status", help="draft, processing, completed or failed")
+    listing.add_argument("--limit", type=int, help="stop after so many videos")
+    _add_output(listing, required=False)
+    _add_budget(listing)
+    listing.set_defaults(command=_list)
+
+    sandbox = commands.add_parser("sandbox", help="the Hooked API on localhost, until Ctrl-C")
+    sandbox.add_argument("--port", type=int, default=8787)
+    sandbox.add_argument("--api-key", default="sandbox-key")
+    sandbox.add_argument("--videos", type=int, default=200)
+    sandbox.add_argument("--seed", type=int, default=0)
+    sandbox.add_argument("--time-scale", type=float, default=1.0)
+    sandbox.set_defaults(command=_sandbox, output=None)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=required,
+        help="file to write: .parquet, .csv, .xlsx or .jsonl",
+    )
+    parser.add_argument(
+        "--include-urls",
+        action="store_true",
+        help="keep the signed part of links, which is a secret for 24 h",
+    )
+
+
+def _add_budget(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--requests-per-minute", type=int, default=60, metavar="N", help="limit to keep to (60)"
+    )
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    if arguments.ids == "-":
+        text = sys.stdin.read()
+    else:
+        text = Path(arguments.ids).read_text(encoding="utf-8-sig")
+    video_ids = [line.strip() for line in text.splitlines() if line.strip()]
+    with HookedClient(requests_per_minute=arguments.requests_per_minute) as client:
+        videos = fetch_videos(video_ids, client=client, progress=True)
+    path = export_videos(videos, arguments.output, include_urls=arguments.include_urls)
+    _say(f"{len(videos):,} rows in {path}")
+    for video_id, message in videos.loc[videos["error"].notna(), ["video_id", "error_message"]][
+        :10
+    ].itertuples(index=False):
+        _say(f"  {video_id}: {message}")
+    return 1 if videos["error"].notna().any() else 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with HookedClient(requests_per_minute=arguments.requests_per_minute) as client:
+        videos = list_videos(
+            client=client, type=arguments.type, status=arguments.status, limit=arguments.limit
+        )
+    if arguments.output:
+        path = export_videos(videos, arguments.output, include_urls=arguments.include_urls)
+        _say(f"{len(videos):,} rows in {path}")
+        return 0
+    shown = videos[["video_id", "status", "progress", "created_at", "name"]]
+    for video_id, status, progress, created_at, name in shown.itertuples(index=False):
+        made = "" if pd.isna(created_at) else f"{created_at:%Y-%m-%d %H:%M}"
+        done = "" if pd.isna(progress) else f"{progress:.0f}%"
+        print(f"{video_id}\t{_plain(status)}\t{done}\t{made}\t{_plain(name)}")
+    return 0
+
+
+def _sandbox(arguments: argparse.Namespace) -> int:
+    serve(
+        port=arguments.port,
+        api_key=arguments.api_key,
+        videos=arguments.videos,
+        seed=arguments.seed,
+        time_scale=arguments.time_scale,
+        say=print,
+    )
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    directory: Path = arguments.output
+    with Sandbox(videos=arguments.videos) as sandbox:
+        print(f"A sandbox of {arguments.videos:,} videos speaks the Hooked API at {sandbox.url}")
+        with sandbox.client() as client:
+            videos = fetch_videos(sandbox.video_ids, client=client, progress=True)
+    print("\nWhere the credits went, by type")
+    _print_table(credit_usage(videos), _CREDIT_COLUMNS)
+    print("\nHow long completed renders took, by type [m:ss]")
+    _print_table(render_times(videos), _TIME_COLUMNS)
+    files = [export_videos(videos, directory / f"videos.{kind}") for kind in ("parquet", "csv")]
+    for name, plot in (("credits", plot_credits), ("render_times", plot_render_times)):
+        files.append(_save(plot(videos), directory / f"{name}.png"))
+    print("\nWritten:")
+    for file in files:
+        print(f"  {file}")
+    print(
+        "\nNext, with your own videos:\n"
+        "  export HOOKED_API_KEY=...\n"
+        "  hooked-analytics fetch ids.txt -o videos.parquet"
+    )
+    return 0
+
+
+def _save(ax: Axes, path: Path) -> Path:
+    figure = ax.get_figure(root=True)
+    with atomic_write(path) as beside:
+        if figure is not None:
+            figure.savefig(beside, format="png", dpi=120, facecolor="white")
+    return path
+
+
+def _print_table(
+    table: pd.DataFrame, columns: Sequence[tuple[str, str, Callable[[float], str]]]
+) -> None:
+    shown = {"type": ["(unknown)" if pd.isna(t) else _plain(t) for t in table["type"]]}
+    for column, heading, write in columns:
+        shown[heading] = ["–" if pd.isna(value) else write(value) for value in table[column]]
+    widths = {heading: max(map(len, [heading, *cells])) for heading, cells in shown.items()}
+    for row in [list(shown), *zip(*shown.values(), strict=True)]:
+        first, *rest = zip(row, widths.values(), strict=True)
+        print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]))
+
+
+def _plain(text: str) -> str:
+    """Text from the API on one line, without characters that steer a terminal."""
+    return "" if pd.isna(text) else "".join(c for c in text if c.isprintable())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

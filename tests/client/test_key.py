@@ -1,0 +1,106 @@
+"""The key shows nowhere: not in texts, not in copies, not in tracebacks with locals."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+import traceback
+
+import pytest
+from tests.scripted import answer, serving
+
+from hooked_analytics import AuthenticationError, HookedClient, NetworkError
+from hooked_analytics.client.key import ApiKey
+
+CANARY = "canary-5d1e"
+
+
+def test_no_text_form_shows_it():
+    key = ApiKey(CANARY)
+    assert {repr(key), str(key), f"{key}", f"{key!r:>3}"} == {"***"}
+    assert not hasattr(key, "__dict__")
+
+
+@pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
+def test_no_copy_carries_it(attempt):
+    with pytest.raises(TypeError):
+        attempt(ApiKey(CANARY))
+
+
+def test_a_missing_key_says_where_to_put_it(monkeypatch):
+    monkeypatch.delenv("HOOKED_API_KEY", raising=False)
+    with pytest.raises(AuthenticationError, match="HOOKED_API_KEY"):
+        HookedClient()
+
+
+def full_traceback(error: BaseException) -> str:
+    """Everything a traceback with locals, chained errors included, would show."""
+    lines = []
+    while error is not None:
+        frames = traceback.TracebackException.from_exception(error, capture_locals=True)
+        lines += [line for line in frames.format() if "full_traceback" not in line]
+        error = error.__context__
+    return "".join(lines)
+
+
+BAD_KEYS = {
+    "inner newline": f"{CANARY}\nx",
+    "non-latin": f"{CANARY}\u2713",
+    "space": f"{CANARY} {CANARY}",
+    "bytes": CANARY.encode(),
+    "long": CANARY * 100,
+}
+
+
+@pytest.mark.parametrize("name", BAD_KEYS)
+def test_a_refused_key_is_in_no_message_and_no_local(name):
+    try:
+        HookedClient(BAD_KEYS[name])
+    except AuthenticationError as error:
+        assert CANARY not in full_traceback(error)
+    else:
+        pytest.fail("the key was taken")
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 500])
+def test_no_error_of_a_request_shows_it(status):
+    with serving(lambda request: answer(b"<html>", status)) as server:
+        client = HookedClient(CANARY, base_url=server.url, timeout_seconds=2)
+        with pytest.raises(Exception) as raised:  # noqa: PT011 - every kind is meant
+            client.get_video("vid_1")
+    assert CANARY not in full_traceback(raised.value)
+    assert CANARY not in repr(vars(client))
+    pickle.dumps(raised.value)
+
+
+def test_no_broken_connection_shows_it():
+    with serving(lambda request: None) as server:
+        client = HookedClient(CANARY, base_url=server.url, timeout_seconds=0.5)
+        with pytest.raises(NetworkError) as raised:
+            client.get_video("vid_1")
+    assert CANARY not in full_traceback(raised.value)
+
+
+def test_an_interrupt_in_the_middle_of_a_request_does_not_show_it(monkeypatch):
+    with serving(lambda request: answer({})) as server:
+        client = HookedClient(CANARY, base_url=server.url)
+
+        def interrupt(*arguments, **settings):
+            headers = arguments[0].headers
+            assert headers["x-api-key"] == CANARY
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(client._transport._adapter, "send", interrupt)
+        with pytest.raises(KeyboardInterrupt) as raised:
+            client.get_video("vid_1")
+    assert CANARY not in full_traceback(raised.value)
+
+
+def test_no_log_shows_it(caplog):
+    with caplog.at_level(logging.DEBUG), serving(lambda request: answer({}, 404)) as server:
+        with pytest.raises(Exception):  # noqa: B017, PT011
+            HookedClient(CANARY, base_url=server.url).get_video("vid_1")
+    assert caplog.text
+    assert CANARY not in caplog.text
