@@ -72,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except KeyboardInterrupt:
         return 130
+    except FileNotFoundError as error:
+        _say(f"hooked-analytics: there is no file {error.filename}")
+        return 1
     except (HookedError, OSError, ValueError, ImportError) as error:
         _say(f"hooked-analytics: {error}")
         return 1

@@ -15,10 +15,13 @@ class ProgressBar:
     """
     Show how far a batch is, with rate and time left, and one line when it ends.
 
+    The bar itself is drawn only in a notebook and on a terminal; a log gets the line.
+
     Parameters
     ----------
     total : number of steps
     shown : True or False; when missing, shown in a notebook and on a terminal
+    unit : what is counted
 
     Examples
     --------
@@ -29,10 +32,11 @@ class ProgressBar:
 
     def __init__(self, total: int, *, shown: bool | None, unit: str = "video") -> None:
         self._notebook = "ipykernel" in sys.modules
-        self._shown = (self._notebook or sys.stderr.isatty()) if shown is None else shown
+        watched = self._notebook or sys.stderr.isatty()
+        self._shown = watched if shown is None else shown
         self._began = time.monotonic()
         self._bar: Any = None
-        if self._shown and total:
+        if self._shown and watched and total:
             with warnings.catch_warnings():
                 # without ipywidgets tqdm falls back to text and warns about it
                 warnings.filterwarnings("ignore", message="IProgress")

@@ -1,0 +1,153 @@
+"""Credits from tiny frames with the answers written beside them; unknown is never zero."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hooked_analytics import credit_usage, failures, videos_from_records
+
+
+def videos(*rows: tuple[str | None, str, float | None, float | None]) -> pd.DataFrame:
+    """Rows of (type, status, credits, duration in seconds)."""
+    return videos_from_records(
+        [
+            {"id": f"vid_{n}", "type": t, "status": s, "usedCredits": c, "durationInSeconds": d}
+            for n, (t, s, c, d) in enumerate(rows)
+        ]
+    )
+
+
+def none(values: pd.Series) -> list[float | None]:
+    return [None if pd.isna(value) else value for value in values]
+
+
+def test_credit_usage_by_type():
+    usage = credit_usage(
+        videos(
+            ("class", "COMPLETED", 5, 120),
+            ("class", "COMPLETED", 7, 60),
+            ("class", "FAILED", 3, None),
+            ("class", "STARTED", None, None),
+            ("scenes", "COMPLETED", 5, 60),
+        )
+    )
+    assert usage.to_dict("list") == {
+        "type": ["class", "scenes"],
+        "videos": [4, 1],
+        "credits": [15.0, 5.0],
+        "credits_unknown": [1, 0],
+        "share": [0.75, 0.25],
+        "credits_per_video": [5.0, 5.0],
+        "credits_per_minute": [5.0, 5.0],
+        "wasted_credits": [3.0, 0.0],
+        "waste_share": [0.2, 0.0],
+    }
+
+
+def test_a_group_without_any_figure_is_missing_not_zero():
+    usage = credit_usage(videos(("class", "COMPLETED", None, 60), ("class", "FAILED", None, None)))
+    assert usage["credits_unknown"].tolist() == [2]
+    for column in ("credits", "share", "credits_per_video", "wasted_credits", "waste_share"):
+        assert none(usage[column]) == [None]
+
+
+def test_zero_credits_are_known():
+    usage = credit_usage(videos(("class", "COMPLETED", 0, 60)))
+    assert (usage["credits"][0], usage["credits_unknown"][0]) == (0.0, 0)
+
+
+def test_minutes_count_only_where_credits_are_known_too():
+    usage = credit_usage(videos(("a", "COMPLETED", 6, 60), ("a", "COMPLETED", None, 6000)))
+    assert usage["credits_per_minute"].tolist() == [6.0]
+
+
+def test_a_missing_type_is_a_group_of_its_own():
+    usage = credit_usage(videos((None, "COMPLETED", 2, 60), ("a", "COMPLETED", 1, 60)))
+    assert none(usage["type"]) == [None, "a"]
+    assert usage["videos"].sum() == 2
+
+
+def test_by_several_columns():
+    usage = credit_usage(
+        videos(("a", "COMPLETED", 2, 60), ("a", "FAILED", 1, None)), by=["type", "status"]
+    )
+    assert usage[["type", "status", "credits"]].to_dict("records") == [
+        {"type": "a", "status": "COMPLETED", "credits": 2.0},
+        {"type": "a", "status": "FAILED", "credits": 1.0},
+    ]
+
+
+def test_money_comes_with_a_price():
+    frame = videos(("a", "COMPLETED", 2, 60))
+    assert "money" not in credit_usage(frame)
+    assert credit_usage(frame, price_per_credit=0.26)["money"].tolist() == [0.52]
+    with pytest.raises(ValueError, match="price_per_credit is 0 or more"):
+        credit_usage(frame, price_per_credit=-1)
+
+
+def test_no_videos_give_an_empty_table_with_every_column():
+    usage = credit_usage(videos())
+    assert len(usage) == 0
+    assert "waste_share" in usage
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ValueError, match="credit_usage needs the columns 'used_credits', 'dur"):
+        credit_usage(pd.DataFrame({"type": ["a"], "status": ["STARTED"]}))
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.sampled_from(["COMPLETED", "FAILED", "STARTED"]),
+        st.none() | st.integers(0, 400).map(lambda n: n / 4),
+        st.none() | st.integers(1, 600),
+    ),
+    max_size=12,
+)
+
+
+@given(rows, st.randoms())
+def test_totals_are_exact_and_the_order_of_rows_does_not_matter(drawn, random):
+    usage = credit_usage(videos(*drawn))
+    known = [Fraction(c) for _, _, c, _ in drawn if c is not None]
+    assert usage["videos"].sum() == len(drawn)
+    assert usage["credits_unknown"].sum() == len(drawn) - len(known)
+    assert Fraction(usage["credits"].sum()) == sum(known)
+    shuffled = random.sample(drawn, len(drawn))
+    again = credit_usage(videos(*shuffled))
+    pd.testing.assert_frame_equal(
+        usage.sort_values("type", ignore_index=True), again.sort_values("type", ignore_index=True)
+    )
+
+
+def test_failures_are_renders_and_fetches_the_dearest_first():
+    frame = pd.concat(
+        [
+            videos_from_records(
+                [
+                    {"id": "a", "status": "FAILED", "message": "Voice gone", "usedCredits": 1},
+                    {"id": "b", "status": "COMPLETED"},
+                    {"id": "c", "status": "FAILED", "usedCredits": 4},
+                ]
+            ),
+            videos_from_records([{"id": "d"}]).assign(error="not_found"),
+        ]
+    )
+    found = failures(frame)
+    assert found["video_id"].tolist() == ["c", "a", "d"]
+    assert none(found["used_credits"]) == [4.0, 1.0, None]
+    assert none(found["message"]) == [None, "Voice gone", None]
+    assert list(found.columns) == [
+        "video_id", "name", "type", "message", "error", "used_credits", "created_at",
+    ]  # fmt: skip
+
+
+def test_no_failures_are_an_empty_table():
+    assert len(failures(videos(("a", "COMPLETED", 1, 60)))) == 0
+    assert len(failures(videos())) == 0

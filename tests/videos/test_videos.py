@@ -1,0 +1,296 @@
+"""Records to frame: fixed columns, fixed dtypes, nothing guessed and nothing lost."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hooked_analytics import is_final, videos_from_records
+from hooked_analytics.videos import (
+    COLUMNS,
+    NAMES,
+    VIDEOS_SCHEMA,
+    arrow_from_frame,
+    columns_table,
+    empty_videos,
+    frame_from_arrow,
+    require_columns,
+)
+
+NOW = datetime(2024, 1, 15, 11, tzinfo=UTC)
+# the record on Hooked's details page, with the two fields only its OpenAPI block has
+SAMPLE = {
+    "id": "vid_abc123",
+    "name": "Product Tutorial",
+    "type": "class",
+    "status": "COMPLETED",
+    "url": "https://s3.amazonaws.com/hooked-videos/vid_abc123.mp4",
+    "thumbnail": "https://cdn.hooked.so/thumbnails/abc123.jpg",
+    "progress": 100,
+    "message": "Video completed successfully",
+    "durationInFrames": 7500,
+    "durationInSeconds": 300,
+    "avatarId": "avatar_sarah_01",
+    "voiceId": "tzX5paJ07p5hyWFcU3uG",
+    "musicId": "1",
+    "videoSettings": {
+        "aspectRatio": "ratio_9_16",
+        "caption": {"disabled": False, "preset": "classic"},
+    },
+    "script": "Hello! Welcome to this tutorial...",
+    "projectId": "proj_abc123",
+    "createdAt": "2024-01-15T10:00:00Z",
+    "updatedAt": "2024-01-15T10:05:00Z",
+    "usedCredits": 5,
+    "webhook": None,
+    "teamId": "team_1",
+    "size": 18_874_500,
+}
+
+
+def one(**fields: object) -> pd.Series:
+    return videos_from_records([{"id": "vid_1", **fields}], fetched_at=NOW).iloc[0]
+
+
+def test_the_documented_sample():
+    [row] = videos_from_records([SAMPLE], fetched_at=NOW).to_dict("records")
+    missing = {name for name, value in row.items() if pd.isna(value)}
+    assert missing == {"webhook", "error", "error_message", "quality", "extra"}
+    assert row["created_at"] == pd.Timestamp("2024-01-15T10:00Z")
+    assert row["music_id"] == "1"
+    assert (row["duration_seconds"], row["duration_frames"]) == (300.0, 7500)
+    assert (row["aspect_ratio"], row["caption_preset"], row["caption_disabled"]) == (
+        "ratio_9_16", "classic", False,
+    )  # fmt: skip
+    assert (row["used_credits"], row["size_bytes"]) == (5.0, 18_874_500)
+
+
+def test_every_column_exists_with_its_dtype_whatever_comes():
+    for records in ([], [{"id": "vid_1"}], [SAMPLE]):
+        videos = videos_from_records(records, fetched_at=NOW)
+        assert videos.dtypes.to_dict() == empty_videos().dtypes.to_dict()
+        assert tuple(videos.columns) == NAMES
+    assert str(videos["updated_at"].dtype) == "datetime64[us, UTC]"
+    assert str(videos["duration_frames"].dtype) == "Int64"
+    assert str(videos["name"].dtype) == "string"
+
+
+def test_whole_numbers_stay_whole_beside_gaps():
+    videos = videos_from_records(
+        [{"id": "a", "size": 9_007_199_254_740_993 // 1000}, {"id": "b"}], fetched_at=NOW
+    )
+    assert videos["size_bytes"].tolist() == [9_007_199_254_740, pd.NA]
+
+
+def test_a_record_in_its_envelope():
+    videos = videos_from_records([{"success": True, "data": SAMPLE}], fetched_at=NOW)
+    assert videos["video_id"].tolist() == ["vid_abc123"]
+
+
+def test_other_spellings_of_fields():
+    row = one(id=None, videoId="vid_9", title="T", downloadUrl="https://x/y", duration=3)
+    assert (row["video_id"], row["name"], row["url"]) == ("vid_9", "T", "https://x/y")
+    assert row["duration_seconds"] == 3.0
+
+
+def test_a_record_without_an_id_is_refused():
+    with pytest.raises(ValueError, match="record 1 has no id"):
+        videos_from_records([{"id": "a"}, {"name": "b"}])
+
+
+def test_a_video_given_twice_is_kept_as_last_updated():
+    records = [
+        {"id": "a", "status": "COMPLETED", "updatedAt": "2024-01-15T10:05:00Z", "usedCredits": 5},
+        {"id": "b"},
+        {"id": "a", "status": "STARTED", "updatedAt": "2024-01-15T10:01:00Z"},
+    ]
+    with pytest.warns(UserWarning, match="1 records of a video given before"):
+        videos = videos_from_records(records, fetched_at=NOW)
+    assert videos["video_id"].tolist() == ["a", "b"]
+    assert videos["used_credits"].tolist() == [5.0, pd.NA]
+
+
+def test_fetched_at_needs_a_zone_and_is_kept_in_utc():
+    with pytest.raises(ValueError, match="time zone"):
+        videos_from_records([SAMPLE], fetched_at=datetime(2024, 1, 15))
+    berlin = timezone(timedelta(hours=1))
+    videos = videos_from_records([SAMPLE], fetched_at=datetime(2024, 1, 15, 12, tzinfo=berlin))
+    assert videos["fetched_at"].iloc[0] == pd.Timestamp("2024-01-15T11:00Z")
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2024-01-15T10:00:00Z", "2024-01-15T10:00:00Z"),
+        ("2024-01-15T10:00:00.5Z", "2024-01-15T10:00:00.5Z"),
+        ("2024-01-15T10:00:00.123456789Z", "2024-01-15T10:00:00.123456Z"),
+        ("2024-01-15 10:00:00+00:00", "2024-01-15T10:00:00Z"),
+        ("2024-01-15T12:00:00+0200", "2024-01-15T10:00:00Z"),
+    ],
+)
+def test_times_become_utc(text, utc):
+    row = one(createdAt=text)
+    assert row["created_at"] == pd.Timestamp(utc)
+    assert row["quality"] is pd.NA
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["now", "today", "yesterday", "", "2024", "2024-01-15", "2024-13-01T00:00:00Z", 1705312800000,
+     1705312800.5, True, "9999-01-01T00:00:00Z", "1970-01-01T00:00:00Z", ["x"], "2024-01-15T10:00"],
+)  # fmt: skip
+def test_what_is_no_time_is_missing_and_named(value):
+    row = one(createdAt=value)
+    assert row["created_at"] is pd.NaT
+    assert row["quality"] == "bad_timestamp(created_at)"
+
+
+def test_a_time_without_a_zone_is_utc_and_named():
+    row = one(createdAt="2024-01-15T10:00:00", updatedAt="2024-01-15T12:00:00+02:00")
+    assert row["created_at"] == pd.Timestamp("2024-01-15T10:00Z")
+    assert row["quality"] == "no_time_zone(created_at)"
+
+
+@pytest.mark.parametrize(
+    ("value", "credits"),
+    [(5, 5.0), (0, 0.0), (0.5, 0.5), ("5", 5.0), (None, None)],
+)
+def test_credits_that_can_be_right(value, credits):
+    row = one(usedCredits=value)
+    assert (None if row["used_credits"] is pd.NA else row["used_credits"]) == credits
+    assert row["quality"] is pd.NA
+
+
+@pytest.mark.parametrize(
+    "value", [True, -1, float("nan"), float("inf"), 1e10, 10**400, "inf", "1e3", "", [], {}]
+)
+def test_credits_that_cannot_be_right_are_missing_not_zero(value):
+    row = one(usedCredits=value)
+    assert row["used_credits"] is pd.NA
+    assert row["quality"] == "bad_number(used_credits)"
+
+
+def test_values_of_the_wrong_kind_are_missing_and_named():
+    row = one(name=["x"], progress=101, durationInFrames=7.5, size=-1, type={"a": 1})
+    named = set(row["quality"].split(", "))
+    assert named == {
+        "bad_text(name)",
+        "bad_number(progress)",
+        "bad_number(duration_frames)",
+        "bad_number(size_bytes)",
+        "bad_text(type)",
+    }
+    assert row[["name", "progress", "duration_frames", "size_bytes", "type"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("STARTED", "STARTED"),
+        ("processing", "STARTED"),
+        ("completed", "COMPLETED"),
+        ("Failed", "FAILED"),
+        ("draft", "draft"),
+        ("PAUSED", "PAUSED"),
+    ],
+)
+def test_status_spellings(sent, status):
+    assert one(status=sent)["status"] == status
+
+
+def test_an_unknown_type_and_status_break_nothing_and_are_not_final():
+    videos = videos_from_records([{"id": "a", "type": "hologram", "status": "PAUSED"}])
+    assert videos["type"].tolist() == ["hologram"]
+    assert is_final(videos).tolist() == [False]
+
+
+def test_empty_text_is_missing():
+    assert one(name="", message=None)[["name", "message"]].isna().all()
+
+
+def test_duration_comes_from_frames_where_seconds_lack():
+    assert one(durationInFrames=75)["duration_seconds"] == 3.0
+
+
+@pytest.mark.parametrize(("seconds", "quality"), [(3.04, pd.NA), (3.05, "duration_mismatch")])
+def test_frames_against_seconds(seconds, quality):
+    row = one(durationInFrames=75, durationInSeconds=seconds)
+    assert row["quality"] is quality or row["quality"] == quality
+
+
+def test_a_clock_that_ran_backwards_is_named_not_mended():
+    row = one(createdAt="2024-01-15T10:05:00Z", updatedAt="2024-01-15T10:00:00Z")
+    assert row["quality"] == "negative_render_time"
+
+
+def test_a_creation_in_the_future_is_missing_and_named():
+    row = one(createdAt="2024-01-15T12:00:00Z")
+    assert row["created_at"] is pd.NaT
+    assert row["quality"] == "future_timestamp(created_at)"
+
+
+@pytest.mark.parametrize(
+    ("settings", "ratio", "extra"),
+    [
+        ({"aspectRatio": "9:16"}, "ratio_9_16", None),
+        ({"caption": True}, None, {"videoSettings": {"caption": True}}),
+        ({"caption": {"alignment": "top"}}, None,
+         {"videoSettings": {"caption": {"alignment": "top"}}}),
+        ("wide", None, {"videoSettings": "wide"}),
+    ],
+)  # fmt: skip
+def test_settings_of_other_shapes(settings, ratio, extra):
+    row = one(videoSettings=settings)
+    assert (None if row["aspect_ratio"] is pd.NA else row["aspect_ratio"]) == ratio
+    assert (None if row["extra"] is pd.NA else json.loads(row["extra"])) == extra
+
+
+def test_unknown_fields_are_kept_as_json():
+    assert one(zeta={}, alpha=[1, "é"])["extra"] == '{"alpha": [1, "é"], "zeta": {}}'
+
+
+def test_many_unknown_fields_are_one_cell():
+    row = one(**{f"field_{n}": n for n in range(10_000)})
+    assert len(json.loads(row["extra"])) == 10_000
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+fields = sorted({field for column in COLUMNS for field in column.fields} | {"videoSettings", "new"})
+
+
+@given(st.dictionaries(st.sampled_from(fields), json_values))
+def test_no_record_raises_or_changes_a_dtype(record):
+    videos = videos_from_records([{**record, "id": "vid_1"}], fetched_at=NOW)
+    assert arrow_from_frame(videos).schema == VIDEOS_SCHEMA
+    assert videos["video_id"].tolist() == ["vid_1"]
+
+
+def test_arrow_and_back_is_the_same_frame():
+    videos = videos_from_records([SAMPLE, {"id": "vid_2"}], fetched_at=NOW)
+    pd.testing.assert_frame_equal(frame_from_arrow(arrow_from_frame(videos)), videos)
+
+
+def test_columns_of_the_user_follow_ours():
+    videos = videos_from_records([SAMPLE]).assign(render_seconds=[1.5])
+    assert arrow_from_frame(videos).schema.field("render_seconds").type == pa.float64()
+
+
+def test_missing_columns_are_named_with_the_doors():
+    with pytest.raises(ValueError, match="credit_usage needs the columns 'a', 'b'.*fetch_videos"):
+        require_columns(["video_id"], ["a", "b"], what="credit_usage")
+
+
+def test_the_readme_shows_the_columns_of_the_code():
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    assert columns_table() in readme
