@@ -115,8 +115,11 @@ class Server:
     def __init__(self, settings: argparse.Namespace) -> None:
         self.latency = settings.latency
         self.limit = (
-            Window(settings.window) if settings.window else
-            Bucket(*settings.bucket) if settings.bucket else None
+            Window(settings.window)
+            if settings.window
+            else Bucket(*settings.bucket)
+            if settings.bucket
+            else None
         )
         self.faults = settings.faults
         self.random = random.Random(7)
@@ -150,11 +153,11 @@ class Server:
             self.later(connection.send, b"502 Bad Gateway", b"<html>bad gateway</html>")
         elif kind == "429":
             self.refused += 1
-            self.later(
-                connection.send, b"429 Too Many Requests", b"{}", b"Retry-After: 0.05\r\n"
-            )
+            self.later(connection.send, b"429 Too Many Requests", b"{}", b"Retry-After: 0.05\r\n")
         elif kind == "cut":
-            self.later(connection.transport.write, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{")
+            self.later(
+                connection.transport.write, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"
+            )
             self.later(connection.transport.close)
         else:
             self.later(connection.transport.abort)

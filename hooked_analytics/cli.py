@@ -237,3 +237,7 @@ def _plain(text: str) -> str:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

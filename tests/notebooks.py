@@ -24,7 +24,6 @@ def run(path: Path, directory: Path, *, timeout_seconds: int = 120) -> nbformat.
         timeout=timeout_seconds,
         resources={"metadata": {"path": str(directory)}},
         store_widget_state=False,
-        env={**os.environ, "HOOKED_API_KEY": ""},
     )
     client.execute(env={**os.environ, "HOOKED_API_KEY": ""})
     for cell in notebook.cells:

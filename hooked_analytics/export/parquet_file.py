@@ -1,0 +1,41 @@
+"""Parquet: the fixed schema, zstd, checked pages; any engine reads it plainly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hooked_analytics.export.tables import require_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+def write(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    formula_safe: bool,  # noqa: ARG001 - text in Parquet is never altered
+) -> None:
+    """Write the batches, one row group each, and the package's version beside the schema."""
+    from pyarrow.parquet import ParquetWriter
+
+    from hooked_analytics import __version__
+
+    schema = schema.with_metadata({"hooked_analytics": __version__})
+    with ParquetWriter(str(path), schema, compression="zstd", write_page_checksum=True) as writer:
+        for batch in batches:
+            writer.write_batch(batch.cast(schema))
+
+
+def read(path: Path) -> pa.Table:
+    """Read one file, whatever its folder is called."""
+    from pyarrow.parquet import ParquetFile
+
+    # read_table would take a folder named type=ugc for a column
+    with ParquetFile(str(path), page_checksum_verification=True) as file:
+        require_ours(file.schema_arrow.names)
+        return file.read()

@@ -1,0 +1,164 @@
+"""The command line as a person runs it: exit status, files, and what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from hooked_analytics import Sandbox, read_videos
+from hooked_analytics.cli import main
+
+
+@pytest.fixture
+def sandbox(monkeypatch):
+    with Sandbox(videos=30) as sandbox:
+        monkeypatch.setenv("HOOKED_API_URL", sandbox.url)
+        monkeypatch.setenv("HOOKED_API_KEY", sandbox.api_key)
+        yield sandbox
+
+
+@pytest.fixture
+def ids_file(tmp_path):
+    def write(*lines: str):
+        path = tmp_path / "ids.txt"
+        path.write_text("\n".join(lines))
+        return str(path)
+
+    return write
+
+
+def test_fetch_writes_a_file(sandbox, ids_file, tmp_path, capsys):
+    out = tmp_path / "videos.parquet"
+    assert main(["fetch", ids_file(*sandbox.video_ids, ""), "-o", str(out)]) == 0
+    assert read_videos(out)["video_id"].tolist() == sandbox.video_ids
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "30 videos: 30 fetched · 30 requests" in said.err
+    assert f"30 rows in {out}" in said.err
+
+
+def test_fetch_names_what_failed_and_exits_with_1(sandbox, ids_file, tmp_path, capsys):
+    out = tmp_path / "videos.csv"
+    assert main(["fetch", ids_file("vid_abc123", "vid_none"), "-o", str(out)]) == 1
+    assert read_videos(out)["error"].fillna("").tolist() == ["", "not_found"]
+    assert "vid_none: not found" in capsys.readouterr().err
+
+
+def test_fetch_reads_standard_input(sandbox, tmp_path, monkeypatch):
+    out = tmp_path / "videos.jsonl"
+    subprocess.run(
+        [sys.executable, "-m", "hooked_analytics.cli", "fetch", "-", "-o", str(out)],
+        input="vid_abc123\n",
+        text=True,
+        check=True,
+    )
+    assert read_videos(out)["video_id"].tolist() == ["vid_abc123"]
+
+
+def test_links_are_written_with_their_signature_only_when_asked(sandbox, ids_file, tmp_path):
+    out = tmp_path / "videos.csv"
+    main(["fetch", ids_file("vid_abc123"), "-o", str(out)])
+    assert "X-Amz-Signature" not in out.read_text()
+    with pytest.warns(UserWarning, match="24 h"):
+        main(["fetch", ids_file("vid_abc123"), "-o", str(out), "--include-urls"])
+    assert "X-Amz-Signature" in out.read_text()
+
+
+def test_list_prints_a_line_a_video(sandbox, capsys):
+    assert main(["list", "--limit", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(len(line.split("\t")) == 5 for line in lines)
+
+
+def test_list_writes_a_file(sandbox, tmp_path):
+    out = tmp_path / "videos.parquet"
+    assert main(["list", "--status", "completed", "-o", str(out)]) == 0
+    assert set(read_videos(out)["status"]) == {"COMPLETED"}
+
+
+def test_names_cannot_steer_the_terminal(sandbox, capsys):
+    sandbox.create_video("class", name="\x1b[2J\x07evil\u202e\nx")
+    main(["list"])
+    printed = capsys.readouterr().out
+    assert "[2Jevilx" in printed
+    assert not {"\x1b", "\x07", "\u202e"} & set(printed)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["fetch", "nothere.txt", "-o", "x.parquet"], "there is no file nothere.txt"),
+        (["fetch", "{ids}", "-o", "x.docx"], ".docx"),
+        (["list", "--status", "nonsense"], "Invalid value for status"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(sandbox, ids_file, argv, says, capsys):
+    ids = ids_file("vid_abc123")
+    assert main([word.format(ids=ids) for word in argv]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("hooked-analytics: ")
+    assert says in said
+
+
+def test_a_missing_key_says_where_to_put_it(ids_file, monkeypatch, capsys):
+    monkeypatch.delenv("HOOKED_API_KEY", raising=False)
+    assert main(["fetch", ids_file("vid_abc123"), "-o", "x.parquet"]) == 1
+    assert "HOOKED_API_KEY" in capsys.readouterr().err
+
+
+def test_demo_runs_the_main_job(tmp_path, capsys):
+    assert main(["demo", "--videos", "40", "-o", str(tmp_path / "demo")]) == 0
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
+        "credits.png", "render_times.png", "videos.csv", "videos.parquet",
+    ]  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "Where the credits went" in printed
+    assert printed.rstrip().endswith("hooked-analytics fetch ids.txt -o videos.parquet")
+    assert len(read_videos(tmp_path / "demo" / "videos.parquet")) == 40
+
+
+def test_the_sandbox_serves_until_it_is_interrupted():
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-m", "hooked_analytics.cli", "sandbox", "--port", "0",
+         "--api-key", "k"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    url = re.search(r"http://\S+:\d+", child.stdout.readline())[0]
+    answer = requests.get(f"{url}/v1/video/vid_abc123", headers={"x-api-key": "k"}, timeout=5)
+    assert answer.json()["data"]["status"] == "COMPLETED"
+    os.kill(child.pid, signal.SIGINT)
+    assert "has ended" in child.communicate(timeout=10)[0]
+    assert child.returncode == 0
+
+
+def test_an_interrupted_fetch_keeps_what_arrived(tmp_path):
+    out = tmp_path / "videos.parquet"
+    with Sandbox(videos=400, latency_seconds=0.1) as sandbox:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "hooked_analytics.cli", "fetch", "-", "-o", str(out),
+             "--requests-per-minute", "100000"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HOOKED_API_URL": sandbox.url, "HOOKED_API_KEY": "sandbox-key"},
+        )  # fmt: skip
+        child.stdin.write("\n".join(sandbox.video_ids))
+        child.stdin.close()
+        while len(sandbox.requests_seen) < 50:
+            assert child.poll() is None
+        os.kill(child.pid, signal.SIGINT)
+        said = child.stderr.read()
+        child.stderr.close()
+        assert child.wait(timeout=10) == 130
+    videos = read_videos(out)
+    assert "Stopped after" in said
+    assert len(videos) == 400
+    assert 0 < videos["error"].isna().sum() < 400

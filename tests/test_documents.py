@@ -1,0 +1,74 @@
+"""What the README and the notebooks show works as it stands there."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from hooked_analytics import __all__ as names
+from hooked_analytics.cli import main
+from tests.notebooks import run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_the_first_lines_of_the_readme_work_as_pasted(tmp_path):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "credits_unknown" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"credits.png", "videos.parquet"}
+
+
+def test_the_readme_names_every_public_function():
+    functions = {name for name in names if name.islower() and not name.startswith("_")}
+    assert {name for name in functions if f"`{name}`" not in README} == set()
+
+
+def test_the_readme_names_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    make_targets = re.findall(r"make ([a-z-]+)", README)
+    assert {"demo", "fetch", "list", "sandbox"} <= set(commands)
+    assert [
+        c for c in commands if c not in make_targets and f"hooked-analytics {c}" not in README
+    ] == []
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_the_links_of_the_readme_lead_somewhere(link):
+    assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
+    directory = tmp_path / "notebooks"
+    directory.mkdir()
+    done = run(path, directory)
+    outputs = [o for cell in done.cells if cell.cell_type == "code" for o in cell.outputs]
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    assert [o for o in outputs if "image/png" in o.get("data", {})]
+    assert (tmp_path / "data" / "exports" / "videos.parquet").exists()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_committed_with_outputs_and_without_secrets(path):
+    text = path.read_text()
+    notebook = nbformat.reads(text, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert sum(bool(cell.outputs) for cell in cells) >= len(cells) / 2
+    assert len(text) < 1_000_000
+    assert "sandbox-key" not in text
+    assert "X-Amz-Signature" not in text
+    assert base64.b64encode(b"sandbox-key").decode().rstrip("=") not in text

@@ -1,0 +1,138 @@
+"""Kills and full disks: a reader finds the old file or the new one, never a third thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hooked_analytics.export import export_videos, read_videos
+from hooked_analytics.videos import videos_from_records
+
+ROUNDS = 60
+ROWS = 8_000
+
+COMMON = f"""
+import os, random, resource, signal, sys, time, json
+from pathlib import Path
+import pyarrow as pa
+from hooked_analytics.export import export_videos, read_videos
+from hooked_analytics.videos import VIDEOS_SCHEMA, frame_from_arrow
+
+def frame(mark, rows={ROWS}, noise=20):
+    filled = {{"video_id": [f"vid_{{i}}" for i in range(rows)], "name": [mark] * rows,
+              "script": [random.randbytes(noise).hex() for _ in range(rows)]}}
+    arrays = [pa.array(filled.get(f.name, [None] * rows), f.type) for f in VIDEOS_SCHEMA]
+    return frame_from_arrow(pa.Table.from_arrays(arrays, schema=VIDEOS_SCHEMA))
+
+folder = Path(sys.argv[1])
+"""
+
+# One process imports once and forks writers, which it kills: an import a kill would take a minute.
+KILLER = (
+    COMMON
+    + f"""
+pa.set_cpu_count(1)
+draw = random.Random(7)
+frames = [frame("old"), frame("new")]
+for turn in range({ROUNDS}):
+    writer = os.fork()
+    if not writer:
+        while True:
+            for videos in frames[:: (-1) ** turn]:
+                export_videos(videos, folder / "v.parquet")
+                export_videos(videos, folder / "v.csv")
+    time.sleep(draw.uniform(0.002, 0.12))
+    os.kill(writer, signal.SIGKILL)
+    os.waitpid(writer, 0)
+"""
+)
+
+FILL = (
+    COMMON
+    + """
+found = {}
+for suffix in ("parquet", "csv", "jsonl", "xlsx"):
+    target = folder / f"v.{suffix}"
+    export_videos(frame("old", 20), target)
+    before = target.read_bytes()
+    if len(sys.argv) > 2:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        export_videos(frame("new", 3_000, noise=2_000), target)
+        error = "none"
+    except OSError as e:
+        error = "OSError"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    found[suffix] = [error, target.read_bytes() == before]
+found["left"] = sorted(p.name for p in folder.iterdir())
+print(json.dumps(found))
+"""
+)
+WHOLE = {s: ["OSError", True] for s in ("parquet", "csv", "jsonl", "xlsx")} | {
+    "left": ["v.csv", "v.jsonl", "v.parquet", "v.xlsx"]
+}
+
+
+def python(script: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-c", script, *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def test_a_reader_finds_old_or_new_whatever_is_killed(tmp_path):
+    old = videos_from_records([{"id": f"vid_{i}", "name": "old"} for i in range(ROWS)])
+    for suffix in ("parquet", "csv"):
+        export_videos(old, tmp_path / f"v.{suffix}")
+    seen = set()
+    reads = 0
+    with subprocess.Popen(python(KILLER, tmp_path), env=environment()) as killer:
+        while killer.poll() is None:
+            for suffix in ("parquet", "csv"):
+                videos = read_videos(tmp_path / f"v.{suffix}")
+                assert len(videos) == ROWS
+                assert videos["video_id"].iloc[-1] == f"vid_{ROWS - 1}"
+                assert videos["name"].nunique() == 1
+                seen.add(videos["name"].iloc[0])
+                reads += 1
+    assert killer.returncode == 0
+    assert seen == {"old", "new"}
+    assert reads > 20
+    orphans = list(tmp_path.glob(".hooked-*.tmp"))
+    assert len(orphans) > ROUNDS // 4  # so the kills did hit writes under way
+    for orphan in orphans:
+        os.utime(orphan, (time.time() - 3700,) * 2)
+    for suffix in ("parquet", "csv"):
+        export_videos(old, tmp_path / f"v.{suffix}")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["v.csv", "v.parquet"]
+
+
+def test_a_file_that_may_not_grow_leaves_the_old_one_whole(tmp_path):
+    done = subprocess.run(
+        python(FILL, tmp_path, 200_000), env=environment(), capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == WHOLE
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path):
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=2m tmpfs "$0" && exec "$@"']
+    try:
+        subprocess.run([*mount, tmp_path, "true"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system lets nobody mount a small disk")
+    done = subprocess.run(
+        [*mount, tmp_path, *python(FILL, tmp_path)],
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout) == WHOLE
+    assert list(Path(tmp_path).iterdir()) == []
