@@ -31,7 +31,7 @@ class ProgressBar:
     """
 
     def __init__(self, total: int, *, shown: bool | None, unit: str = "video") -> None:
-        self._notebook = "ipykernel" in sys.modules
+        self._notebook = _in_notebook()
         watched = self._notebook or sys.stderr.isatty()
         self._shown = watched if shown is None else shown
         self._began = time.monotonic()
@@ -67,3 +67,10 @@ class ProgressBar:
     def _stream(self) -> TextIO:
         # a notebook paints stderr as an error
         return sys.stdout if self._notebook else sys.stderr
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this, told without importing IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")

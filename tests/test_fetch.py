@@ -9,11 +9,11 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.scripted import Request, answer, echo, serving, video
 
 from hooked_analytics import (
     AuthenticationError,
@@ -25,6 +25,7 @@ from hooked_analytics import (
     list_videos,
 )
 from hooked_analytics.videos import VIDEOS_SCHEMA, empty_videos
+from tests.scripted import Request, answer, echo, serving, video
 
 
 @pytest.fixture
@@ -293,7 +294,7 @@ BOMB = """
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is Linux only")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is Linux only")
 def test_a_gzip_bomb_is_one_row_and_little_memory():
     import gzip
     import io

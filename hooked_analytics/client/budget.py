@@ -92,23 +92,26 @@ class RequestBudget:
         RateLimitError
             Hooked asked for a longer wait than is sensible; the message says until when.
         """
-        with self._lock:
-            self._busy.enter()
+        entered = False
         try:
-            while True:
-                if batch.stop.is_set():
-                    raise Stopped
+            while not batch.stop.is_set():
                 with self._lock:
-                    wait = self._seconds_to_wait(time.monotonic())
+                    now = time.monotonic()
+                    if not entered:
+                        self._busy.enter(now)
+                        entered = True
+                    wait = self._seconds_to_wait(now)
                     if wait <= 0:
                         self._in_flight += 1
                         self.requests_sent += 1
                         batch.requests_sent += 1
                         return
                 batch.stop.wait(wait)
+            raise Stopped
         except BaseException:
-            with self._lock:
-                self._busy.leave()
+            if entered:
+                with self._lock:
+                    self._busy.leave(time.monotonic())
             raise
 
     def release(self, *, accepted: bool = True) -> None:
@@ -117,7 +120,7 @@ class RequestBudget:
         with self._lock:
             self._in_flight -= 1
             self._ended.append(now)
-            self._busy.leave()
+            self._busy.leave(now)
             self._forget_before(now - WINDOW_SECONDS)
             if accepted:
                 self._accepted += 1
@@ -207,15 +210,15 @@ class _BusyClock:
         self._since = 0.0
         self._total = 0.0
 
-    def enter(self) -> None:
+    def enter(self, now: float) -> None:
         if not self._users:
-            self._since = time.monotonic()
+            self._since = now
         self._users += 1
 
-    def leave(self) -> None:
+    def leave(self, now: float) -> None:
         self._users -= 1
         if not self._users:
-            self._total += time.monotonic() - self._since
+            self._total += now - self._since
 
     def seconds(self, now: float) -> float:
         return self._total + (now - self._since if self._users else 0.0)

@@ -48,7 +48,7 @@ def decode(body: bytes) -> Any:
         raise ValueError("a web page instead of JSON")
     try:
         text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+        value = _DECODER.decode(text)
     except UnicodeDecodeError:
         raise ValueError("text that is not UTF-8") from None
     except RecursionError:
@@ -180,6 +180,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         raise _RefusedError("JSON that gives a field twice")
     return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object)
 
 
 def _clean(value: Any) -> Any:

@@ -9,7 +9,6 @@ import time
 import warnings
 
 import pytest
-from tests.scripted import Request, Reset, answer, echo, serving, video
 
 from hooked_analytics import (
     AuthenticationError,
@@ -24,6 +23,7 @@ from hooked_analytics import (
     fetch_videos,
 )
 from hooked_analytics.client import transport
+from tests.scripted import Request, Reset, answer, echo, serving, video
 
 CANARY = "canary-7f3a"
 

@@ -9,10 +9,10 @@ import pickle
 import traceback
 
 import pytest
-from tests.scripted import answer, serving
 
 from hooked_analytics import AuthenticationError, HookedClient, NetworkError
 from hooked_analytics.client.key import ApiKey
+from tests.scripted import answer, serving
 
 CANARY = "canary-5d1e"
 
@@ -88,11 +88,11 @@ def test_an_interrupt_in_the_middle_of_a_request_does_not_show_it(monkeypatch):
         client = HookedClient(CANARY, base_url=server.url)
 
         def interrupt(*arguments, **settings):
-            headers = arguments[0].headers
+            headers = settings["headers"]
             assert headers["x-api-key"] == CANARY
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(client._transport._adapter, "send", interrupt)
+        monkeypatch.setattr(client._transport._pool, "urlopen", interrupt)
         with pytest.raises(KeyboardInterrupt) as raised:
             client.get_video("vid_1")
     assert CANARY not in full_traceback(raised.value)

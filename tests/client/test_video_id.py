@@ -7,10 +7,10 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.scripted import echo, serving
 
 from hooked_analytics import HookedClient, InvalidVideoIdError, fetch_videos
 from hooked_analytics.client.video_id import check_video_id
+from tests.scripted import echo, serving
 
 HOSTILE = [
     "", " ", ".", "..", "...", "../admin", "..%2fadmin", "%2e%2e", "a/b", "a\\b", "x?y", "x#f",

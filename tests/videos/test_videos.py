@@ -119,7 +119,7 @@ def test_a_video_given_twice_is_kept_as_last_updated():
 
 def test_fetched_at_needs_a_zone_and_is_kept_in_utc():
     with pytest.raises(ValueError, match="time zone"):
-        videos_from_records([SAMPLE], fetched_at=datetime(2024, 1, 15))
+        videos_from_records([SAMPLE], fetched_at=NOW.replace(tzinfo=None))
     berlin = timezone(timedelta(hours=1))
     videos = videos_from_records([SAMPLE], fetched_at=datetime(2024, 1, 15, 12, tzinfo=berlin))
     assert videos["fetched_at"].iloc[0] == pd.Timestamp("2024-01-15T11:00Z")
