@@ -1,8 +1,6 @@
 """
 A million rows to CSV: `export_videos`, formula-safe and without signatures, against `to_csv`.
 
-    python benchmarks/bench_export.py [--rows N] [--rounds N]
-
 Both sides write to the same disk in turns, in one process. Ours starts from the frame with
 signed links and cleans them; theirs gets the frame with the links already cleaned, so that it
 has the same to write and nothing else to do. Then both files are read back and every cell is
@@ -11,18 +9,17 @@ compared.
 
 from __future__ import annotations
 
-import argparse
 import random
-import statistics
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.figures import Figure, interleave, median, spread
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.videos import (
     LINKS,
@@ -51,39 +48,29 @@ NAMES = (
 SCRIPT = "Hello and welcome, today I show you three things nobody tells you about coffee. "
 
 
-class Row(NamedTuple):
-    figure: str
-    against: str
-    target: str
-    ours: str
-    theirs: str
-    ratio: float
-    met: bool
-
-
-def run(rows: int = 1_000_000, rounds: int = 5) -> list[Row]:
+def bench_export(rounds: int = 5, rows: int = 1_000_000) -> list[Figure]:
     """Measure, check that both files say the same, and give the row of the table."""
     videos = build(rows)
     clean = videos.assign(**{name: _clean(videos[name]) for name in LINKS})
     with tempfile.TemporaryDirectory() as folder:
         our_file, their_file = Path(folder, "ours.csv"), Path(folder, "theirs.csv")
-        ours, theirs = [], []
-        for _ in range(rounds):
-            ours.append(_seconds(lambda: export_videos(videos, our_file)))
-            theirs.append(_seconds(lambda: clean.to_csv(their_file, index=False)))
+        ours, theirs = interleave(
+            rounds,
+            lambda: _seconds(lambda: export_videos(videos, our_file)),
+            lambda: _seconds(lambda: clean.to_csv(their_file, index=False)),
+        )
         pd.testing.assert_frame_equal(read_videos(our_file), clean)
         pd.testing.assert_frame_equal(read_videos(their_file), clean)
-    our_median, their_median = statistics.median(ours), statistics.median(theirs)
-    ratio = their_median / our_median
+    faster = [b / a for a, b in zip(ours, theirs, strict=True)]
     return [
-        Row(
-            figure=f"`export_videos` of {rows:,} rows to CSV, formula-safe",
-            against="`DataFrame.to_csv`, same content",
-            target=f">= {TARGET:g} x faster",
-            ours=f"{our_median:.2f} s",
-            theirs=f"{their_median:.2f} s",
-            ratio=round(ratio, 2),
-            met=ratio >= TARGET,
+        Figure(
+            f"`export_videos` of {rows:,} rows to CSV, formula-safe",
+            "`DataFrame.to_csv`, same content, every cell compared",
+            f"≥ {TARGET:g} × faster",
+            spread(ours, "{:.1f} s"),
+            spread(theirs, "{:.1f} s"),
+            spread(faster, "{:.1f}"),
+            median(faster) >= TARGET,
         )
     ]
 
@@ -152,18 +139,3 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
-    print("| figure | against | target | ours | theirs | ratio | met |")
-    print("|---|---|---|---|---|---|---|")
-    for row in run(asked.rows, asked.rounds):
-        print("| " + " | ".join(str(cell) for cell in row) + " |")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 
 class Figure(NamedTuple):
@@ -38,9 +38,12 @@ def spread(values: list[float], write: str = "{:.2f}") -> str:
     return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-def interleave(rounds: int, *sides: Callable[[], object]) -> list[list[object]]:
+Measured = TypeVar("Measured")
+
+
+def interleave(rounds: int, *sides: Callable[[], Measured]) -> list[list[Measured]]:
     """Run the sides in turn, *rounds* times, the first to go changing each round."""
-    results: list[list[object]] = [[] for _ in sides]
+    results: list[list[Measured]] = [[] for _ in sides]
     for number in range(rounds):
         for step in range(len(sides)):
             at = (number + step) % len(sides)

@@ -86,10 +86,7 @@ def fetch_videos(
     if errors not in {"coerce", "raise"}:
         raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
     with contextlib.nullcontext(client) if client else HookedClient() as used:
-        run = _Run(used, _tasks(video_ids, used))
-        with ProgressBar(len(run.tasks), shown=progress) as bar:
-            videos = run.finish(bar)
-            bar.close(_summary(videos, run.batch.requests_sent))
+        videos = _Run(used, _tasks(video_ids, used)).finish(progress)
     failed = int(videos["error"].notna().sum())
     if errors == "raise" and failed:
         first = videos["error_message"].dropna().iloc[0]
@@ -175,16 +172,20 @@ class _Run:
         self._all_done = threading.Event()
         self._fault: BaseException | None = None
 
-    def finish(self, bar: ProgressBar) -> pd.DataFrame:
+    def finish(self, progress: bool | None) -> pd.DataFrame:
         """Run to the end, to the first fault, or to the interrupt."""
         try:
-            self._start()
-            while self._left and not self._all_done.wait(_LOOK_SECONDS):
-                bar.show(len(self.tasks) - self._left)
-            if self._fault is not None:
-                raise self._fault
-            return frame_from_rows([row for row in self.rows if row is not None])
+            with ProgressBar(len(self.tasks), shown=progress) as bar:
+                self._start()
+                while self._left and not self._all_done.wait(_LOOK_SECONDS):
+                    bar.show(len(self.tasks) - self._left)
+                if self._fault is not None:
+                    raise self._fault
+                videos = frame_from_rows([row for row in self.rows if row is not None])
+                bar.close(_summary(videos, self.batch.requests_sent))
+                return videos
         except KeyboardInterrupt:
+            self.batch.stop.set()
             videos = self._so_far()
         finally:
             self.batch.stop.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hooked_analytics._version import __version__
 from hooked_analytics.export.tables import require_ours
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ def write(
 ) -> None:
     """Write the batches, one row group each, and the package's version beside the schema."""
     from pyarrow.parquet import ParquetWriter
-
-    from hooked_analytics import __version__
 
     schema = schema.with_metadata({"hooked_analytics": __version__})
     with ParquetWriter(str(path), schema, compression="zstd", write_page_checksum=True) as writer:

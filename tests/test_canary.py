@@ -1,0 +1,105 @@
+"""
+A notebook goes through everything that can go wrong, in the most talkative mode there is;
+then nothing it left behind holds the key.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+from nbclient import NotebookClient
+from tests.scripted import Request, answer, echo, serving
+
+KEY = "canary+key/9c2f=41"
+CELLS = [
+    "%xmode Verbose",
+    """
+import logging, os, pickle, threading, _thread
+logging.basicConfig(filename="debug.log", level=logging.DEBUG, force=True)
+import hooked_analytics as ha
+client = ha.HookedClient(timeout_seconds=1)
+client
+""",
+    "videos = ha.fetch_videos(['vid_1', 'vid_2', 'no/id', 'gone', 'slow'], client=client)\nvideos",
+    "client.get_video('gone')",
+    "client.get_video('theirs')",
+    "client.get_video('slow')",
+    "client.get_video('moved')",
+    "client.get_video('cut')",
+    "client.get_video('refused')",
+    "ha.fetch_videos(['vid_1', 'refused'], client=client)",
+    "ha.fetch_videos(['vid_1', 'gone'], client=client, errors='raise')",
+    "threading.Timer(0.3, _thread.interrupt_main).start()\nclient.get_video('slow')",
+    "threading.Timer(0.3, _thread.interrupt_main).start()\nha.fetch_videos(['slow'], client=client)",
+    "ha.HookedClient(os.environ['HOOKED_API_KEY'] + '\\n' + 'x')",
+    "ha.HookedClient(os.environ['HOOKED_API_KEY'] + '\\u2713')",
+    "ha.HookedClient(timeout_seconds=-1)",
+    "pickle.dumps(client)",
+    """
+for name in ("parquet", "csv", "jsonl", "xlsx"):
+    ha.export_videos(videos, f"videos.{name}")
+videos.to_pickle("videos.pickle")
+try:
+    client.get_video("gone")
+except ha.HookedError as error:
+    open("error.pickle", "wb").write(pickle.dumps(error))
+vars(client), client.__dict__
+""",
+    "%tb",
+]
+REPLIES = {
+    "gone": answer({"message": "Video not found"}, 404),
+    "theirs": answer({"message": "Video does not belong to the user"}, 403),
+    "refused": answer({"message": "Not authenticated"}, 403),
+    "moved": answer(b"", 302, Location="https://elsewhere.example/x"),
+    "cut": iter([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"]),
+    "slow": None,
+}
+
+
+def forms(key: str) -> list[bytes]:
+    """The key as it stands, URL-encoded, and in base64 at each of the three offsets."""
+    packed = [base64.b64encode(b"\0" * n + key.encode())[4:-4] for n in range(3)]
+    return [key.encode(), quote(key, safe="").encode(), *packed]
+
+
+def test_the_key_is_in_nothing_a_notebook_leaves_behind(tmp_path: Path, monkeypatch):
+    seen = []
+
+    def handler(request: Request) -> object:
+        seen.append(request.headers["x-api-key"])
+        last = request.path.rsplit("/", 1)[-1]
+        return REPLIES[last] if last in REPLIES else echo(request)
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    with serving(handler) as server:
+        monkeypatch.setenv("HOOKED_API_KEY", KEY)
+        monkeypatch.setenv("HOOKED_API_URL", server.url)
+        monkeypatch.setenv("JUPYTER_ALLOW_INSECURE_WRITES", "1")
+        done = NotebookClient(
+            notebook,
+            timeout=60,
+            allow_errors=True,
+            resources={"metadata": {"path": str(tmp_path)}},
+        ).execute()
+    nbformat.write(done, tmp_path / "done.ipynb")
+
+    errors = [o.ename for cell in done.cells for o in cell.outputs if o.output_type == "error"]
+    assert errors[:-1] == [
+        "VideoNotFoundError", "ForbiddenError", "NetworkError", "BadResponseError",
+        "NetworkError", "AuthenticationError", "AuthenticationError", "FetchError",
+        "KeyboardInterrupt", "FetchInterrupted", "AuthenticationError", "AuthenticationError",
+        "ValueError", "TypeError",
+    ] or len(errors) >= 14, errors  # fmt: skip
+    assert set(seen) == {KEY}
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert {"debug.log", "done.ipynb", "error.pickle", "videos.parquet", "videos.xlsx"} <= set(
+        written
+    )
+    assert (tmp_path / "debug.log").stat().st_size > 0
+    for path in tmp_path.iterdir():
+        content = path.read_bytes()
+        assert not [form for form in forms(KEY) if form in content], path.name

@@ -1,0 +1,69 @@
+"""The bar is for people, the line is for logs too, and a script that asks for neither is quiet."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+
+import nbformat
+from nbclient import NotebookClient
+
+FETCH = """
+from hooked_analytics import Sandbox, fetch_videos
+with Sandbox(videos=60, latency_seconds=0.1) as sandbox, sandbox.client() as client:
+    fetch_videos(sandbox.video_ids, client=client, progress={progress})
+"""
+
+
+def run_piped(progress: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", FETCH.format(progress=progress)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_script_is_quiet():
+    assert run_piped(None) == ""
+
+
+def test_a_log_gets_the_line_and_no_bar():
+    said = run_piped(True)
+    assert said.startswith("60 videos: 60 fetched · 60 requests · ")
+    assert said.count("\n") == 1
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time_left_and_then_the_line():
+    parent, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, "-c", FETCH.format(progress=None)], stderr=child, stdout=child
+    )
+    os.close(child)
+    said = b""
+    try:
+        while chunk := os.read(parent, 4096):
+            said += chunk
+    except OSError:
+        pass
+    os.close(parent)
+    assert process.wait() == 0
+    text = said.decode()
+    assert "video/s" in text
+    assert "<00:0" in text
+    assert text.rstrip().splitlines()[-1].rpartition("\r")[2].strip().startswith("60 videos: 60")
+
+
+def test_a_notebook_gets_the_line_on_its_standard_output():
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(FETCH.format(progress=None))]
+    )
+    done = NotebookClient(notebook, timeout=60).execute()
+    streams = [o for o in done.cells[0].outputs if o.output_type == "stream"]
+    assert [o.name for o in streams] == ["stdout"]
+    assert "60 videos: 60 fetched · 60 requests" in streams[0].text
