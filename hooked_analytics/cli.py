@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DEMO_DIRECTORY = Path("data/exports/demo")
 DEMO_VIDEOS = 500
@@ -211,10 +212,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _save(ax: Axes, path: Path) -> Path:
-    figure = ax.get_figure(root=True)
+    figure = cast("Figure", ax.figure)
     with atomic_write(path) as beside:
-        if figure is not None:
-            figure.savefig(beside, format="png", dpi=120, facecolor="white")
+        figure.savefig(beside, format="png", dpi=120, facecolor="white")
     return path
 
 

@@ -31,7 +31,7 @@ def videos(types: list[str | None]):
 
 def png(ax) -> bytes:
     picture = io.BytesIO()
-    ax.get_figure(root=True).savefig(picture, format="png")
+    ax.figure.savefig(picture, format="png")
     return picture.getvalue()
 
 
@@ -97,7 +97,7 @@ def test_without_axes_a_figure_is_made():
     plt.switch_backend("agg")
     ax = plot_credits(videos(["class"]))
     assert plt.get_fignums()
-    plt.close(ax.get_figure(root=True))
+    plt.close(ax.figure)
 
 
 @pytest.mark.parametrize(
