@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from hooked_analytics import Sandbox, read_videos
 from hooked_analytics import __all__ as names
 from hooked_analytics.cli import main
 from tests.notebooks import run
@@ -60,6 +61,21 @@ def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert [o for o in outputs if "image/png" in o.get("data", {})]
     assert (tmp_path / "data" / "exports" / "videos.parquet").exists()
+
+
+def test_the_first_notebook_uses_the_key_and_address_of_the_environment(tmp_path, monkeypatch):
+    with Sandbox(videos=30, api_key="my-own-key") as sandbox:
+        monkeypatch.setenv("HOOKED_API_URL", sandbox.url)
+        run(NOTEBOOKS[0], tmp_path, api_key="my-own-key")
+        assert sandbox.request_counts["list"] == 1
+        # two of its three ids on purpose wrong; one of them is never sent
+        assert sandbox.request_counts["details"] == 30 + 2
+
+
+def test_the_sample_file_is_a_videos_frame_without_secrets():
+    path = ROOT / "data" / "sample_videos.parquet"
+    assert len(read_videos(path)) == 500
+    assert b"X-Amz-Signature" not in path.read_bytes()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -1,0 +1,58 @@
+"""Without the extras the package works, and each missing one is named when it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+BLOCKED = """
+import sys
+for name in ("matplotlib", "ipywidgets", "openpyxl", "starlette", "uvicorn"):
+    sys.modules[name] = None
+import importlib.util as util
+found = util.find_spec
+util.find_spec = lambda name, *rest: sys.modules.get(name, ...) and found(name, *rest)
+import hooked_analytics as ha
+videos = ha.videos_from_records([{"id": "vid_1", "type": "class", "usedCredits": 5}])
+"""
+
+
+def run(code: str, directory) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED + textwrap.dedent(code)],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_the_core_needs_none(tmp_path):
+    code = """
+    ha.export_videos(videos, "videos.parquet")
+    print(ha.credit_usage(ha.read_videos("videos.parquet"))["credits"].tolist())
+    """
+    assert run(code, tmp_path) == "[5.0]\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "extra"),
+    [
+        ("ha.plot_credits(videos)", "notebook"),
+        ("ha.plot_render_times(videos)", "notebook"),
+        ("ha.Sandbox()", "sandbox"),
+        ("ha.export_videos(videos, 'videos.xlsx')", "report"),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_pip_line(call, extra, tmp_path):
+    code = f"""
+    try:
+        {call}
+    except ImportError as error:
+        print(error)
+    """
+    assert f'pip install "hooked-analytics[{extra}]"' in run(code, tmp_path)
