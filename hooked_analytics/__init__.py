@@ -25,6 +25,8 @@ Examples
 20
 """
 
+from typing import TYPE_CHECKING
+
 from hooked_analytics._version import __version__
 from hooked_analytics.client import HookedClient
 from hooked_analytics.credits import credit_usage, failures
@@ -46,8 +48,10 @@ from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import plot_credits, plot_render_times
 from hooked_analytics.render_time import elapsed_seconds, render_seconds, render_times
-from hooked_analytics.sandbox import Sandbox
 from hooked_analytics.videos import is_final, videos_from_records
+
+if TYPE_CHECKING:
+    from hooked_analytics.sandbox import Sandbox
 
 __all__ = [
     "AuthenticationError",
@@ -79,3 +83,16 @@ __all__ = [
     "render_times",
     "videos_from_records",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # a server is a third of the package's import time, and most sessions never start it
+    if name == "Sandbox":
+        from hooked_analytics.sandbox import Sandbox
+
+        return Sandbox
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
