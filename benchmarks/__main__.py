@@ -1,9 +1,9 @@
 """
-Measure everything and write ``RESULTS.md``.
+Measure and write ``RESULTS.md``.
 
-    python -m benchmarks            all figures, about a quarter of an hour
+    python -m benchmarks            all figures, about twenty minutes
+    python -m benchmarks fetch      only these; the others in RESULTS.md stay
     python -m benchmarks --quick    fewer rounds, printed only
-    python -m benchmarks fetch      only the benchmarks whose name begins so, printed only
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -40,34 +41,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args(argv)
-    wanted = [n for n in BENCHMARKS if not arguments.names or n.startswith(tuple(arguments.names))]
-    if not wanted:
-        parser.error(f"no benchmark of that name; there are {', '.join(BENCHMARKS)}")
-    rows = []
-    print(HEAD, flush=True)
-    for name in wanted:
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in arguments.names or BENCHMARKS:
         benchmark, rounds, quick_rounds = BENCHMARKS[name]
-        for figure in benchmark(quick_rounds if arguments.quick else rounds):
-            rows.append(figure.row())
-            print(rows[-1], flush=True)
-    if not arguments.quick and not arguments.names:
-        RESULTS.write_text(report(rows))
-        print(f"\nwritten: {RESULTS}")
+        figures = benchmark(quick_rounds if arguments.quick else rounds)
+        table = "\n".join([HEAD, *(figure.row() for figure in figures)])
+        print(f"## {name}\n\n{table}\n", flush=True)
+        if not arguments.quick:
+            keep(name, table)
     return 0
 
 
-def report(rows: Sequence[str]) -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        "# Results\n\n"
-        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}. Python "
+def keep(name: str, table: str) -> None:
+    """Put the table of one benchmark into the results, in place of its older one."""
+    old = RESULTS.read_text() if RESULTS.exists() else ""
+    sections = dict(re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
+    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    sections[name] = (
+        f"{table}\n\nMeasured on {datetime.now(UTC):%Y-%m-%d} with Python "
         f"{platform.python_version()}, {packages}; {os.cpu_count()} cores, "
-        f"{platform.system()} {platform.machine()}.\n\n"
-        "Each figure is a ratio of two sides measured in one run, in turns; the median of the "
-        "rounds, lowest and highest beside it. Targets are held against the median, limits on "
-        "refusals and rows against every round.\n\n"
-        f"{HEAD}\n" + "\n".join(rows) + "\n\n" + NOTES.read_text()
+        f"{platform.system()} {platform.machine()}."
     )
+    written = [f"## {n}\n\n{sections[n].strip()}\n" for n in BENCHMARKS if n in sections]
+    RESULTS.write_text("\n".join([NOTES.read_text(), *written]))
 
 
 if __name__ == "__main__":
