@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -50,15 +51,19 @@ class ScriptedServer:
     piece, `Reset` drops the connection, None leaves the client in silence.
     """
 
-    def __init__(self, handler: Callable[[Request], object]) -> None:
+    def __init__(
+        self, handler: Callable[[Request], object], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.handler = handler
+        self._tls = tls
         self.requests: list[Request] = []
         self.connections = 0
         self._lock = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._open: list[socket.socket] = []
         self.closing = threading.Event()
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -79,7 +84,7 @@ class ScriptedServer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
+        with contextlib.suppress(OSError), connection, self._secured(connection) as connection:
             reader = connection.makefile("rb")
             while line := reader.readline():
                 headers = {}
@@ -91,6 +96,9 @@ class ScriptedServer:
                     self.requests.append(request)
                 if not self._reply(connection, request):
                     return
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
     def _reply(self, connection: socket.socket, request: Request) -> bool:
         try:
@@ -107,8 +115,10 @@ class ScriptedServer:
 
 
 @contextlib.contextmanager
-def serving(handler: Callable[[Request], object]) -> Iterator[ScriptedServer]:
-    server = ScriptedServer(handler)
+def serving(
+    handler: Callable[[Request], object], tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
+    server = ScriptedServer(handler, tls)
     try:
         yield server
     finally:

@@ -10,7 +10,6 @@ half the CPU, and four ways less for a key to travel.
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from hooked_analytics._version import __version__
+from hooked_analytics.client.deadline import with_deadline
 from hooked_analytics.errors import BadResponseError, HookedError, NetworkError
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Transport:
             base, verify=verify, proxies=proxies, cert=cert
         )
         adapter.cert_verify(self._pool, self._base_url, verify, cert)
+        self._pool.ConnectionCls = with_deadline(self._pool.ConnectionCls)
         # a proxy for plain http is asked with the whole address, everyone else with the path
         asked = self._adapter.request_url(base, proxies)
         whole = asked.startswith("http")
@@ -99,7 +100,7 @@ class Transport:
         ----------
         path : what follows the base URL, already quoted
         video_id : whom an error is about
-        seconds : limit for the whole answer, and for every silence within it [s]
+        seconds : limit for connecting and sending, then for the whole answer [s]
 
         Raises
         ------
@@ -121,7 +122,7 @@ class Transport:
         self, path: str, video_id: str | None, seconds: float
     ) -> Reply | HookedError | BaseException:
         who = video_id or "the list"
-        started, began = time.monotonic(), datetime.now(UTC)
+        began = datetime.now(UTC)
         try:
             raw = self._pool.urlopen(
                 "GET",
@@ -133,14 +134,14 @@ class Transport:
                 assert_same_host=False,
                 preload_content=False,
             )
-            body = _read(raw, deadline=started + seconds)
+            body = _read(raw)
         except _TooLarge:
             return BadResponseError(
                 f"{who}: the answer is larger than {LARGEST_BODY_BYTES:,} bytes, "
                 "so it is no Hooked answer",
                 video_id=video_id,
             )
-        except (_TooSlow, urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             if _is_timeout(error):
                 return NetworkError.timeout(
                     f"{who}: no full answer within {seconds:.3g} s; ask again later",
@@ -157,12 +158,8 @@ class _TooLarge(Exception):  # noqa: N818
     pass
 
 
-class _TooSlow(Exception):  # noqa: N818
-    pass
-
-
-def _read(raw: Any, *, deadline: float) -> bytes:
-    """Read a body slice by slice, under a cap on decoded bytes and a limit in time."""
+def _read(raw: Any) -> bytes:
+    """Read a body slice by slice, under a cap on decoded bytes."""
     pieces: list[bytes] = []
     size = 0
     try:
@@ -171,8 +168,6 @@ def _read(raw: Any, *, deadline: float) -> bytes:
             size += len(piece)
             if size > LARGEST_BODY_BYTES:
                 raise _TooLarge
-            if time.monotonic() > deadline:
-                raise _TooSlow
     except BaseException:
         raw.close()  # a connection with half an answer in it is not used again
         raise
@@ -192,7 +187,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 def _is_timeout(error: Exception) -> bool:
     # urllib3 calls a refused connection a kind of timeout, for old times' sake
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)
-    return isinstance(error, _TooSlow | urllib3.exceptions.TimeoutError) and not refused
+    return isinstance(error, urllib3.exceptions.TimeoutError) and not refused
 
 
 def _why(error: Exception, who: str, base_url: str) -> str:

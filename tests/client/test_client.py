@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+import ssl
 import threading
 import time
 import warnings
 
 import pytest
+import trustme
 
 from hooked_analytics import (
     AuthenticationError,
@@ -209,6 +211,33 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch):
     assert proxy.requests[0].path == "http://localhost:9/v1/video/vid_1"
 
 
+@pytest.fixture
+def tls():
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return authority, context
+
+
+def test_https_with_the_certificates_of_the_environment(tls, tmp_path, monkeypatch):
+    authority, context = tls
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with serving(echo, context) as server:
+        with HookedClient(CANARY, base_url=server.url, requests_per_minute=None) as client:
+            videos = fetch_videos([f"vid_{n}" for n in range(40)], client=client)
+    assert videos["error"].isna().all()
+    assert server.connections <= 16
+
+
+def test_https_with_a_certificate_nobody_knows_sends_nothing(tls, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with serving(echo, tls[1]) as server, pytest.raises(NetworkError, match="certificate"):
+        ask(server, max_attempts=1)
+    assert server.requests == []
+
+
 def test_silence_ends_within_the_limit():
     with serving(lambda request: None) as server:
         began = time.monotonic()
@@ -218,19 +247,50 @@ def test_silence_ends_within_the_limit():
     assert time.monotonic() - began < 2
 
 
-def test_a_body_that_drips_ends_within_the_limit():
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"",
+    ],
+    ids=["body", "chunks", "until closed", "headers"],
+)
+def test_an_answer_that_drips_ends_within_the_limit(whole):
+    drops = [b"1\r\n \r\n"] if b"chunked" in whole else [b" "]
+    if not whole:
+        drops = [bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 500]
+
     def drip(request: Request):
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
-        for _ in range(500):
+        yield whole
+        for number in range(500):
             time.sleep(0.05)
-            yield b" "
+            yield drops[number % len(drops)]
 
     with serving(drip) as server:
         began = time.monotonic()
         with pytest.raises(NetworkError) as raised:
             ask(server, timeout_seconds=1)
     assert raised.value.kind == "timeout"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 1.5
+
+
+def test_the_time_left_by_one_answer_does_not_shorten_the_next():
+    def slow_then_quick(request: Request):
+        time.sleep(0.9 if request.number == 1 else 0.3)
+        return answer(video())
+
+    with serving(slow_then_quick) as server:
+        with HookedClient(CANARY, base_url=server.url, timeout_seconds=2) as client:
+            assert client.get_video("vid_1") == client.get_video("vid_1")
+    assert server.connections == 1
+
+
+def test_an_answer_that_closes_its_connection_is_read_whole():
+    body = answer(video(name="x" * 100_000), Connection="close")
+    with serving(lambda request: body) as server:
+        assert len(ask(server)["name"]) == 100_000
 
 
 def test_an_endless_body_is_refused_early(monkeypatch):
