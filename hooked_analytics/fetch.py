@@ -237,8 +237,9 @@ class _Run:
         if interrupted:
             raise self._stopped(videos) from self.keeper.fault
         if self.keeper.fault is not None:
+            reason = str(self.keeper.fault).rstrip(".")
             raise FetchError(
-                f"What was fetched could not be kept in the archive: {self.keeper.fault}. "
+                f"What was fetched could not be kept in the archive: {reason}. "
                 "Every row is in .videos of this error.",
                 videos=videos,
             ) from self.keeper.fault

@@ -156,7 +156,7 @@ def _opened(folder: Path, names: list[str]) -> list[Part]:
         try:
             parts.append(_open(folder / name, there))
         except DamagedPartError as damage:
-            _warn_of(folder, damage)
+            _warn_of(folder, damage, stacklevel=6)
         else:
             replaced |= parts[-1].replaces
     order = {name: at for at, name in enumerate(names)}
@@ -197,12 +197,13 @@ def whole(folder: Path, read: Callable[[list[Part]], _Made]) -> _Made:
         try:
             return read(parts)
         except DamagedPartError as damage:
-            _warn_of(folder, damage)
+            _warn_of(folder, damage, stacklevel=4)
             parts = [part for part in parts if part.name != damage.name]
 
 
-def _warn_of(folder: Path, damage: DamagedPartError) -> None:
+def _warn_of(folder: Path, damage: DamagedPartError, *, stacklevel: int) -> None:
+    # so that it points at the line that called the archive
     warnings.warn(
         f"{folder / damage.name} is damaged and left out ({damage}); the other parts are read",
-        stacklevel=6,
+        stacklevel=stacklevel,
     )
