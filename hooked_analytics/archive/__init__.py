@@ -143,8 +143,8 @@ class VideoArchive:
         fetched = fetch_videos(
             asked, client=client, archive=_OneLook(known, self.append), progress=progress
         )
-        finished = known.loc[is_final(known) & known["error"].isna(), "video_id"]
-        self.requests_saved += int(fetched["video_id"].isin(finished).sum())
+        finished = set(known.loc[is_final(known) & known["error"].isna(), "video_id"])
+        self.requests_saved += sum(video_id in finished for video_id in fetched["video_id"])
         return _last_good(fetched, known)
 
     def append(self, videos: pd.DataFrame) -> None:

@@ -94,7 +94,7 @@ def make_archive(folder: Path) -> None:
             beside.write_text(json.dumps({"hooked_archive": VERSION}) + "\n", encoding="utf-8")
 
 
-def new_name(kind: Literal["observed", "merged"], stamp: int | None = None) -> str:
+def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> str:
     """
     Name a part so that no other process makes the same name, and names sort by time.
 
@@ -103,7 +103,7 @@ def new_name(kind: Literal["observed", "merged"], stamp: int | None = None) -> s
     >>> is_part(new_name("observed")), new_name("merged", 7)[:27]
     (True, 'merged-0000000000000000007-')
     """
-    when = time.time_ns() if stamp is None else stamp
+    when = time.time_ns() if when is None else when
     return f"{kind}-{when:019d}-{secrets.token_hex(8)}.parquet"
 
 
