@@ -62,7 +62,8 @@ def fetch_videos(
         A new `HookedClient` for this call when missing.
     archive : a `VideoArchive` to take finished videos from, and to keep the others in
         Rows are kept every half minute, at the end and on an interrupt. The links of videos
-        taken from it have lost their signature.
+        taken from it have lost their signature. Anything with its ``.videos()`` and
+        ``.append(videos)`` will do.
     errors : ``"coerce"`` makes failed ids rows; ``"raise"`` raises after the batch
     progress : whether to show a bar; when missing, only where somebody watches
 
@@ -233,6 +234,7 @@ class _Run:
             videos = self._so_far()
             interrupted = False
         except KeyboardInterrupt:
+            self.batch.stop.set()  # silence first: a long frame takes a while to make
             videos = self._so_far()
             interrupted = True
         finally:

@@ -157,7 +157,8 @@ class VideoArchive:
             Needs every column of a videos frame. ``observed_at`` is taken as given when there
             is such a column, as in `observations` of another archive; else it is
             ``fetched_at``, and now where that is missing. Other columns are left out, and so
-            are rows without a ``video_id``.
+            are rows without a ``video_id``. Keep details here, not rows of `list_videos`:
+            those have no credits, and a finished one would not be asked for again.
 
         Raises
         ------
