@@ -8,6 +8,7 @@ into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `credit_usage`, `failures`
+kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`
 out of it            `export_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
@@ -28,6 +29,7 @@ Examples
 from typing import TYPE_CHECKING
 
 from hooked_analytics._version import __version__
+from hooked_analytics.archive import VideoArchive, observed_renders
 from hooked_analytics.client import HookedClient
 from hooked_analytics.credits import credit_usage, failures
 from hooked_analytics.errors import (
@@ -66,6 +68,7 @@ __all__ = [
     "RateLimitError",
     "Sandbox",
     "ServerError",
+    "VideoArchive",
     "VideoNotFoundError",
     "WaitTimeout",
     "__version__",
@@ -76,6 +79,7 @@ __all__ = [
     "fetch_videos",
     "is_final",
     "list_videos",
+    "observed_renders",
     "plot_credits",
     "plot_render_times",
     "read_videos",

@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+import pandas as pd
+
 from hooked_analytics.client import Answer, Batch, HookedClient, Page, Stopped
 from hooked_analytics.errors import (
     FetchError,
@@ -18,19 +21,20 @@ from hooked_analytics.errors import (
     HookedError,
     InvalidVideoIdError,
 )
+from hooked_analytics.keeper import Archive, Keeper
 from hooked_analytics.progress import ProgressBar
 from hooked_analytics.videos import (
     Row,
     clean_text,
+    empty_videos,
     failed_row,
     frame_from_rows,
+    is_final,
     parse_record,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    import pandas as pd
 
 _LOOK_SECONDS = 0.1
 
@@ -39,6 +43,7 @@ def fetch_videos(
     video_ids: str | Iterable[object],
     *,
     client: HookedClient | None = None,
+    archive: Archive | None = None,
     errors: Literal["coerce", "raise"] = "coerce",
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -46,7 +51,8 @@ def fetch_videos(
     Fetch the details of many videos, several at a time.
 
     One request per video, more only where an attempt failed. A failed id is a row that says
-    why, so asking again with the failed ids asks only for what is missing.
+    why, so asking again with the failed ids asks only for what is missing. With an archive,
+    nothing is asked twice once it is finished.
 
     Parameters
     ----------
@@ -54,6 +60,10 @@ def fetch_videos(
         Surrounding white space is taken off; an id given twice is asked for once.
     client : whose key, limit and connections to use
         A new `HookedClient` for this call when missing.
+    archive : a `VideoArchive` to take finished videos from, and to keep the others in
+        Rows are kept every half minute, at the end and on an interrupt. The links of videos
+        taken from it have lost their signature. Anything with its ``.videos()`` and
+        ``.append(videos)`` will do.
     errors : ``"coerce"`` makes failed ids rows; ``"raise"`` raises after the batch
     progress : whether to show a bar; when missing, only where somebody watches
 
@@ -69,7 +79,8 @@ def fetch_videos(
     AuthenticationError
         The key is missing or wrong; the batch stops at once.
     FetchError
-        Some ids failed and *errors* is ``"raise"``; ``.videos`` has every row.
+        Some ids failed and *errors* is ``"raise"``, or the archive could not be written;
+        ``.videos`` has every row.
     FetchInterrupted
         The stop button; ``.videos`` has every row, the unasked as ``not_fetched``.
 
@@ -86,7 +97,8 @@ def fetch_videos(
     if errors not in {"coerce", "raise"}:
         raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
     with contextlib.nullcontext(client) if client else HookedClient() as used:
-        videos = _Run(used, _tasks(video_ids, used)).finish(progress)
+        asked = _asked(_tasks(video_ids, used), archive)
+        videos = _Run(used, asked, Keeper(archive)).finish(progress)
     failed = int(videos["error"].notna().sum())
     if errors == "raise" and failed:
         first = videos["error_message"].dropna().iloc[0]
@@ -148,6 +160,39 @@ class _Task(NamedTuple):
     problem: str | None
 
 
+class _Asked(NamedTuple):
+    """Every distinct id in order, those that are asked for, and the rows known to be final."""
+
+    order: list[str | None]
+    tasks: list[_Task]
+    held: pd.DataFrame
+
+    def frame(self, rows: list[Row]) -> pd.DataFrame:
+        """Stack the rows of the tasks, with the held ones where they were asked."""
+        fetched = frame_from_rows(rows)
+        if self.held.empty:
+            return fetched
+        both = pd.concat([fetched, self.held], ignore_index=True)
+        ids = [*(task.shown for task in self.tasks), *self.held["video_id"]]
+        at = {video_id: row for row, video_id in enumerate(ids)}
+        return both.iloc[[at[video_id] for video_id in self.order]].reset_index(drop=True)
+
+
+def _asked(tasks: list[_Task], archive: Archive | None) -> _Asked:
+    """Leave out the tasks whose video is finished according to the archive."""
+    order = [task.shown for task in tasks]
+    if archive is None:
+        return _Asked(order, tasks, empty_videos())
+    known = archive.videos()
+    wanted = {task.shown for task in tasks if task.problem is None}
+    final = known[is_final(known) & known["error"].isna()]
+    # a set asked one by one: isin of pandas 2.2 takes a second for 100,000 ids
+    asked = np.fromiter((video_id in wanted for video_id in final["video_id"]), np.bool_)
+    held = final[asked]
+    finished = set(held["video_id"])
+    return _Asked(order, [task for task in tasks if task.shown not in finished], held)
+
+
 class _Run:
     """
     One batch: worker threads take tasks and leave rows, the caller's thread waits and draws.
@@ -156,9 +201,11 @@ class _Run:
     look at the stop event before every request, so an interrupt is followed by silence.
     """
 
-    def __init__(self, client: HookedClient, tasks: list[_Task]) -> None:
+    def __init__(self, client: HookedClient, asked: _Asked, keeper: Keeper) -> None:
         self.client = client
-        self.tasks = tasks
+        self.asked = asked
+        self.keeper = keeper
+        self.tasks = tasks = asked.tasks
         self.batch = Batch(threading.Event())
         self.rows: list[Row | None] = [
             failed_row(task.shown, "invalid_id", task.problem, fetched_at=None)
@@ -181,16 +228,31 @@ class _Run:
                     bar.show(len(self.tasks) - self._left)
                 if self._fault is not None:
                     raise self._fault
-                videos = frame_from_rows([row for row in self.rows if row is not None])
-                bar.close(_summary(videos, self.batch.requests_sent))
-                return videos
+                self.keeper.close()
+                videos = self._so_far()
+                bar.close(_summary(videos, self.batch.requests_sent, len(self.asked.held)))
+            interrupted = False
         except KeyboardInterrupt:
-            self.batch.stop.set()
+            self.batch.stop.set()  # silence first: a long frame takes a while to make
             videos = self._so_far()
+            interrupted = True
         finally:
             self.batch.stop.set()
+            self.keeper.close()
+        if interrupted:
+            raise self._stopped(videos) from self.keeper.fault
+        if self.keeper.fault is not None:
+            reason = str(self.keeper.fault).rstrip(".")
+            raise FetchError(
+                f"What was fetched could not be kept in the archive: {reason}. "
+                "Every row is in .videos of this error.",
+                videos=videos,
+            ) from self.keeper.fault
+        return videos
+
+    def _stopped(self, videos: pd.DataFrame) -> FetchInterrupted:
         done = int((videos["error"] != "not_fetched").fillna(True).sum())
-        raise FetchInterrupted(
+        return FetchInterrupted(
             f"Stopped after {done} of {len(videos)} videos. What arrived is in .videos of this "
             "error; ask again with the rows whose error is 'not_fetched'.",
             videos=videos,
@@ -207,7 +269,9 @@ class _Run:
                     at = self._waiting.popleft()
                 except IndexError:
                     return
-                self.rows[at] = self._row(self.tasks[at].shown or "")
+                row = self._row(self.tasks[at].shown or "")
+                self.keeper.put(row)  # first, so that what a frame shows has been kept
+                self.rows[at] = row
                 with self._lock:
                     self._left -= 1
                     finished = not self._left
@@ -231,7 +295,7 @@ class _Run:
 
     def _so_far(self) -> pd.DataFrame:
         rows = list(self.rows)
-        return frame_from_rows(
+        return self.asked.frame(
             [
                 row or failed_row(task.shown, "not_fetched", "stopped first", fetched_at=None)
                 for row, task in zip(rows, self.tasks, strict=True)
@@ -275,10 +339,12 @@ def _shown(value: object) -> str | None:
     return clean_text(str(value)) or None
 
 
-def _summary(videos: pd.DataFrame, requests_sent: int) -> str:
+def _summary(videos: pd.DataFrame, requests_sent: int, held: int) -> str:
     kinds = Counter(videos["error"].dropna())
     failed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    fetched = len(videos) - kinds.total() - held
     return (
-        f"{len(videos):,} videos: {len(videos) - kinds.total():,} fetched"
-        f"{f', {failed}' if failed else ''} · {requests_sent:,} requests"
+        f"{len(videos):,} videos: {fetched:,} fetched"
+        f"{f', {held:,} from the archive' if held else ''}{f', {failed}' if failed else ''}"
+        f" · {requests_sent:,} requests{f', {held:,} saved' if held else ''}"
     )

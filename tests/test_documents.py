@@ -31,6 +31,17 @@ def test_the_first_lines_of_the_readme_work_as_pasted(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"credits.png", "videos.parquet"}
 
 
+def test_the_lines_about_the_archive_work_as_pasted(tmp_path):
+    (code,) = re.findall(r"```python\n(with [^`]*VideoArchive.*?)```", README, re.DOTALL)
+    code = f"import hooked_analytics as ha\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "first_seen_final" in done.stdout or "..." in done.stdout
+    assert int(done.stdout.split()[0]) > 200
+    assert list((tmp_path / "archive").glob("*.parquet"))
+
+
 def test_the_readme_names_every_public_function():
     functions = {name for name in names if name.islower() and not name.startswith("_")}
     assert {name for name in functions if f"`{name}`" not in README} == set()

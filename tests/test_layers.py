@@ -17,11 +17,13 @@ LAYERS = {
     "videos": 0,
     "export": 1,
     "client": 1,
+    "keeper": 1,
     "progress": 1,
     "render_time": 1,
     "credits": 1,
     "fetch": 2,
     "plots": 2,
+    "archive": 3,
     "cli": 5,
     "__init__": 6,
 }

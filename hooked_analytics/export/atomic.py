@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ORPHAN_SECONDS = 3600.0
+_PREFIX = ".hooked-"
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = _prefix(target)
-    _sweep(target.parent, prefix)
+    sweep_orphans(target.parent, prefix)
     beside = target.parent / f"{prefix}{secrets.token_hex(6)}.tmp"
     # tempfile would make it 0600; a report is to be as readable as any other new file
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -67,10 +68,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _prefix(target: Path) -> str:
     """Name the target by a hash: its own name may already be as long as a name can be."""
-    return f".hooked-{hashlib.blake2s(os.fsencode(target.name), digest_size=6).hexdigest()}-"
+    return f"{_PREFIX}{hashlib.blake2s(os.fsencode(target.name), digest_size=6).hexdigest()}-"
 
 
-def _sweep(folder: Path, prefix: str) -> None:
+def sweep_orphans(folder: Path, prefix: str = _PREFIX) -> None:
+    """
+    Remove temporary files that killed processes left in a folder more than an hour ago.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     orphan = Path(folder, f"{_PREFIX}1-2.tmp")
+    ...     orphan.touch()
+    ...     os.utime(orphan, (0, 0))
+    ...     sweep_orphans(Path(folder))
+    ...     orphan.exists()
+    False
+    """
     for orphan in folder.glob(f"{prefix}*.tmp"):
         with suppress(OSError):
             if time.time() - orphan.stat().st_mtime > _ORPHAN_SECONDS:

@@ -1,0 +1,748 @@
+"""The archive: what is kept, which observation counts, what is asked again, who can read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hooked_analytics import (
+    AuthenticationError,
+    FetchError,
+    FetchInterrupted,
+    HookedClient,
+    Sandbox,
+    VideoArchive,
+    fetch_videos,
+    observed_renders,
+    videos_from_records,
+)
+from hooked_analytics.archive import folder as folder_module
+from hooked_analytics.archive import merge, parts
+from hooked_analytics.videos import NAMES, empty_videos, failed_row, frame_from_rows
+from tests.scripted import Request, answer, echo, serving, video
+
+DAY = pd.Timestamp("2024-01-15T10:00Z")
+SIGNED = "https://s3.amazonaws.com/v/1.mp4?X-Amz-Signature=c0ffee&Expires=9"
+
+
+def at(minute: float) -> pd.Timestamp:
+    return DAY + pd.Timedelta(minutes=minute)
+
+
+def seen(minute: float, video_id: str = "vid_1", **fields: object) -> pd.DataFrame:
+    return videos_from_records([{"id": video_id, **fields}], fetched_at=at(minute))
+
+
+def failed(minute: float | None, kind: str = "timeout", video_id: str = "vid_1") -> pd.DataFrame:
+    moment = None if minute is None else at(minute).to_pydatetime()
+    return frame_from_rows([failed_row(video_id, kind, f"{kind}!", fetched_at=moment)])
+
+
+def files(archive: VideoArchive) -> list[Path]:
+    return sorted(archive.directory.glob("*.parquet"))
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return VideoArchive(tmp_path / "archive")
+
+
+@pytest.fixture
+def echoing():
+    with serving(echo) as server:
+        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
+            yield client
+
+
+# What is kept
+
+
+def test_a_frame_comes_back_with_the_exact_dtypes(archive):
+    with Sandbox(videos=60) as sandbox, sandbox.client(requests_per_minute=None) as client:
+        videos = fetch_videos([*sandbox.video_ids, "vid_none"], client=client)
+    archive.append(videos)
+    back = archive.videos()
+    assert back["url"].str.contains("?", regex=False).sum() == 0
+    pd.testing.assert_frame_equal(
+        back, videos.assign(url=videos["url"].str.split("?").str[0].astype(videos["url"].dtype))
+    )
+
+
+def test_nothing_kept_is_an_empty_typed_frame_and_no_directory(archive):
+    pd.testing.assert_frame_equal(archive.videos(), empty_videos())
+    assert archive.observations().columns.tolist() == ["video_id", "observed_at", *NAMES[1:]]
+    assert archive.compact() == 0
+    assert not archive.directory.exists()
+    archive.append(empty_videos())
+    assert files(archive) == []
+    assert len(archive.videos()) == 0
+
+
+def test_observations_are_the_whole_history_oldest_first(archive):
+    archive.append(seen(2, status="COMPLETED"))
+    archive.append(failed(3))
+    archive.append(seen(1, status="STARTED", progress=40))
+    history = archive.observations()
+    assert history["status"].fillna("").tolist() == ["STARTED", "COMPLETED", ""]
+    assert history["observed_at"].tolist() == [at(1), at(2), at(3)]
+    assert str(history["observed_at"].dtype) == "datetime64[us, UTC]"
+    assert history["error"].fillna("").tolist() == ["", "", "timeout"]
+    pd.testing.assert_frame_equal(
+        history[list(NAMES)].iloc[:0].reset_index(drop=True), empty_videos()
+    )
+
+
+def test_observed_at_is_given_or_fetched_at_or_now(archive):
+    before = pd.Timestamp.now("UTC").floor("us")
+    archive.append(failed(None, "not_fetched", "vid_now"))
+    archive.append(seen(5, "vid_fetched"))
+    archive.append(seen(5, "vid_given").assign(observed_at=at(1)))
+    moments = archive.observations().set_index("video_id")["observed_at"]
+    assert moments["vid_fetched"] == at(5)
+    assert moments["vid_given"] == at(1)
+    assert before <= moments["vid_now"] <= pd.Timestamp.now("UTC")
+
+
+def test_one_archive_appended_to_another_keeps_its_times(archive, tmp_path):
+    archive.append(seen(1, status="STARTED"))
+    archive.append(failed(None))
+    other = VideoArchive(tmp_path / "other")
+    other.append(archive.observations())
+    pd.testing.assert_frame_equal(other.observations(), archive.observations())
+
+
+def test_own_columns_and_rows_without_an_id_are_left_out(archive):
+    videos = pd.concat([seen(1), failed(None, "invalid_id", None)], ignore_index=True)
+    archive.append(videos.assign(mine=1))
+    assert archive.videos()["video_id"].tolist() == ["vid_1"]
+    assert "mine" not in archive.observations()
+
+
+def test_a_missing_column_is_named_and_nothing_is_made(archive):
+    with pytest.raises(ValueError, match=r"VideoArchive.append needs the column 'script'"):
+        archive.append(seen(1).drop(columns="script"))
+    assert not archive.directory.exists()
+
+
+def test_no_signature_reaches_the_disk(archive):
+    archive.append(seen(1, url=SIGNED, thumbnail=SIGNED, message=f"see {SIGNED}", odd=SIGNED))
+    archive.append(seen(2, url=SIGNED))
+    archive.compact()
+    for path in archive.directory.rglob("*"):
+        assert b"c0ffee" not in path.read_bytes()
+    for column in pq.read_table(files(archive)[0]).columns:
+        assert "c0ffee" not in str(column.to_pylist())
+    assert archive.videos()["url"].tolist() == ["https://s3.amazonaws.com/v/1.mp4"]
+
+
+# Which observation counts
+
+
+STARTED, DONE = {"status": "STARTED"}, {"status": "COMPLETED"}
+COUNTS = {
+    "the last of two": ([seen(1, **STARTED, progress=10), seen(2, **STARTED, progress=20)], 1),
+    "an older one that comes late": ([seen(2, **STARTED), seen(1, **STARTED)], 0),
+    "a late start after the end": ([seen(2, **DONE), seen(1, **STARTED)], 0),
+    "a start seen after the end": ([seen(1, **DONE), seen(2, **STARTED)], 0),
+    "an unknown status after the end": ([seen(1, **DONE), seen(2, status="paused")], 0),
+    "the last of two ends": (
+        [seen(1, status="FAILED", usedCredits=5), seen(2, status="FAILED", usedCredits=0)], 1,
+    ),
+    "an end that comes late": ([seen(3, **DONE), seen(2, status="FAILED")], 0),
+    "a good look before a later failure": ([seen(1, **STARTED), failed(2)], 0),
+    "a good look before an undated failure": ([seen(1, **STARTED), failed(None)], 0),
+    "a good look after a failure": ([failed(2), seen(1, **STARTED)], 1),
+    "the last of two failures": ([failed(2), failed(1, "network")], 0),
+    "the later arrival at the same moment": (
+        [seen(1, **STARTED, progress=10), seen(1, **STARTED, progress=20)], 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["parts", "compacted"])
+@pytest.mark.parametrize("what", COUNTS)
+def test_the_row_that_counts(archive, what, compacted):
+    looks, expected = COUNTS[what]
+    for look in looks:
+        archive.append(look)
+    assert archive.compact() == 2 if compacted else True
+    pd.testing.assert_frame_equal(archive.videos(), looks[expected])
+
+
+def test_the_row_that_counts_within_one_append(archive):
+    archive.append(pd.concat([seen(2, **DONE), seen(1, **STARTED), seen(1, "vid_2", **STARTED)]))
+    assert archive.videos()["video_id"].tolist() == ["vid_1", "vid_2"]
+    assert archive.videos()["status"].tolist() == ["COMPLETED", "STARTED"]
+
+
+# What is asked
+
+
+def test_sync_asks_only_for_what_can_still_change(archive):
+    frames = [seen(1, "done", **DONE), seen(1, "failed", status="FAILED"),
+              seen(1, "running", **STARTED), seen(1, "odd", status="paused"),
+              failed(1, "timeout", "unlucky"), failed(1, "not_found", "gone"),
+              failed(None, "invalid_id", "no/id"),
+              failed(None, "not_fetched", "unasked")]  # fmt: skip
+    archive.append(pd.concat(frames))
+
+    def handler(request: Request) -> bytes:
+        gone = request.path.endswith("gone")
+        return answer({"message": "Video not found"}, 404) if gone else echo(request)
+
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        synced = archive.sync(["new", "done", "running", "no/id"], client=client)
+        assert synced["video_id"].tolist() == ["new", "done", "running", "no/id"]
+        assert synced["error"].fillna("").tolist() == ["", "", "", "invalid_id"]
+        assert archive.requests_saved == 1
+        known = archive.videos()["video_id"].tolist()
+        everything = archive.sync(client=client)
+        asked = sorted(request.path.rsplit("/", 1)[-1] for request in server.requests)
+    assert asked == ["gone", "new", "odd", "running", "unasked", "unlucky"]
+    assert everything["video_id"].tolist() == known
+    assert sorted(known) == sorted({*asked, "done", "failed", "no/id"})
+    assert archive.requests_saved == 1 + 4  # done, failed, new, running
+    again = archive.videos()
+    assert again["error"].fillna("").value_counts().to_dict() == {
+        "": 7, "not_found": 1, "invalid_id": 1,
+    }  # fmt: skip
+    assert len(archive.observations()) == len(frames) + 6
+
+
+def test_a_failed_look_shows_the_last_good_one_and_says_so(archive):
+    archive.append(pd.concat([seen(1, **STARTED, progress=40), seen(1, "vid_2", **DONE)]))
+
+    def broken(request: Request) -> bytes:
+        return answer({"message": "Video not found"}, 404)
+
+    with serving(broken) as server, HookedClient("k", base_url=server.url) as client:
+        with pytest.warns(UserWarning, match="1 of 3 videos could not be fetched and are shown"):
+            synced = archive.sync(["vid_3", "vid_1", "vid_2"], client=client)
+    assert synced["video_id"].tolist() == ["vid_3", "vid_1", "vid_2"]
+    assert synced["status"].fillna("").tolist() == ["", "STARTED", "COMPLETED"]
+    assert synced["error"].fillna("").tolist() == ["not_found", "", ""]
+    assert archive.observations()["error"].fillna("").tolist() == ["", "", "not_found", "not_found"]
+    pd.testing.assert_frame_equal(synced.iloc[:0], empty_videos())
+
+
+def test_the_line_at_the_end_says_what_was_saved(archive, echoing, capsys):
+    archive.append(pd.concat([seen(1, f"vid_{n}", **DONE) for n in range(3)]))
+    archive.sync([*(f"vid_{n}" for n in range(3)), "vid_new"], client=echoing, progress=True)
+    line = capsys.readouterr().err
+    assert line.startswith("4 videos: 1 fetched, 3 from the archive · 1 requests, 3 saved · ")
+
+
+def test_fetch_uses_what_is_handed_in_by_its_two_methods(echoing):
+    class Shelf:
+        kept = empty_videos()
+
+        def videos(self):
+            return seen(1, "vid_b", **DONE, name="shelved")
+
+        def append(self, videos):
+            self.kept = videos
+
+    shelf = Shelf()
+    videos = fetch_videos(["vid_a", "vid_b", None, "vid_c"], client=echoing, archive=shelf)
+    assert videos["video_id"].fillna("").tolist() == ["vid_a", "vid_b", "", "vid_c"]
+    assert videos["name"].fillna("").tolist() == ["", "shelved", "", ""]
+    assert sorted(shelf.kept["video_id"]) == ["vid_a", "vid_c"]
+    assert echoing.requests_sent == 2
+
+
+def test_rows_are_kept_while_the_batch_goes_on(archive, monkeypatch):
+    monkeypatch.setattr("hooked_analytics.keeper.KEEP_SECONDS", 0.05)
+    found = []
+
+    def handler(request: Request) -> bytes:
+        if request.path.endswith("last"):
+            time.sleep(0.5)
+            found.extend(archive.videos()["video_id"])
+        return echo(request)
+
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        fetch_videos(["vid_1", "vid_2", "last"], client=client, archive=archive)
+    assert sorted(found) == ["vid_1", "vid_2"]
+    assert len(archive.observations()) == 3
+
+
+def test_an_interrupted_sync_keeps_what_arrived(archive):
+    main = threading.main_thread().ident
+
+    def slow(request: Request) -> bytes:
+        time.sleep(0.02)
+        if request.number == 150:
+            signal.pthread_kill(main, signal.SIGINT)
+        return echo(request)
+
+    ids = [f"vid_{n}" for n in range(500)]
+    with serving(slow) as server:
+        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
+            with pytest.raises(FetchInterrupted) as raised:
+                archive.sync(ids, client=client)
+            stopped = raised.value.videos
+            arrived = set(stopped.loc[stopped["error"].isna(), "video_id"])
+            assert stopped["video_id"].tolist() == ids
+            assert len(arrived) > 50
+            assert arrived <= set(archive.videos()["video_id"])
+            assert not archive.observations()["video_id"].duplicated().any()
+            sent = client.requests_sent
+            synced = archive.sync(ids, client=client)
+            assert client.requests_sent - sent <= 500 - len(arrived)
+    assert synced["status"].eq("COMPLETED").all()
+
+
+def test_a_wrong_key_keeps_what_arrived_before(archive):
+    def handler(request: Request) -> bytes:
+        return echo(request) if request.number <= 5 else answer({"message": "No"}, 401)
+
+    with serving(handler) as server:
+        with HookedClient("k", base_url=server.url, max_workers=1) as client:
+            with pytest.raises(AuthenticationError):
+                archive.sync([f"vid_{n}" for n in range(20)], client=client)
+    assert len(archive.videos()) == 5
+
+
+def test_an_archive_that_cannot_be_written_loses_no_row(archive, echoing):
+    archive.append(seen(1))
+    (archive.directory / folder_module.MARKER).unlink()
+    (archive.directory / "notes.txt").touch()
+    with pytest.raises(FetchError, match="could not be kept in the archive: .*notes.txt") as raised:
+        fetch_videos(["vid_2", "vid_3"], client=echoing, archive=archive)
+    assert raised.value.videos["status"].tolist() == ["COMPLETED", "COMPLETED"]
+
+
+# The directory
+
+
+def test_a_directory_that_is_no_archive_is_named_and_not_touched(tmp_path):
+    for name in ("b.csv", "a.parquet"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=r"is not an archive of videos.*'a.parquet', 'b.csv'"):
+        VideoArchive(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.csv"]
+    with pytest.raises(ValueError, match="is a file; an archive is a directory"):
+        VideoArchive(tmp_path / "b.csv")
+
+
+def test_a_directory_that_something_else_filled_since_is_not_touched(tmp_path):
+    archive = VideoArchive(tmp_path)
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(ValueError, match=r"letter\.txt"):
+        archive.append(seen(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [("{}", "does not say which kind"), ("\x00", "does not say"), ("[1]", "does not say"),
+     ('{"hooked_archive": 2}', "written by a newer hooked_analytics")],
+)  # fmt: skip
+def test_a_strange_marker_is_refused(tmp_path, marker, message):
+    (tmp_path / folder_module.MARKER).write_text(marker)
+    with pytest.raises(ValueError, match=message):
+        VideoArchive(tmp_path)
+
+
+def test_an_empty_directory_and_a_killed_first_write_are_fine(tmp_path):
+    (tmp_path / ".hooked-0123456789ab-0123456789ab.tmp").touch()
+    archive = VideoArchive(tmp_path)
+    archive.append(seen(1))
+    assert len(VideoArchive(str(tmp_path)).videos()) == 1
+    assert repr(archive) == f"VideoArchive({str(tmp_path)!r})"
+
+
+def test_every_engine_reads_the_directory_as_it_is(archive):
+    import duckdb
+    import polars as pl
+
+    archive.append(pd.concat([seen(1, **STARTED), seen(1, "vid_2", **DONE, usedCredits=5)]))
+    archive.append(failed(2))
+    archive.compact()
+    archive.append(seen(3, **DONE))
+    ids = ["vid_1", "vid_1", "vid_1", "vid_2"]
+    frame = pd.read_parquet(archive.directory)
+    assert sorted(frame["video_id"]) == ids
+    assert frame.columns.tolist() == archive.observations().columns.tolist()
+    assert sorted(pl.read_parquet(archive.directory / "*.parquet")["video_id"]) == ids
+    assert sorted(pl.scan_parquet(archive.directory / "*.parquet").collect()["video_id"]) == ids
+    query = f"select video_id from '{archive.directory}/*.parquet' order by 1"
+    assert [row[0] for row in duckdb.sql(query).fetchall()] == ids
+
+
+# Parts
+
+
+def test_compact_leaves_one_file_and_the_same_answers(archive):
+    for minute in range(20):
+        frames = [seen(minute, f"vid_{n}", status="STARTED", progress=minute) for n in range(3)]
+        archive.append(pd.concat(frames))
+    archive.append(pd.concat([seen(30, "vid_1", **DONE), failed(30, video_id="vid_9")]))
+    videos, history = archive.videos(), archive.observations()
+    assert archive.compact() == 21
+    assert len(files(archive)) == 1
+    assert archive.compact() == 0
+    pd.testing.assert_frame_equal(archive.videos(), videos)
+    order = ["observed_at", "video_id"]
+    pd.testing.assert_frame_equal(
+        archive.observations().sort_values(order, ignore_index=True),
+        history.sort_values(order, ignore_index=True),
+    )
+    archive.append(seen(31, "vid_2", **DONE))
+    assert archive.compact() == 2
+    assert len(archive.observations()) == len(history) + 1
+
+
+def test_full_parts_are_not_copied_again(archive, monkeypatch):
+    monkeypatch.setattr(merge, "FULL_ROWS", 3)
+    for minute in range(3):
+        archive.append(seen(minute))
+    assert archive.compact() == 3
+    full = files(archive)
+    archive.append(seen(4))
+    assert archive.compact() == 0
+    archive.append(seen(5))
+    assert archive.compact() == 2
+    assert set(full) < set(files(archive))
+    assert len(archive.observations()) == 5
+
+
+def test_row_groups_have_one_size_whatever_comes_in(monkeypatch):
+    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 4)
+    ids = [[f"{size}_{n}" for n in range(size)] for size in (3, 0, 11, 1, 2)]
+    flat = [video_id for some in ids for video_id in some]
+    tables = [
+        pa.table({f.name: pa.array(i if f.name == "video_id" else [None] * len(i), f.type)
+                  for f in parts.SCHEMA})
+        for i in ids
+    ]  # fmt: skip
+    batches = list(parts.row_groups(tables))
+    assert [batch.num_rows for batch in batches] == [4, 4, 4, 4, 1]
+    assert [v for batch in batches for v in batch["video_id"].to_pylist()] == flat
+
+
+def copied_back(archive: VideoArchive) -> list[Path]:
+    """Merge, and bring back what was merged: as after a kill before the deletion."""
+    kept = {path: path.read_bytes() for path in files(archive)}
+    archive.compact()
+    for path, data in kept.items():
+        path.write_bytes(data)
+    return list(kept)
+
+
+def test_parts_that_a_kill_left_behind_are_not_counted_and_go_next_time(archive):
+    for minute in range(3):
+        archive.append(seen(minute))
+    copied_back(archive)
+    assert len(files(archive)) == 4
+    assert len(archive.observations()) == 3
+    assert archive.compact() == 0
+    assert len(files(archive)) == 1
+    copied_back(archive)
+    archive.append(seen(7))
+    left = copied_back(archive)  # what the last kill left is still there at this one
+    assert len(left) == 2
+    assert len(archive.observations()) == 4
+    archive.compact()
+    assert len(archive.observations()) == 4
+
+
+def test_what_cannot_be_deleted_stays_covered_by_every_later_merge(archive, monkeypatch):
+    def in_use(path: Path) -> None:
+        raise PermissionError
+
+    for minute in range(3):
+        archive.append(seen(minute))
+        with monkeypatch.context() as context:
+            context.setattr(Path, "unlink", in_use)
+            archive.compact()
+    assert len(files(archive)) > 3
+    assert len(archive.observations()) == 3
+    archive.compact()
+    assert len(files(archive)) == 1
+    assert len(archive.observations()) == 3
+
+
+def test_a_part_that_vanishes_before_it_is_opened_is_looked_for_again(archive, monkeypatch):
+    for minute in range(3):
+        archive.append(seen(minute))
+    stale = [path.name for path in files(archive)]
+    archive.compact()
+    listings = [stale]
+    real = parts.part_names
+    monkeypatch.setattr(
+        parts, "part_names", lambda folder: listings.pop() if listings else real(folder)
+    )
+    assert len(archive.observations()) == 3
+    assert listings == []
+
+
+def test_a_listing_that_misses_old_and_new_parts_is_made_again(archive, monkeypatch):
+    for minute in range(3):
+        archive.append(seen(minute))
+    real = folder_module._listed
+    looks = []
+
+    def torn(folder: Path) -> list[str]:
+        # passes the place of the merged part before it is there, the others when they are gone
+        looks.append(folder)
+        if len(looks) > 1:
+            return real(folder)
+        archive.compact()
+        return [folder_module.MARKER]
+
+    monkeypatch.setattr(folder_module, "_listed", torn)
+    assert len(folder_module.part_names(archive.directory)) == 1
+
+
+def test_a_part_that_never_can_be_opened_ends_with_an_error(archive):
+    archive.append(seen(1))
+    (archive.directory / folder_module.new_name("observed")).symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError):
+        archive.videos()
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    spot = data.find(b"marked") if b"marked" in data else len(data) // 3
+    data[spot] ^= 0xFF
+    path.write_bytes(data)
+
+
+def other_table(path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), path)
+
+
+def without_ids(path: Path) -> None:
+    table = pq.read_table(path)
+    nothing = pa.nulls(len(table), table["video_id"].type)
+    pq.write_table(table.set_column(0, "video_id", nothing), path)
+
+
+DAMAGE = {
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "emptied": lambda path: os.truncate(path, 0),
+    "text": lambda path: path.write_text("hello"),
+    "one bit": flip,
+    "another table": other_table,
+    "no ids": without_ids,
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_part_is_named_and_the_rest_is_read(archive, how):
+    archive.append(seen(1, "vid_1", **DONE))
+    archive.append(seen(2, "vid_2", **DONE))
+    archive.append(seen(3, "vid_3", **DONE))
+    broken = files(archive)[1]
+    DAMAGE[how](broken)
+    data = broken.read_bytes()
+    for read in (archive.videos, archive.observations):
+        with pytest.warns(UserWarning, match=f"{broken.name} is damaged and left out") as warned:
+            assert read()["video_id"].tolist() == ["vid_1", "vid_3"]
+        assert warned[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert archive.compact() == 2
+    assert broken.read_bytes() == data
+    assert len(files(archive)) == 2
+
+
+def test_a_damaged_merged_part_does_not_hide_what_it_stands_for(archive):
+    for minute in range(3):
+        archive.append(seen(minute, script="marked" * 50))
+    copied_back(archive)
+    merged = next(path for path in files(archive) if folder_module.is_merged(path.name))
+    flip(merged)
+    with pytest.warns(UserWarning, match=merged.name):
+        assert len(archive.observations()) == 3
+    with pytest.warns(UserWarning, match=merged.name):
+        archive.compact()
+    with pytest.warns(UserWarning, match=merged.name):
+        assert len(archive.observations()) == 3
+
+
+def test_parts_of_older_and_newer_versions(archive):
+    archive.append(seen(1, "older", **DONE))
+    archive.append(seen(1, "newer", **DONE))
+    older, newer = files(archive)
+    pq.write_table(pq.read_table(older).drop_columns(["extra", "size_bytes"]), older)
+    table = pq.read_table(newer)
+    pq.write_table(table.append_column("later", pa.array(["x"])), newer)
+    archive.append(seen(1, "today", **DONE))
+    videos = archive.videos()
+    assert videos["video_id"].tolist() == ["older", "newer", "today"]
+    pd.testing.assert_frame_equal(videos.iloc[:0], empty_videos())
+    assert archive.compact() == 2
+    assert "later" in pq.read_schema(newer).names  # a merge would have lost it
+    assert sorted(archive.videos()["video_id"]) == ["newer", "older", "today"]
+
+
+def test_files_of_other_names_are_not_read(archive):
+    archive.append(seen(1))
+    part = files(archive)[0]
+    (archive.directory / "mine.parquet").write_bytes(part.read_bytes())
+    (archive.directory / f"{part.stem} (conflicted copy).parquet").write_bytes(part.read_bytes())
+    assert len(archive.observations()) == 1
+
+
+def test_orphans_of_killed_writers_are_swept(archive):
+    archive.append(seen(1))
+    orphan = archive.directory / ".hooked-0123456789ab-0123456789ab.tmp"
+    orphan.touch()
+    os.utime(orphan, (time.time() - 3700,) * 2)
+    archive.compact()
+    assert not orphan.exists()
+
+
+def test_the_marker_says_what_and_which_version(archive):
+    archive.append(seen(1))
+    marker = archive.directory / folder_module.MARKER
+    assert json.loads(marker.read_text()) == {"hooked_archive": 1}
+
+
+# What the history tells
+
+
+def history(*looks: pd.DataFrame) -> pd.DataFrame:
+    frame = pd.concat(looks, ignore_index=True)
+    return frame.assign(observed_at=frame["fetched_at"])
+
+
+def render(*looks: pd.DataFrame) -> dict[str, object]:
+    (row,) = observed_renders(history(*looks)).to_dict("records")
+    return row
+
+
+def test_the_window_of_the_finish():
+    row = render(
+        seen(0, **STARTED), seen(4, **STARTED), failed(5), seen(6, **DONE), seen(9, **DONE),
+        seen(3, **STARTED), seen(10, **STARTED),
+    )  # fmt: skip
+    assert row["observations"] == 6
+    assert (row["first_seen"], row["last_seen"]) == (at(0), at(10))
+    # the look at minute 10 is an old answer that came late
+    assert (row["last_seen_started"], row["first_seen_final"]) == (at(4), at(6))
+
+
+def test_a_window_is_open_where_one_side_was_never_seen():
+    running = render(seen(0, **STARTED), seen(2, **STARTED))
+    assert running["last_seen_started"] == at(2)
+    assert pd.isna(running["first_seen_final"])
+    done = render(seen(5, status="FAILED"))
+    assert done["first_seen_final"] == at(5)
+    assert pd.isna(done["last_seen_started"])
+
+
+@pytest.mark.parametrize(
+    ("progress", "stall", "per_minute"),
+    [
+        ([10, 20, 30], 0.0, 10.0),
+        ([10, 10, 10, 40], 120.0, 10.0),
+        ([10, 10, 20, 20, 20, 30], 120.0, 4.0),
+        ([10, 20, 10], 0.0, 0.0),
+        ([10, None, 10], 120.0, 0.0),
+        ([10], None, None),
+        ([None, None], None, None),
+    ],
+)
+def test_stalls_and_speed(progress, stall, per_minute):
+    row = render(
+        *(seen(n, **STARTED, progress=p) for n, p in enumerate(progress)), seen(99, **DONE)
+    )
+    found = [None if pd.isna(row[n]) else row[n] for n in ("stall_seconds", "progress_per_minute")]
+    assert found == [stall, per_minute]
+
+
+def test_two_looks_at_the_same_moment_have_no_speed():
+    assert pd.isna(
+        render(seen(0, **STARTED, progress=1), seen(0, **STARTED, progress=9))[
+            "progress_per_minute"
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("looks", "first", "last", "changed"),
+    [
+        ([("STARTED", None), ("FAILED", 5), ("FAILED", 0)], 5, 0, True),
+        ([("STARTED", 5), ("FAILED", 5), ("FAILED", 5)], 5, 5, False),
+        ([("STARTED", 5), ("FAILED", 0)], 5, 0, None),
+        ([("FAILED", 5), ("FAILED", None)], 5, 5, None),
+        ([("FAILED", 5), ("COMPLETED", 7)], 5, 7, True),
+        ([("COMPLETED", 5), ("COMPLETED", 7)], 5, 7, None),
+        ([("STARTED", None)], None, None, None),
+    ],
+)
+def test_credits_that_changed_after_a_failure(looks, first, last, changed):
+    row = render(*(seen(n, status=s, usedCredits=c) for n, (s, c) in enumerate(looks)))
+    names = ("credits_first", "credits_last", "credits_changed_after_failed")
+    assert [None if pd.isna(row[n]) else row[n] for n in names] == [first, last, changed]
+
+
+@pytest.mark.parametrize(
+    ("looks", "moved"),
+    [
+        ([("STARTED", 1), ("COMPLETED", 2), ("COMPLETED", 2)], False),
+        ([("COMPLETED", 2), ("COMPLETED", 3)], True),
+        ([("COMPLETED", 2), ("COMPLETED", 3), ("COMPLETED", 2)], True),
+        ([("STARTED", 1), ("COMPLETED", 2)], None),
+        ([("COMPLETED", 2), ("STARTED", 1)], None),
+        ([("FAILED", 2), ("FAILED", 3)], None),
+    ],
+)
+def test_updated_at_that_moved_after_completion_was_seen(looks, moved):
+    frames = [
+        seen(10 + n, status=status, updatedAt=at(minute).isoformat())
+        for n, (status, minute) in enumerate(looks)
+    ]
+    found = render(*frames)["updated_after_completion"]
+    assert (None if pd.isna(found) else found) == moved
+
+
+def test_one_row_per_video_in_the_order_first_seen():
+    renders = observed_renders(
+        history(
+            seen(3, "c", **DONE), seen(1, "b", **STARTED), seen(2, "a"), failed(0, video_id="x")
+        )
+    )
+    assert renders["video_id"].tolist() == ["b", "a", "c"]
+    assert renders["observations"].tolist() == [1, 1, 1]
+
+
+def test_no_history_gives_an_empty_typed_frame(archive):
+    empty = observed_renders(archive.observations())
+    full = observed_renders(history(seen(0, **STARTED, progress=1), seen(1, **DONE)))
+    assert len(empty) == 0
+    assert empty.dtypes.astype(str).tolist() == full.dtypes.astype(str).tolist()
+
+
+def test_a_missing_column_of_the_history_is_named():
+    with pytest.raises(ValueError, match="observed_renders needs the column 'observed_at'"):
+        observed_renders(seen(1))
+
+
+def test_a_render_watched_through_the_archive(archive):
+    states = iter([("STARTED", 20), ("STARTED", 80), ("COMPLETED", 100)])
+
+    def handler(request: Request) -> bytes:
+        status, progress = next(states)
+        return answer(video("vid_1", status=status, progress=progress))
+
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        for _ in range(5):
+            synced = archive.sync(["vid_1"], client=client)
+        assert client.requests_sent == 3
+    assert synced["status"].tolist() == ["COMPLETED"]
+    renders = observed_renders(archive.observations())
+    assert renders["observations"].tolist() == [3]

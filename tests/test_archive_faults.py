@@ -1,0 +1,205 @@
+"""Kills, races and interrupts: every acknowledged row is there once, and every read succeeds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from hooked_analytics import VideoArchive, videos_from_records
+from tests.scripted import Request, echo, serving
+
+KILLS = 100
+WRITERS = 8
+APPENDS = 20
+
+# Each appended row has a name of its own, which is noted in a file once append has returned.
+# One process imports once and forks the others: an import each would take minutes.
+COMMON = """
+import os, random, signal, sys, time
+from pathlib import Path
+import pyarrow as pa
+from hooked_analytics import VideoArchive, videos_from_records
+
+pa.set_cpu_count(1)
+archive = VideoArchive(Path(sys.argv[1], "archive"))
+noted = os.open(Path(sys.argv[1], "noted"), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+three = videos_from_records([{"id": f"vid_{n}", "status": "STARTED"} for n in range(3)])
+
+def write(who):
+    for number in range(sys.maxsize):
+        names = [f"{who}/{number}/{row}" for row in range(3)]
+        archive.append(three.assign(name=names).astype(three.dtypes))
+        os.write(noted, "".join(name + chr(10) for name in names).encode())
+        yield
+
+def compact(pause):
+    while True:
+        archive.compact()
+        time.sleep(pause)
+        yield
+
+def forked(steps, most=sys.maxsize):
+    child = os.fork()
+    if child:
+        return child
+    for number, _ in enumerate(steps, 1):
+        if number == most:
+            break
+    os._exit(0)
+
+next(write("first"))
+next(compact(0))
+"""
+
+KILLER = (
+    COMMON
+    + f"""
+draw = random.Random(11)
+for turn in range({KILLS} // 2):
+    children = [forked(write(turn)), forked(compact(0))]
+    for child in draw.sample(children, 2):
+        time.sleep(draw.uniform(0.01, 0.15))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+"""
+)
+
+CROWD = (
+    COMMON
+    + f"""
+compactors = [forked(compact(0.005)) for _ in range(2)]
+writers = [forked(write(who), {APPENDS}) for who in range({WRITERS})]
+codes = [os.waitpid(writer, 0)[1] for writer in writers]
+left = [os.waitpid(compactor, os.WNOHANG)[0] for compactor in compactors]
+for compactor in compactors:
+    os.kill(compactor, signal.SIGTERM)
+    os.waitpid(compactor, 0)
+sys.exit(any(codes) or any(left))
+"""
+)
+
+
+def python(script: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def noted(folder: Path) -> list[str]:
+    path = folder / "noted"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def check(folder: Path) -> int:
+    """Everything that was acknowledged before the read is in it, and nothing twice."""
+    before = noted(folder)
+    archive = VideoArchive(folder / "archive")
+    names = archive.observations()["name"].tolist()
+    assert len(names) == len(set(names))
+    assert set(before) <= set(names)
+    videos = archive.videos()["video_id"]
+    assert not videos.duplicated().any()
+    return len(names)
+
+
+@pytest.mark.filterwarnings("error:.*is damaged")
+def test_kills_during_append_and_compact_lose_no_acknowledged_row(tmp_path):
+    reads = 0
+    compacted = 0
+    with subprocess.Popen(python(KILLER, tmp_path), env=environment()) as killer:
+        while killer.poll() is None:
+            check(tmp_path)
+            compacted += any((tmp_path / "archive").glob("merged-*"))
+            reads += 1
+            time.sleep(0.01)  # leave the processor to those that are to be killed
+    assert killer.returncode == 0
+    rows = check(tmp_path)
+    assert rows >= len(noted(tmp_path)) > KILLS // 4
+    assert reads > 20
+    assert compacted > 10
+    assert list((tmp_path / "archive").glob(".hooked-*.tmp"))  # so kills did hit writes under way
+    archive = VideoArchive(tmp_path / "archive")
+    archive.compact()
+    archive.compact()
+    assert len(list(archive.directory.glob("*.parquet"))) == 1
+    assert check(tmp_path) == rows
+
+
+@pytest.mark.filterwarnings("error:.*is damaged")
+def test_eight_processes_append_while_two_compact(tmp_path):
+    reads = 0
+    with subprocess.Popen(python(CROWD, tmp_path), env=environment()) as crowd:
+        while crowd.poll() is None:
+            check(tmp_path)
+            reads += 1
+    assert crowd.returncode == 0
+    assert reads > 5
+    assert check(tmp_path) == 3 * (WRITERS * APPENDS + 1) == len(noted(tmp_path))
+
+
+INTERRUPTED = """
+    import sys
+    from hooked_analytics import FetchInterrupted, HookedClient, VideoArchive
+    client = HookedClient("k", base_url=sys.argv[2], requests_per_minute=None)
+    archive = VideoArchive(sys.argv[1])
+    try:
+        archive.sync([f"vid_{n}" for n in range(3000)], client=client)
+    except FetchInterrupted as stopped:
+        arrived = stopped.videos.loc[stopped.videos["error"].isna(), "video_id"]
+        print(*arrived, flush=True)
+"""
+
+
+@pytest.mark.parametrize("at_request", [1, 70, 400])
+def test_an_interrupted_sync_has_kept_every_row_it_shows(tmp_path, at_request):
+    interrupted = []
+
+    def slow(request: Request) -> bytes:
+        time.sleep(0.02)
+        if request.number == at_request:
+            os.kill(child.pid, signal.SIGINT)
+            interrupted.append(time.monotonic())
+        return echo(request)
+
+    with serving(slow) as server:
+        child = subprocess.Popen(
+            python(INTERRUPTED, tmp_path / "archive", server.url),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        arrived = child.stdout.read().split()
+        child.stdout.close()
+        assert child.wait(timeout=5) == 0
+        assert not [r for r in server.requests if r.at > interrupted[0] + 1]
+    assert len(arrived) >= at_request - 32
+    kept = VideoArchive(tmp_path / "archive").observations()["video_id"]
+    assert set(arrived) <= set(kept)
+    assert not kept.duplicated().any()
+
+
+def test_a_disk_that_is_full_keeps_what_was_there(tmp_path, monkeypatch):
+    archive = VideoArchive(tmp_path / "archive")
+    archive.append(videos_from_records([{"id": "vid_1"}]))
+    archive.append(videos_from_records([{"id": "vid_2"}]))
+    before = archive.observations()
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hooked_analytics.archive.parts.write_batches", full)
+    with pytest.raises(OSError, match="No space"):
+        archive.append(videos_from_records([{"id": "vid_3"}]))
+    with pytest.raises(OSError, match="No space"):
+        archive.compact()
+    assert archive.observations().equals(before)
+    assert not list(archive.directory.glob(".hooked-*.tmp"))
