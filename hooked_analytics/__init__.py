@@ -7,7 +7,7 @@ The tour, in the order of a working day:
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
-answers from it      `render_times`, `credit_usage`, `failures`
+answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`
 pictures of it       `plot_render_times`, `plot_credits`
 out of it            `export_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
@@ -45,7 +45,12 @@ from hooked_analytics.errors import (
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import plot_credits, plot_render_times
-from hooked_analytics.render_time import elapsed_seconds, render_seconds, render_times
+from hooked_analytics.render_time import (
+    completion_curve,
+    elapsed_seconds,
+    render_seconds,
+    render_times,
+)
 from hooked_analytics.sandbox import Sandbox
 from hooked_analytics.videos import is_final, videos_from_records
 
@@ -65,6 +70,7 @@ __all__ = [
     "VideoNotFoundError",
     "WaitTimeout",
     "__version__",
+    "completion_curve",
     "credit_usage",
     "elapsed_seconds",
     "export_videos",

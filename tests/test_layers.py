@@ -15,6 +15,7 @@ LAYERS = {
     "_version": 0,
     "errors": 0,
     "videos": 0,
+    "survival": 0,
     "export": 1,
     "client": 1,
     "progress": 1,
@@ -27,7 +28,8 @@ LAYERS = {
 }
 # the analysis sees frames only; the sandbox stands apart and knows the errors alone
 ONLY = {
-    "render_time": {"videos"},
+    "survival": set(),
+    "render_time": {"videos", "survival"},
     "credits": {"videos"},
     "sandbox": {"errors"},
 }
