@@ -7,8 +7,9 @@ The tour, in the order of a working day:
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
-answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`
-pictures of it       `plot_render_times`, `plot_credits`
+answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
+                     `credits_over_time`, `credit_change`
+pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`
 out of it            `export_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
@@ -27,7 +28,7 @@ Examples
 
 from hooked_analytics._version import __version__
 from hooked_analytics.client import HookedClient
-from hooked_analytics.credits import credit_usage, failures
+from hooked_analytics.credits import credit_change, credit_usage, credits_over_time, failures
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -44,7 +45,7 @@ from hooked_analytics.errors import (
 )
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
-from hooked_analytics.plots import plot_credits, plot_render_times
+from hooked_analytics.plots import plot_credits, plot_credits_over_time, plot_render_times
 from hooked_analytics.render_time import (
     completion_curve,
     elapsed_seconds,
@@ -71,7 +72,9 @@ __all__ = [
     "WaitTimeout",
     "__version__",
     "completion_curve",
+    "credit_change",
     "credit_usage",
+    "credits_over_time",
     "elapsed_seconds",
     "export_videos",
     "failures",
@@ -79,6 +82,7 @@ __all__ = [
     "is_final",
     "list_videos",
     "plot_credits",
+    "plot_credits_over_time",
     "plot_render_times",
     "read_videos",
     "render_seconds",

@@ -12,7 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from hooked_analytics import plot_credits, plot_render_times, videos_from_records
+from hooked_analytics import (
+    plot_credits,
+    plot_credits_over_time,
+    plot_render_times,
+    videos_from_records,
+)
 from hooked_analytics.plots import PALETTE, clock
 
 HOSTILE = ["$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a\nb\x00c\u202e", "x" * 300]
@@ -130,6 +135,38 @@ def test_names_at_the_ends_of_lines_never_overlap():
     assert len(boxes) == 5
     assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
     assert "3 smaller groups not drawn" in ax.texts[0].get_text()
+
+
+def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
+    frame = videos_from_records(
+        {"id": f"vid_{day}", "type": "_a", "createdAt": f"2024-01-{day:02}T10:00Z"[:16] + ":00Z",
+         "usedCredits": credits}
+        for day, credits in [(1, 4), (2, None), (4, 6)]
+    )  # fmt: skip
+    ax = plot_credits_over_time(frame, ax=Figure().subplots())
+    assert [bar.get_height() for bar in ax.patches] == [4, 0, 0, 6]
+    (cross,) = ax.lines
+    assert cross.get_xdata().tolist() == [ax.patches[1].get_x() + 0.4]
+    assert "left out of 3 videos: 1 without a figure, 0 without a date" in ax.texts[0].get_text()
+    png(ax)
+
+
+def test_credits_over_time_by_group_are_named_beside_the_bars():
+    frame = videos([*HOSTILE, "a", "b"]).assign(used_credits=[70, 60, 50, 40, 30, 20, 10])
+    ax = plot_credits_over_time(frame, by="type", ax=Figure().subplots())
+    assert [text.get_text() for text in ax.texts][:-1] == [
+        "$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "abc",
+        "x" * 27 + "…", "2 others",
+    ]  # fmt: skip
+    assert [bar.get_height() for bar in ax.patches] == [70, 60, 50, 40, 30, 30]
+    png(ax)
+
+
+def test_no_dates_no_bars():
+    ax = plot_credits_over_time(
+        videos_from_records([{"id": "a", "usedCredits": 1}]), ax=Figure().subplots()
+    )
+    assert [text.get_text() for text in ax.texts] == ["nothing to draw yet"]
 
 
 def test_all_rendering_is_nothing_to_draw():

@@ -27,6 +27,8 @@ SERIES = tuple(PALETTE[name] for name in ("completed", "rendering", "fourth", "f
 INK = "#6b7585"
 RULE = "#8a93a033"
 LONGEST_LABEL = 28
+LABEL_POINTS = 9.0
+_HEAD_AND_FOOT_POINTS = 90.0
 NOTHING = "nothing to draw yet"
 
 
@@ -86,6 +88,14 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
     return [moved[n] for n in range(len(heights))]
 
 
+def line_height(ax: Axes) -> float:
+    """Height of a line of small text as a share of the axes, room for head and foot taken off."""
+    figure: Any = ax.figure
+    height: float = ax.bbox.height * 72 / figure.dpi
+    laid_out = figure.get_layout_engine() is not None
+    return 1.35 * LABEL_POINTS / max(height - _HEAD_AND_FOOT_POINTS * laid_out, 60.0)
+
+
 def _mean(block: list[float]) -> float:
     return block[0] / block[1]
 
@@ -105,14 +115,27 @@ def _new_axes(height: float) -> Axes:
 def beside(ax: Axes, text: str, x: float, y: float) -> None:
     """Write *text* right of a point."""
     ax.annotate(
-        text, (x, y), (9, 0), textcoords="offset points", va="center", color=INK, fontsize=9
+        text,
+        (x, y),
+        (9, 0),
+        textcoords="offset points",
+        va="center",
+        color=INK,
+        fontsize=LABEL_POINTS,
     )
 
 
 def note(ax: Axes, text: str) -> None:
     """Write a line or two under the title."""
     ax.text(
-        0, 1.01, text, transform=ax.transAxes, va="bottom", color=INK, fontsize=9, linespacing=1.4
+        0,
+        1.01,
+        text,
+        transform=ax.transAxes,
+        va="bottom",
+        color=INK,
+        fontsize=LABEL_POINTS,
+        linespacing=1.4,
     )
 
 

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.plots.canvas import INK, SERIES, apart, canvas, clock, labels, note, nothing
+from hooked_analytics.plots.canvas import (
+    INK,
+    LABEL_POINTS,
+    SERIES,
+    apart,
+    canvas,
+    clock,
+    labels,
+    line_height,
+    note,
+    nothing,
+)
 from hooked_analytics.render_time import completion_curve, render_times
 from hooked_analytics.videos.groups import group_keys
 
@@ -17,8 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _POINTS = 400
-_LABEL_POINTS = 9.0
-_HEAD_AND_FOOT_POINTS = 90.0
 _TICK_STEPS = [
     1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200,
     86_400,
@@ -130,7 +139,7 @@ def _note(ax: Axes, table: pd.DataFrame, drawn: pd.DataFrame) -> None:
 def _name(ax: Axes, lines: list[_Line], until: float) -> None:
     """Write each name at the end of its line, moved apart where they would overlap."""
     shares = [float(line.curve["completed_share"].ffill().fillna(0).iloc[-1]) for line in lines]
-    gap = 1.02 * 1.35 * _LABEL_POINTS / _height_points(ax)
+    gap = 1.02 * line_height(ax)
     for line, share, height in zip(lines, shares, _inside(apart(shares, gap)), strict=True):
         options: dict[str, Any] = {"color": line.colour, "lw": 0.7, "shrinkA": 2, "shrinkB": 1}
         ax.annotate(
@@ -140,19 +149,11 @@ def _name(ax: Axes, lines: list[_Line], until: float) -> None:
             textcoords="axes fraction",
             va="center",
             color=line.colour,
-            fontsize=_LABEL_POINTS,
+            fontsize=LABEL_POINTS,
             parse_math=False,
             arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), **options},
             annotation_clip=False,
         )
-
-
-def _height_points(ax: Axes) -> float:
-    """How high the axes are [points]; a layout engine has yet to take its room off."""
-    figure: Any = ax.figure
-    height: float = ax.bbox.height * 72 / figure.dpi
-    laid_out = figure.get_layout_engine() is not None
-    return max(height - _HEAD_AND_FOOT_POINTS * laid_out, 60.0)
 
 
 def _inside(heights: list[float]) -> list[float]:
