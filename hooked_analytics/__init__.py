@@ -8,7 +8,7 @@ into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
-                     `credits_over_time`, `credit_change`
+                     `credits_over_time`, `credit_change`, `estimate_completion`
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`
 out of it            `export_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
@@ -43,6 +43,7 @@ from hooked_analytics.errors import (
     VideoNotFoundError,
     WaitTimeout,
 )
+from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import plot_credits, plot_credits_over_time, plot_render_times
@@ -76,6 +77,7 @@ __all__ = [
     "credit_usage",
     "credits_over_time",
     "elapsed_seconds",
+    "estimate_completion",
     "export_videos",
     "failures",
     "fetch_videos",

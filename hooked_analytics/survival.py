@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Shares are products of many fractions: 5 of 10 left may come out a hair above 0.5.
 _ROUNDING = 1e-9
+_MOST_ROUNDS = 2000
 
 
 class Ends(NamedTuple):
@@ -188,6 +189,59 @@ def share_at(curve: Curve, ends: Ends, at_seconds: ArrayLike) -> Curve:
     return Curve(
         at, *(np.where(seen, np.r_[first, part][position], np.nan) for first, part in parts)
     )
+
+
+def conditional_quantile(curve: Curve, elapsed: ArrayLike, p: ArrayLike) -> Floats:
+    """
+    Total time by which the share *p* of those still going on after *elapsed* is over [s].
+
+    The smallest t beyond *elapsed* with S(t) <= (1 - p) S(elapsed). It is *elapsed* itself
+    where p is 0 or less, and missing where p is above 1 or the curve does not get there.
+
+    Examples
+    --------
+    >>> curve = kaplan_meier(count_ends([1, 2, 3, 4], completed=1))
+    >>> conditional_quantile(curve, [0, 2, 2], [0.5, 0.5, 1.1]).tolist()
+    [2.0, 3.0, nan]
+    """
+    since, level = np.broadcast_arrays(np.asarray(elapsed, dtype=float), p)
+    after = np.searchsorted(curve.seconds, since, side="right")
+    target = (1 - level) * np.r_[1.0, curve.share][after] + _ROUNDING
+    reached = np.searchsorted(-curve.share, -target, side="left")
+    total = np.r_[curve.seconds, np.nan][np.maximum(reached, after)]
+    return np.where(level > 1, np.nan, np.where(level <= 0, since, total))
+
+
+def lognormal_quantile(ends: Ends, p: float) -> float:
+    """
+    Time by which the share *p* is over if times are lognormal, running ones censored [s].
+
+    Maximum likelihood by expectation and maximisation; for lists too short to read a far
+    tail from. Times under a second count as one. Missing where the times do not vary.
+
+    Examples
+    --------
+    >>> ends = count_ends([100, 200, 400], completed=1)
+    >>> round(lognormal_quantile(ends, 0.5))
+    200
+    """
+    from scipy.special import log_ndtr
+
+    log = np.log(np.maximum(ends.seconds, 1.0))
+    total = (ends.over + ends.running).sum()
+    if not ends.over.sum() or np.ptp(log[ends.over > 0]) == 0:
+        return float("nan")
+    mean, spread = np.average(log, weights=ends.over), float(np.std(log)) or 1.0
+    for _ in range(_MOST_ROUNDS):
+        z = (log - mean) / spread
+        hazard = np.exp(-(z**2) / 2 - np.log(2 * np.pi) / 2 - log_ndtr(-z))
+        first = (ends.over * log + ends.running * (mean + spread * hazard)).sum() / total
+        square = ends.over * (log - mean) ** 2 + ends.running * spread**2 * (1 + z * hazard)
+        before = mean, spread
+        mean, spread = first, float(np.sqrt(square.sum() / total - (first - mean) ** 2))
+        if abs(mean - before[0]) + abs(spread - before[1]) < _ROUNDING:
+            break
+    return float(np.exp(mean + spread * NormalDist().inv_cdf(p)))
 
 
 def _log_log_band(share: Floats, spread: Floats, level: float) -> tuple[Floats, Floats]:

@@ -21,6 +21,7 @@ LAYERS = {
     "progress": 1,
     "render_time": 1,
     "credits": 1,
+    "eta": 1,
     "fetch": 2,
     "plots": 2,
     "cli": 5,
@@ -30,10 +31,20 @@ LAYERS = {
 ONLY = {
     "survival": set(),
     "render_time": {"videos", "survival"},
+    "eta": {"videos", "survival"},
     "credits": {"videos"},
     "sandbox": {"errors"},
 }
-LATE = {"matplotlib", "ipywidgets", "scipy", "tqdm", "starlette", "uvicorn", "openpyxl"}
+LATE = {
+    "matplotlib",
+    "ipywidgets",
+    "scipy",
+    "statsmodels",
+    "tqdm",
+    "starlette",
+    "uvicorn",
+    "openpyxl",
+}
 
 
 def modules() -> list[Path]:
