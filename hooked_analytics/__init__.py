@@ -8,8 +8,10 @@ into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
-                     `credits_over_time`, `credit_change`, `estimate_completion`
-pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`
+                     `credits_over_time`, `credit_change`, `estimate_completion`,
+                     `forecast_credits`
+pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
+                     `plot_forecast`
 out of it            `export_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
@@ -28,7 +30,14 @@ Examples
 
 from hooked_analytics._version import __version__
 from hooked_analytics.client import HookedClient
-from hooked_analytics.credits import credit_change, credit_usage, credits_over_time, failures
+from hooked_analytics.credits import (
+    Forecast,
+    credit_change,
+    credit_usage,
+    credits_over_time,
+    failures,
+    forecast_credits,
+)
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -46,7 +55,12 @@ from hooked_analytics.errors import (
 from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
-from hooked_analytics.plots import plot_credits, plot_credits_over_time, plot_render_times
+from hooked_analytics.plots import (
+    plot_credits,
+    plot_credits_over_time,
+    plot_forecast,
+    plot_render_times,
+)
 from hooked_analytics.render_time import (
     completion_curve,
     elapsed_seconds,
@@ -62,6 +76,7 @@ __all__ = [
     "FetchError",
     "FetchInterrupted",
     "ForbiddenError",
+    "Forecast",
     "HookedClient",
     "HookedError",
     "InvalidVideoIdError",
@@ -81,10 +96,12 @@ __all__ = [
     "export_videos",
     "failures",
     "fetch_videos",
+    "forecast_credits",
     "is_final",
     "list_videos",
     "plot_credits",
     "plot_credits_over_time",
+    "plot_forecast",
     "plot_render_times",
     "read_videos",
     "render_seconds",

@@ -112,6 +112,16 @@ def _new_axes(height: float) -> Axes:
     return ax
 
 
+def date_axis(ax: Axes) -> None:
+    """Mark a few dates along x, each as short as it can be."""
+    from matplotlib import dates
+
+    mdates: Any = dates  # it has no types
+    locator = mdates.AutoDateLocator(minticks=3, maxticks=8)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+
+
 def beside(ax: Axes, text: str, x: float, y: float) -> None:
     """Write *text* right of a point."""
     ax.annotate(

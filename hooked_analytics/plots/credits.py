@@ -16,6 +16,7 @@ from hooked_analytics.plots.canvas import (
     SERIES,
     beside,
     canvas,
+    date_axis,
     labels,
     line_height,
     note,
@@ -155,9 +156,7 @@ def _stack(ax: Axes, table: pd.DataFrame) -> None:
     unknown = table.groupby("period")["credits"].apply(lambda credits: credits.isna().all())
     if unknown.any():
         ax.plot(at[unknown] + width / 2, at[unknown] * 0, "x", color=PALETTE["unknown"])
-    locator = mdates.AutoDateLocator(minticks=3, maxticks=8)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    date_axis(ax)
     if shown.shape[1] > 1:
         _legend(ax, [str(name) for name in shown.columns])
 
