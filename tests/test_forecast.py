@@ -135,6 +135,13 @@ def test_a_balance_that_lasts_is_an_answer():
     assert "A balance of 10,000 does not run out within 7 days" in repr(made)
 
 
+def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
+    _, credits = drawn(1, 56)
+    made = forecast_credits(videos(*credits), horizon_days=28, balance=12 * credits.mean())
+    assert made.run_out_low < made.run_out < made.run_out_high
+    assert made.run_out_high - made.run_out_low < pd.Timedelta(20, "D")
+
+
 def test_no_balance_is_already_spent():
     made = forecast_credits(videos(*CALM * 20), horizon_days=7, balance=0)
     assert made.run_out == made.daily["day"][0]

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hooked_analytics import (
     completion_curve,
@@ -139,6 +141,31 @@ def test_render_times_of_nothing_is_an_empty_table_with_its_dtypes():
     table, of_one = render_times(videos()), render_times(videos(("class", "COMPLETED", 1)))
     assert len(table) == 0
     assert table.dtypes.to_dict() == {**of_one.dtypes, "basis": table["basis"].dtype}
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.sampled_from(["COMPLETED", "FAILED", "STARTED", "archived", None]),
+        st.none() | st.integers(-5, 100),
+    ),
+    max_size=15,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(rows, st.randoms())
+def test_the_order_of_rows_does_not_matter_and_every_row_is_counted(drawn, random):
+    table = render_times(videos(*drawn)).sort_values("type", ignore_index=True)
+    again = render_times(videos(*random.sample(drawn, len(drawn))))
+    pd.testing.assert_frame_equal(table, again.sort_values("type", ignore_index=True))
+    assert table["videos"].sum() == len(drawn)
+    assert len(table) == len({kind for kind, _, _ in drawn})
+    ended = table[["completed", "failed", "rendering"]].sum(axis=1)
+    assert (ended <= table["videos"]).all()
+    low, middle, high = (table[f"median_{part}"] for part in ("low", "seconds", "high"))
+    assert not (low > middle).any()
+    assert not (middle > high).any()
 
 
 def test_completion_curve_tells_failures_apart():
