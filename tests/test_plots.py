@@ -120,7 +120,10 @@ def test_a_curve_of_render_times_is_the_share_completed():
     assert line.get_xdata()[line.get_ydata() > 0][0] == pytest.approx(60, abs=1)
     assert names(ax) == ["class"]
     assert ax.texts[-1].get_text() == "class  1:30"
-    assert "3 videos, 1 still rendering counted in" in ax.texts[0].get_text()
+    assert (
+        "3 videos of 2024-01-15 to 2024-01-15 · 1 still rendering counted in"
+        in ax.texts[0].get_text()
+    )
 
 
 def test_names_at_the_ends_of_lines_never_overlap():

@@ -28,7 +28,8 @@ INK = "#6b7585"
 RULE = "#8a93a033"
 LONGEST_LABEL = 28
 LABEL_POINTS = 9.0
-_HEAD_AND_FOOT_POINTS = 90.0
+# Axes take up this share of their cell until a layout engine gives them all but head and foot.
+_SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
 NOTHING = "nothing to draw yet"
 
 
@@ -92,8 +93,9 @@ def line_height(ax: Axes) -> float:
     """Height of a line of small text as a share of the axes, room for head and foot taken off."""
     figure: Any = ax.figure
     height: float = ax.bbox.height * 72 / figure.dpi
-    laid_out = figure.get_layout_engine() is not None
-    return 1.35 * LABEL_POINTS / max(height - _HEAD_AND_FOOT_POINTS * laid_out, 60.0)
+    if figure.get_layout_engine() is not None:
+        height = height / _SHARE_WITHOUT_LAYOUT - _HEAD_AND_FOOT_POINTS
+    return 1.35 * LABEL_POINTS / max(height, 60.0)
 
 
 def _mean(block: list[float]) -> float:

@@ -85,7 +85,7 @@ def plot_render_times(
     _time_axis(ax, until)
     ax.set_ylim(0, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
-    _note(ax, table, drawn)
+    _note(ax, videos["created_at"], table, drawn)
     _name(ax, lines, until)
     return ax
 
@@ -126,13 +126,17 @@ def _time_axis(ax: Axes, until: float) -> None:
     ax.set_xlabel(f"time since asked for [{unit}]", color=INK)
 
 
-def _note(ax: Axes, table: pd.DataFrame, drawn: pd.DataFrame) -> None:
+def _note(
+    ax: Axes, created_at: pd.Series[pd.Timestamp], table: pd.DataFrame, drawn: pd.DataFrame
+) -> None:
+    """Say what the lines are, and which videos they come from."""
     rendering, left_out = int(table["rendering"].sum()), len(table) - len(drawn)
     more = f" · {left_out} smaller groups not drawn" if left_out else ""
     note(
         ax,
         "share completed, with its 95 % band · beside the name: half are over by then\n"
-        f"{int(table['videos'].sum()):,} videos, {rendering:,} still rendering counted in{more}",
+        f"{int(table['videos'].sum()):,} videos of {created_at.min():%Y-%m-%d} to "
+        f"{created_at.max():%Y-%m-%d} · {rendering:,} still rendering counted in{more}",
     )
 
 
