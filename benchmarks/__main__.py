@@ -20,11 +20,12 @@ from pathlib import Path
 
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
+from benchmarks.bench_statistics import bench_statistics
 from benchmarks.figures import HEAD, Figure
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NOTES = Path(__file__).with_name("NOTES.md")
-PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy")
+PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy")
 
 # name -> (benchmark, rounds, rounds when quick)
 BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "faults": (bench_faults, 5, 2),
     "export": (bench_export, 5, 1),
     "import": (bench_import, 15, 5),
+    "statistics": (bench_statistics, 1000, 40),
 }
 
 

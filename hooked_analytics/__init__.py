@@ -7,9 +7,12 @@ The tour, in the order of a working day:
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
-answers from it      `render_times`, `credit_usage`, `failures`
+answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
+                     `credits_over_time`, `credit_change`, `estimate_completion`,
+                     `forecast_credits`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
-pictures of it       `plot_render_times`, `plot_credits`
+pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
+                     `plot_forecast`
 out of it            `export_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
@@ -31,7 +34,14 @@ from typing import TYPE_CHECKING
 from hooked_analytics._version import __version__
 from hooked_analytics.archive import VideoArchive, observed_renders
 from hooked_analytics.client import HookedClient
-from hooked_analytics.credits import credit_usage, failures
+from hooked_analytics.credits import (
+    Forecast,
+    credit_change,
+    credit_usage,
+    credits_over_time,
+    failures,
+    forecast_credits,
+)
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -46,10 +56,21 @@ from hooked_analytics.errors import (
     VideoNotFoundError,
     WaitTimeout,
 )
+from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
-from hooked_analytics.plots import plot_credits, plot_render_times
-from hooked_analytics.render_time import elapsed_seconds, render_seconds, render_times
+from hooked_analytics.plots import (
+    plot_credits,
+    plot_credits_over_time,
+    plot_forecast,
+    plot_render_times,
+)
+from hooked_analytics.render_time import (
+    completion_curve,
+    elapsed_seconds,
+    render_seconds,
+    render_times,
+)
 from hooked_analytics.videos import is_final, videos_from_records
 
 if TYPE_CHECKING:
@@ -61,6 +82,7 @@ __all__ = [
     "FetchError",
     "FetchInterrupted",
     "ForbiddenError",
+    "Forecast",
     "HookedClient",
     "HookedError",
     "InvalidVideoIdError",
@@ -72,15 +94,22 @@ __all__ = [
     "VideoNotFoundError",
     "WaitTimeout",
     "__version__",
+    "completion_curve",
+    "credit_change",
     "credit_usage",
+    "credits_over_time",
     "elapsed_seconds",
+    "estimate_completion",
     "export_videos",
     "failures",
     "fetch_videos",
+    "forecast_credits",
     "is_final",
     "list_videos",
     "observed_renders",
     "plot_credits",
+    "plot_credits_over_time",
+    "plot_forecast",
     "plot_render_times",
     "read_videos",
     "render_seconds",

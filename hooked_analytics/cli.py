@@ -195,7 +195,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             videos = fetch_videos(sandbox.video_ids, client=client, progress=True)
     print("\nWhere the credits went, by type")
     _print_table(credit_usage(videos), _CREDIT_COLUMNS)
-    print("\nHow long completed renders took, by type [m:ss]")
+    print("\nHow long renders take to the end, those under way counted in, by type [m:ss]")
     _print_table(render_times(videos), _TIME_COLUMNS)
     files = [export_videos(videos, directory / f"videos.{kind}") for kind in ("parquet", "csv")]
     for name, plot in (("credits", plot_credits), ("render_times", plot_render_times)):

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from hooked_analytics.videos import is_final, require_columns
+from hooked_analytics.survival import (
+    aalen_johansen,
+    count_ends,
+    kaplan_meier,
+    quantile,
+    share_at,
+)
+from hooked_analytics.videos import require_columns
+from hooked_analytics.videos.ends import by_group, seconds_between, with_ends
 from hooked_analytics.videos.groups import group_keys, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["elapsed_seconds", "is_final", "render_seconds", "render_times"]
+    from numpy.typing import ArrayLike
+
+    from hooked_analytics.survival import Ends
+
+_COUNTS = ["videos", "completed", "failed", "rendering"]
+_TIMES = [
+    "median_seconds", "median_low", "median_high", "p90_seconds", "p90_low", "p90_high",
+    "censored_share",
+]  # fmt: skip
 
 
 def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
@@ -48,7 +65,9 @@ def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     >>> render_seconds(videos).tolist()
     [300.0, nan]
     """
-    return _seconds(videos, "created_at", "updated_at", "COMPLETED", "render_seconds")
+    require_columns(videos.columns, ["status", "created_at", "updated_at"], what="render_seconds")
+    took = seconds_between(videos, "created_at", "updated_at", "COMPLETED")
+    return took.rename("render_seconds")
 
 
 def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
@@ -77,33 +96,49 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     >>> elapsed_seconds(videos).tolist()
     [nan, 60.0]
     """
-    return _seconds(videos, "created_at", "fetched_at", "STARTED", "elapsed_seconds")
+    require_columns(videos.columns, ["status", "created_at", "fetched_at"], what="elapsed_seconds")
+    took = seconds_between(videos, "created_at", "fetched_at", "STARTED")
+    return took.rename("elapsed_seconds")
 
 
 def render_times(videos: pd.DataFrame, *, by: str | Sequence[str] = "type") -> pd.DataFrame:
     """
-    Typical and slow render times per group, of completed videos only.
+    Typical and slow times to the end per group, renders under way counted as "longer than".
 
-    Renders under way are counted but not measured: in a young list, where many are still
-    rendering, the figures here are too short. The column ``basis`` says so in every row.
+    An end is COMPLETED or FAILED, so the figures answer "when will I know?". The median is
+    led with, never the mean: one record touched a day later moves a mean by far. A list
+    chosen *because* its videos are complete is too fast whatever the formula; choose by
+    ``created_at``.
 
     Parameters
     ----------
     videos : one row per video
-        Needs ``status``, ``created_at``, ``updated_at`` and the columns of *by*.
+        Needs ``status``, ``created_at``, ``updated_at``, ``fetched_at`` and the columns of
+        *by*. Rows with another status or without a usable time are counted in ``videos``
+        and measured nowhere.
     by : one column or several; a missing key is a group of its own
 
     Returns
     -------
     one row per group, the slowest median first
-        The keys, ``videos``, ``completed``, ``failed``, ``rendering`` (counts),
-        ``median_seconds`` and ``p90_seconds`` [s] (missing where nothing was measured),
-        ``failure_rate`` (failed of finished, missing where nothing finished) and ``basis``.
+        The keys; ``videos``, ``completed``, ``failed``, ``rendering`` (counts);
+        ``median_seconds`` and ``p90_seconds`` [s], missing where so many were not over yet,
+        each with its 95 % interval in ``_low`` and ``_high`` (a missing high end: not
+        bounded by this list); ``failure_rate`` of the finished ones; ``censored_share`` of
+        the measured ones still rendering; and ``basis``, the clock behind the times.
 
     Raises
     ------
     ValueError
         A needed column is not there.
+
+    See Also
+    --------
+    completion_curve : The chance to be completed, where failing is told apart.
+
+    Notes
+    -----
+    Kaplan-Meier quantiles; intervals by inverting its log(-log) band.
 
     Examples
     --------
@@ -113,51 +148,102 @@ def render_times(videos: pd.DataFrame, *, by: str | Sequence[str] = "type") -> p
     ...     "status": ["COMPLETED", "COMPLETED", "STARTED"],
     ...     "created_at": at,
     ...     "updated_at": at + pd.to_timedelta([100, 300, 10], unit="s"),
+    ...     "fetched_at": at + pd.to_timedelta(200, unit="s"),
     ... })
     >>> render_times(videos)[["videos", "rendering", "median_seconds"]].to_dict("records")
-    [{'videos': 3, 'rendering': 1, 'median_seconds': 200.0}]
+    [{'videos': 3, 'rendering': 1, 'median_seconds': 300.0}]
     """
     keys = group_keys(by)
-    needed = ["status", "created_at", "updated_at", *keys]
-    require_columns(videos.columns, needed, what="render_times")
-    status = videos["status"]
+    ends = with_ends(videos, keys, what="render_times").assign(videos=1)
+    times = [_times(_counted(group)) for group in by_group(ends, keys)]
+    measured = pd.DataFrame(np.array(times).reshape(-1, len(_TIMES)), columns=_TIMES)
     table: pd.DataFrame = (
-        videos[keys]
-        .assign(
-            _completed=status.eq("COMPLETED").fillna(False).astype("int64"),
-            _failed=status.eq("FAILED").fillna(False).astype("int64"),
-            _rendering=status.eq("STARTED").fillna(False).astype("int64"),
-            _seconds=render_seconds(videos),
-        )
-        .pipe(grouped, keys)
-        .agg(
-            videos=("_completed", "size"),
-            completed=("_completed", "sum"),
-            failed=("_failed", "sum"),
-            rendering=("_rendering", "sum"),
-            median_seconds=("_seconds", "median"),
-            p90_seconds=("_seconds", _p90),
-        )
+        grouped(ends, keys)[_COUNTS]
+        .sum()
         .reset_index()
-        .assign(
-            failure_rate=lambda table: (
-                table["failed"] / (table["failed"] + table["completed"]).replace(0, float("nan"))
-            ),
-            basis="completed videos only",
-        )
-        .sort_values("median_seconds", ascending=False, ignore_index=True)
+        .join(measured)
+        .assign(failure_rate=_failure_rate, basis="updated_at")
+        .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], "failure_rate", _TIMES[-1], "basis"])
+        .sort_values("median_seconds", ascending=False, kind="stable", ignore_index=True)
     )
     return table
 
 
-def _p90(seconds: pd.Series[float]) -> float:
-    return float(seconds.quantile(0.9))
+def completion_curve(
+    videos: pd.DataFrame, at_seconds: ArrayLike, *, by: str | Sequence[str] = "type"
+) -> pd.DataFrame:
+    """
+    Share of renders COMPLETED by given times, per group, a failure being the other end.
+
+    With failures the curve levels off below 1: those never complete. Leaving them out, or
+    taking them for renders still under way, would promise too much.
+
+    Parameters
+    ----------
+    videos : one row per video
+        Needs the columns `render_times` needs.
+    at_seconds : one time since ``created_at`` or several [s]
+    by : one column or several; a missing key is a group of its own
+
+    Returns
+    -------
+    one row per group and time, in the order of the groups and of *at_seconds*
+        The keys, ``at_seconds`` [s], ``completed_share`` (0 to 1; missing where no render
+        was followed for so long) and its 95 % interval ``low``, ``high`` (missing where the
+        share is 0 or 1, which have no width to tell).
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there, or a time is negative or missing.
+
+    Notes
+    -----
+    Aalen-Johansen; see `hooked_analytics.survival.aalen_johansen`.
+
+    Examples
+    --------
+    >>> at = pd.to_datetime(["2024-01-15T10:00Z"] * 4)
+    >>> videos = pd.DataFrame({
+    ...     "type": "class",
+    ...     "status": ["COMPLETED", "FAILED", "COMPLETED", "COMPLETED"],
+    ...     "created_at": at,
+    ...     "updated_at": at + pd.to_timedelta([60, 70, 80, 300], unit="s"),
+    ...     "fetched_at": at + pd.to_timedelta(600, unit="s"),
+    ... })
+    >>> completion_curve(videos, [60, 120, 400])["completed_share"].tolist()
+    [0.25, 0.5, 0.75]
+    """
+    keys = group_keys(by)
+    at = np.atleast_1d(np.asarray(at_seconds, dtype=float)).ravel()
+    if not (at >= 0).all():
+        raise ValueError("at_seconds are times since created_at, 0 s or more, none missing")
+    ends = with_ends(videos, keys, what="completion_curve")
+    groups: pd.DataFrame = grouped(ends, keys).size().reset_index()[keys]
+    counted = [_counted(group) for group in by_group(ends, keys)]
+    curves = [share_at(aalen_johansen(each), each, at) for each in counted]
+    parts = np.array(curves).reshape(len(curves), 4, len(at)).transpose(0, 2, 1).reshape(-1, 4)
+    names = ["at_seconds", "completed_share", "low", "high"]
+    repeated = groups.loc[groups.index.repeat(len(at))].reset_index(drop=True)
+    return repeated.join(pd.DataFrame(parts, columns=names))
 
 
-def _seconds(
-    videos: pd.DataFrame, start: str, end: str, status: str, name: str
-) -> pd.Series[float]:
-    require_columns(videos.columns, ["status", start, end], what=name)
-    took = (videos[end] - videos[start]).dt.total_seconds()
-    usable = videos["status"].eq(status).fillna(False).astype(bool) & took.ge(0)
-    return took.where(usable).astype("float64").rename(name)
+def _counted(group: pd.DataFrame) -> Ends:
+    completed, failed, running = (
+        group[name].to_numpy(dtype=float) for name in ("completed", "failed", "rendering")
+    )
+    seconds = group["seconds"].to_numpy(dtype=float)
+    return count_ends(seconds, completed=completed, failed=failed, running=running)
+
+
+def _times(ends: Ends) -> list[float]:
+    """Figures of one group, in the order of `_TIMES`."""
+    curve = kaplan_meier(ends)
+    used = float(ends.over.sum() + ends.running.sum())
+    censored_share = float(ends.running.sum()) / used if used else float("nan")
+    return [*quantile(curve, 0.5), *quantile(curve, 0.9), censored_share]
+
+
+def _failure_rate(table: pd.DataFrame) -> pd.Series[float]:
+    finished = table["failed"] + table["completed"]
+    return table["failed"] / finished.where(finished > 0)

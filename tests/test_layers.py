@@ -15,12 +15,14 @@ LAYERS = {
     "_version": 0,
     "errors": 0,
     "videos": 0,
+    "survival": 0,
     "export": 1,
     "client": 1,
     "keeper": 1,
     "progress": 1,
     "render_time": 1,
     "credits": 1,
+    "eta": 1,
     "fetch": 2,
     "plots": 2,
     "archive": 3,
@@ -29,11 +31,22 @@ LAYERS = {
 }
 # the analysis sees frames only; the sandbox stands apart and knows the errors alone
 ONLY = {
-    "render_time": {"videos"},
+    "survival": set(),
+    "render_time": {"videos", "survival"},
+    "eta": {"videos", "survival"},
     "credits": {"videos"},
     "sandbox": {"errors"},
 }
-LATE = {"matplotlib", "ipywidgets", "scipy", "tqdm", "starlette", "uvicorn", "openpyxl"}
+LATE = {
+    "matplotlib",
+    "ipywidgets",
+    "scipy",
+    "statsmodels",
+    "tqdm",
+    "starlette",
+    "uvicorn",
+    "openpyxl",
+}
 
 
 def modules() -> list[Path]:

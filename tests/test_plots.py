@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from hooked_analytics import plot_credits, plot_render_times, videos_from_records
+from hooked_analytics import (
+    plot_credits,
+    plot_credits_over_time,
+    plot_render_times,
+    videos_from_records,
+)
 from hooked_analytics.plots import PALETTE, clock
 
 HOSTILE = ["$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a\nb\x00c\u202e", "x" * 300]
@@ -29,6 +37,13 @@ def videos(types: list[str | None]):
     )
 
 
+def names(ax) -> list[str]:
+    """What the groups are called: beside their bars, or with a median at the end of a line."""
+    ends = [text.get_text().split("  ")[0] for text in ax.texts if "  " in text.get_text()]
+    ticks = [label.get_text() for label in ax.get_yticklabels()]
+    return ends if "100%" in ticks else ticks
+
+
 def png(ax) -> bytes:
     picture = io.BytesIO()
     ax.figure.savefig(picture, format="png")
@@ -45,9 +60,9 @@ def test_draws_on_the_axes_given_and_returns_them(plot):
 @pytest.mark.parametrize("plot", [plot_credits, plot_render_times])
 def test_hostile_text_is_drawn_as_text(plot):
     ax = plot(videos(HOSTILE), ax=Figure().subplots())
-    labels = {label.get_text() for label in ax.get_yticklabels()}
-    assert "<img src=x onerror=alert(1)>" in labels or len(labels) < 5
-    assert all(label.isprintable() and len(label) <= 28 for label in labels)
+    drawn = names(ax)
+    assert "<img src=x onerror=alert(1)>" in drawn
+    assert all(name.isprintable() and len(name) <= 28 for name in drawn)
     png(ax)
 
 
@@ -57,7 +72,7 @@ def test_nothing_or_an_unknown_type_is_drawn_too(plot, types):
     ax = plot(videos(types), ax=Figure().subplots())
     png(ax)
     if types:
-        assert [label.get_text() for label in ax.get_yticklabels()] == ["(unknown)"]
+        assert names(ax) == ["(unknown)"]
     else:
         assert "nothing to draw yet" in [text.get_text() for text in ax.texts]
 
@@ -76,6 +91,90 @@ def test_credits_without_a_figure_are_said_on_the_picture():
     frame = videos_from_records([{"id": "a", "usedCredits": 1}, {"id": "b"}])
     ax = plot_credits(frame, ax=Figure().subplots())
     assert any("1 of 2 videos without a figure" in text.get_text() for text in ax.texts)
+
+
+def rendered(*rows: tuple[str, str, float]):
+    """Rows of (type, status, seconds)."""
+    start = pd.Timestamp("2024-01-15T10:00Z")
+    return videos_from_records(
+        [
+            {
+                "id": f"vid_{n}",
+                "type": kind,
+                "status": status,
+                "createdAt": start.isoformat(),
+                "updatedAt": (start + pd.Timedelta(seconds, "s")).isoformat(),
+            }
+            for n, (kind, status, seconds) in enumerate(rows)
+        ],
+        fetched_at=(start + pd.Timedelta(400, "s")).to_pydatetime(),
+    )
+
+
+def test_a_curve_of_render_times_is_the_share_completed():
+    frame = rendered(("class", "COMPLETED", 60), ("class", "FAILED", 90), ("class", "STARTED", 1))
+    ax = plot_render_times(frame, ax=Figure().subplots())
+    (line,) = ax.lines
+    assert line.get_color() == PALETTE["completed"]
+    assert set(line.get_ydata().round(6)) == {0, 0.333333}
+    assert line.get_xdata()[line.get_ydata() > 0][0] == pytest.approx(60, abs=1)
+    assert names(ax) == ["class"]
+    assert ax.texts[-1].get_text() == "class  1:30"
+    assert (
+        "3 videos of 2024-01-15 to 2024-01-15 · 1 still rendering counted in"
+        in ax.texts[0].get_text()
+    )
+
+
+def test_names_at_the_ends_of_lines_never_overlap():
+    same = [(f"type {n}", "COMPLETED", 60) for n in range(8)]
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    ax = plot_render_times(rendered(*same), ax=figure.subplots())
+    png(ax)
+    boxes = sorted(
+        [Text.get_window_extent(text) for text in ax.texts if "type" in text.get_text()],
+        key=lambda box: box.y0,
+    )
+    assert len(boxes) == 5
+    assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
+    assert "3 smaller groups not drawn" in ax.texts[0].get_text()
+
+
+def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
+    frame = videos_from_records(
+        {"id": f"vid_{day}", "type": "_a", "createdAt": f"2024-01-{day:02}T10:00Z"[:16] + ":00Z",
+         "usedCredits": credits}
+        for day, credits in [(1, 4), (2, None), (4, 6)]
+    )  # fmt: skip
+    ax = plot_credits_over_time(frame, ax=Figure().subplots())
+    assert [bar.get_height() for bar in ax.patches] == [4, 0, 0, 6]
+    (cross,) = ax.lines
+    assert cross.get_xdata().tolist() == [ax.patches[1].get_x() + 0.4]
+    assert "left out of 3 videos: 1 without a figure, 0 without a date" in ax.texts[0].get_text()
+    png(ax)
+
+
+def test_credits_over_time_by_group_are_named_beside_the_bars():
+    frame = videos([*HOSTILE, "a", "b"]).assign(used_credits=[70, 60, 50, 40, 30, 20, 10])
+    ax = plot_credits_over_time(frame, by="type", ax=Figure().subplots())
+    assert [text.get_text() for text in ax.texts][:-1] == [
+        "$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "abc",
+        "x" * 27 + "…", "2 others",
+    ]  # fmt: skip
+    assert [bar.get_height() for bar in ax.patches] == [70, 60, 50, 40, 30, 30]
+    png(ax)
+
+
+def test_no_dates_no_bars():
+    ax = plot_credits_over_time(
+        videos_from_records([{"id": "a", "usedCredits": 1}]), ax=Figure().subplots()
+    )
+    assert [text.get_text() for text in ax.texts] == ["nothing to draw yet"]
+
+
+def test_all_rendering_is_nothing_to_draw():
+    ax = plot_render_times(rendered(("class", "STARTED", 1)), ax=Figure().subplots())
+    assert [text.get_text() for text in ax.texts] == ["nothing to draw yet"]
 
 
 def test_given_axes_pyplot_is_never_loaded():

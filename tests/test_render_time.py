@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hooked_analytics import elapsed_seconds, render_seconds, render_times, videos_from_records
+from hooked_analytics import (
+    completion_curve,
+    elapsed_seconds,
+    render_seconds,
+    render_times,
+    videos_from_records,
+)
 
 START = pd.Timestamp("2024-01-15T10:00Z")
 
@@ -29,6 +38,10 @@ def videos(*rows: tuple[str | None, str | None, float | None]) -> pd.DataFrame:
         ],
         fetched_at=(START + pd.Timedelta(60, "s")).to_pydatetime(),
     )
+
+
+def none(values: Iterable[float]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values]
 
 
 def test_render_seconds_only_of_completed_and_never_negative():
@@ -62,31 +75,132 @@ def test_render_times_by_type():
         ("scenes", "FAILED", 9), ("hook_demo", "STARTED", 1), (None, "COMPLETED", 7),
     )  # fmt: skip
     table = render_times(frame)
-    assert table["type"].fillna("missing").tolist() == ["scenes", "class", "missing", "hook_demo"]
-    assert table["videos"].tolist() == [2, 13, 1, 1]
-    assert table["completed"].tolist() == [1, 11, 1, 0]
+    assert list(table.columns) == [
+        "type", "videos", "completed", "failed", "rendering",
+        "median_seconds", "median_low", "median_high", "p90_seconds", "p90_low", "p90_high",
+        "failure_rate", "censored_share", "basis",
+    ]  # fmt: skip
+    assert table["type"].fillna("missing").tolist() == ["class", "scenes", "missing", "hook_demo"]
+    assert table["videos"].tolist() == [13, 2, 1, 1]
+    assert table["completed"].tolist() == [11, 1, 1, 0]
     assert table["failed"].tolist() == [1, 1, 0, 0]
-    assert table["rendering"].tolist() == [0, 1, 0, 1]
-    assert table["median_seconds"].tolist()[:3] == [200.0, 50.0, 7.0]
-    assert table["p90_seconds"].tolist()[:3] == [200.0, 90.0, 7.0]
-    assert math.isnan(table["median_seconds"][3])
-    assert table["failure_rate"].tolist()[:3] == [0.5, 1 / 12, 0.0]
-    assert math.isnan(table["failure_rate"][3])
-    assert set(table["basis"]) == {"completed videos only"}
+    assert table["rendering"].tolist() == [1, 0, 0, 1]
+    # class, of 13: at 50 six are left, with one of the seven before it gone; 0.4615 <= 0.5
+    assert none(table["median_seconds"]) == [50.0, 9.0, 7.0, None]
+    # the one running at 60 counts for those after it: (6/13)(4/5)(3/4)(2/3)(1/2) = 0.0923 at 90
+    assert none(table["p90_seconds"]) == [90.0, 200.0, 7.0, None]
+    assert none(table["failure_rate"]) == [1 / 12, 0.5, 0.0, None]
+    assert none(table["censored_share"]) == [1 / 13, 0.0, 0.0, 1.0]
+    assert set(table["basis"]) == {"updated_at"}
+
+
+def test_a_quantile_that_is_not_reached_is_missing_and_bounded_below():
+    """Band of 17/25 by hand: 0.68 ** exp(1.96 · sqrt(0.32 / 17) / 0.3857) = 0.461; 18/25: 0.501."""
+    over = [("class", "COMPLETED", s) for s in range(1, 11)]
+    table = render_times(videos(*over, *[("class", "STARTED", 1)] * 15))
+    assert none(table["median_seconds"]) == [None]
+    assert none(table["median_low"]) == [8.0]
+    assert none(table["median_high"]) == [None]
+
+
+def test_half_over_is_the_median_whatever_the_rounding():
+    """23/24 · 22/23 · … · 12/13 comes out above 1/2 in floating point."""
+    frame = videos(*[("class", "COMPLETED", s) for s in range(1, 25)])
+    assert render_times(frame)["median_seconds"].tolist() == [12.0]
 
 
 def test_render_times_by_several_keys():
     frame = videos(("class", "COMPLETED", 10), ("class", "COMPLETED", 20))
     table = render_times(frame, by=["type", "team_id"])
     assert table[["type", "videos", "median_seconds"]].to_dict("records") == [
-        {"type": "class", "videos": 2, "median_seconds": 15.0}
+        {"type": "class", "videos": 2, "median_seconds": 10.0}
     ]
 
 
-def test_render_times_of_nothing_is_an_empty_table():
-    table = render_times(videos())
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("a", "COMPLETED", 5)], (5.0, 0.0, 0.0)),
+        ([("a", "FAILED", 5)] * 3, (5.0, 1.0, 0.0)),
+        ([("a", "STARTED", 5)] * 3, (None, None, 1.0)),
+        ([("a", "COMPLETED", -5), ("a", "COMPLETED", None)], (None, 0.0, None)),
+        ([("a", "archived", 5), ("a", None, 5)], (None, None, None)),
+        ([("a", "COMPLETED", 3e9)], (None, 0.0, None)),
+    ],
+    ids=["one row", "all failed", "all rendering", "no usable time", "no known status", "absurd"],
+)
+def test_what_cannot_be_told_is_missing(rows, expected):
+    table = render_times(videos(*rows))
+    found = [*table["median_seconds"], *table["failure_rate"], *table["censored_share"]]
+    assert none(found) == list(expected)
+    assert table["videos"].tolist() == [len(rows)]
+    assert table["median_seconds"].dtype == "float64"
+
+
+def test_render_times_of_nothing_is_an_empty_table_with_its_dtypes():
+    table, of_one = render_times(videos()), render_times(videos(("class", "COMPLETED", 1)))
     assert len(table) == 0
-    assert {"type", "median_seconds", "failure_rate"} <= set(table.columns)
+    assert table.dtypes.to_dict() == {**of_one.dtypes, "basis": table["basis"].dtype}
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.sampled_from(["COMPLETED", "FAILED", "STARTED", "archived", None]),
+        st.none() | st.integers(-5, 100),
+    ),
+    max_size=15,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(rows, st.randoms())
+def test_the_order_of_rows_does_not_matter_and_every_row_is_counted(drawn, random):
+    table = render_times(videos(*drawn)).sort_values("type", ignore_index=True)
+    again = render_times(videos(*random.sample(drawn, len(drawn))))
+    pd.testing.assert_frame_equal(table, again.sort_values("type", ignore_index=True))
+    assert table["videos"].sum() == len(drawn)
+    assert len(table) == len({kind for kind, _, _ in drawn})
+    ended = table[["completed", "failed", "rendering"]].sum(axis=1)
+    assert (ended <= table["videos"]).all()
+    low, middle, high = (table[f"median_{part}"] for part in ("low", "seconds", "high"))
+    assert not (low > middle).any()
+    assert not (middle > high).any()
+
+
+def test_completion_curve_tells_failures_apart():
+    """By hand: a fifth each; low of 1/5 of 5 is 1 - 0.8 ** exp(-1.96 · 0.1789 / 0.1785)."""
+    frame = videos(
+        ("class", "COMPLETED", 10), ("class", "FAILED", 20), ("class", "COMPLETED", 30),
+        ("class", "FAILED", 40), ("class", "COMPLETED", 50), ("scenes", "COMPLETED", 20),
+        ("scenes", "STARTED", 0),
+    )  # fmt: skip
+    table = completion_curve(frame, [0, 10, 49.9, 100])
+    assert list(table.columns) == ["type", "at_seconds", "completed_share", "low", "high"]
+    assert table["type"].tolist() == ["class"] * 4 + ["scenes"] * 4
+    assert table["at_seconds"].tolist() == [0, 10, 49.9, 100] * 2
+    assert none(table["completed_share"].round(12)) == [0, 0.2, 0.4, 0.6, 0, 0, 0.5, None]
+    assert none(table["low"].round(4))[:2] == [None, 0.0308]
+
+
+def test_completion_curve_at_one_time():
+    assert completion_curve(videos(("a", "COMPLETED", 5)), 5)["completed_share"].tolist() == [1.0]
+
+
+def test_completion_curve_of_nothing_is_empty():
+    assert len(completion_curve(videos(), [1, 2])) == 0
+    assert len(completion_curve(videos(("a", "COMPLETED", 5)), [])) == 0
+
+
+def test_where_nothing_is_known_the_curve_is_missing():
+    table = completion_curve(videos(("a", None, 5), ("b", "STARTED", 5)), [1, 100])
+    assert none(table["completed_share"]) == [None, None, 0.0, None]
+
+
+@pytest.mark.parametrize("at", [-1, [1, math.nan]])
+def test_a_time_that_is_none_is_refused(at):
+    with pytest.raises(ValueError, match="at_seconds are times since created_at"):
+        completion_curve(videos(), at)
 
 
 @pytest.mark.parametrize("by", ["colour", ["type", "colour"]])

@@ -1,4 +1,4 @@
-"""What videos cost: pure functions of a videos frame. A missing figure is never read as 0."""
+"""Credits spent per group, and what failures cost."""
 
 from __future__ import annotations
 

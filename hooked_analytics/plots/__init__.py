@@ -1,0 +1,21 @@
+"""
+Pictures of the answers, as matplotlib Axes.
+
+matplotlib is loaded when a picture is drawn, never before. Given ``ax`` nothing touches
+pyplot, so a thread may draw; without it pyplot makes the figure, for people. Text from the
+API is drawn as text: no mathematics, no control characters.
+"""
+
+from hooked_analytics.plots.canvas import PALETTE, clock
+from hooked_analytics.plots.credits import plot_credits, plot_credits_over_time
+from hooked_analytics.plots.forecast import plot_forecast
+from hooked_analytics.plots.render_times import plot_render_times
+
+__all__ = [
+    "PALETTE",
+    "clock",
+    "plot_credits",
+    "plot_credits_over_time",
+    "plot_forecast",
+    "plot_render_times",
+]

@@ -1,0 +1,181 @@
+"""Credits over time and the split of a change, with the answers written beside them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hooked_analytics import credit_change, credits_over_time, videos_from_records
+
+
+def videos(*rows: tuple[str | None, str | None, float | None]) -> pd.DataFrame:
+    """Rows of (type, created at, credits)."""
+    return videos_from_records(
+        [
+            {"id": f"vid_{n}", "type": t, "createdAt": at and f"{at}Z", "usedCredits": c}
+            for n, (t, at, c) in enumerate(rows)
+        ]
+    )
+
+
+def none(values: pd.Series) -> list[object]:
+    return [None if pd.isna(value) else value for value in values]
+
+
+def test_days_without_videos_are_zero_and_days_without_figures_are_missing():
+    table = credits_over_time(
+        videos(
+            ("a", "2024-01-31T23:59:59", 2), ("b", "2024-01-31T00:00:00", 3),
+            ("a", "2024-02-02T12:00:00", None), ("a", "2024-02-03T12:00:00", 1),
+            ("a", "2024-02-03T12:00:00", None),
+        )
+    )  # fmt: skip
+    assert list(table.columns) == ["period", "videos", "credits", "credits_unknown"]
+    assert [str(day.date()) for day in table["period"]] == [
+        "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03",
+    ]  # fmt: skip
+    assert str(table["period"].dtype) == "datetime64[us, UTC]"
+    assert table["videos"].tolist() == [2, 0, 1, 2]
+    assert none(table["credits"]) == [5, 0, None, 1]
+    assert table["credits_unknown"].tolist() == [0, 0, 1, 1]
+
+
+def test_every_group_has_every_period_and_a_missing_key_is_one():
+    table = credits_over_time(
+        videos(("a", "2024-01-01T10:00:00", 2), (None, "2024-01-02T10:00:00", 3)), by="type"
+    )
+    assert list(table.columns) == ["period", "type", "videos", "credits", "credits_unknown"]
+    assert [(str(p)[:10], None if pd.isna(t) else t, c) for p, t, c in zip(
+        table["period"], table["type"], table["credits"], strict=True)
+    ] == [
+        ("2024-01-01", "a", 2), ("2024-01-01", None, 0),
+        ("2024-01-02", "a", 0), ("2024-01-02", None, 3),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("freq", "periods", "credits"),
+    [
+        ("W", ["2024-01-01", "2024-01-08"], [3, 4]),
+        ("M", ["2024-01-01"], [7]),
+        ("Q", ["2024-01-01"], [7]),
+        ("Y", ["2024-01-01"], [7]),
+    ],
+)
+def test_longer_periods(freq, periods, credits):
+    table = credits_over_time(
+        videos(("a", "2024-01-01T00:00:00", 1), ("a", "2024-01-07T23:59:59", 2),
+               ("a", "2024-01-08T00:00:00", 4)),
+        freq=freq,
+    )  # fmt: skip
+    assert [str(day.date()) for day in table["period"]] == periods
+    assert table["credits"].tolist() == credits
+
+
+def test_days_of_a_zone_that_changes_its_clock():
+    """Cairo skips the midnight of 26 April 2024, Santiago has that of 7 April 2024 once more."""
+    rows = videos(("a", "2024-04-25T20:00:00", 1), ("a", "2024-04-26T10:00:00", 2))
+    cairo = credits_over_time(rows, timezone="Africa/Cairo")
+    assert cairo["credits"].tolist() == [1, 2]
+    assert [str(p) for p in cairo["period"]] == [
+        "2024-04-25 00:00:00+02:00", "2024-04-26 01:00:00+03:00",
+    ]  # fmt: skip
+    rows = videos(("a", "2024-04-07T02:30:00", 1), ("a", "2024-04-07T04:30:00", 2))
+    assert credits_over_time(rows, timezone="America/Santiago")["credits"].tolist() == [1, 2]
+
+
+def test_videos_without_a_date_are_last_and_not_lost():
+    table = credits_over_time(videos(("a", None, 2), ("a", "2024-01-01T10:00:00", 3)))
+    assert none(table["period"].isna()) == [False, True]
+    assert table["credits"].tolist() == [3, 2]
+    assert credits_over_time(videos(("a", None, 2)), by="type")["videos"].tolist() == [1]
+
+
+@pytest.mark.parametrize("by", [None, "type"])
+def test_no_videos_no_periods(by):
+    assert len(credits_over_time(videos(), by=by)) == 0
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y, not 'h'"):
+        credits_over_time(videos(), freq="h")
+    with pytest.raises(ValueError, match="credits_over_time needs the column 'colour'"):
+        credits_over_time(videos(), by="colour")
+    with pytest.raises(ValueError, match="credit_change needs the column 'colour'"):
+        credit_change(videos(), videos(), by="colour")
+
+
+def spent(**types: list[float | None]) -> pd.DataFrame:
+    return videos(*[(name, None, c) for name, credits in types.items() for c in credits])
+
+
+def test_the_change_of_the_specification_800_to_1620():
+    before = spent(cheap=[2] * 100, dear=[20] * 30)
+    after = spent(cheap=[2] * 90, dear=[20] * 54 + [30] * 12)
+    table = credit_change(before, after)
+    assert list(table.columns) == [
+        "type", "credits_before", "credits_after", "change", "volume", "mix", "rate",
+        "unknown_before", "unknown_after",
+    ]  # fmt: skip
+    assert table[["credits_before", "credits_after"]].sum().tolist() == [800, 1620]
+    assert table[["volume", "mix", "rate"]].sum().round(9).tolist() == [160, 540, 120]
+
+
+def test_a_new_type_and_one_that_ended_are_mix():
+    table = credit_change(spent(old=[4, 4], both=[1]), spent(new=[3], both=[1]))
+    parts = table.set_index("type")[["change", "volume", "mix", "rate"]]
+    assert {row.Index: pytest.approx(row[1:]) for row in parts.itertuples()} == {
+        "old": (-8, -8 / 3, -16 / 3, 0),
+        "new": (3, 0, 3, 0),
+        "both": (0, -1 / 3, 1 / 3, 0),
+    }
+
+
+def test_videos_without_a_figure_are_in_neither_period_and_counted():
+    plain = credit_change(spent(a=[1, 2]), spent(a=[4]))
+    table = credit_change(spent(a=[1, 2, None]), spent(a=[4, None, None]))
+    assert table[["volume", "mix", "rate"]].to_dict() == plain[["volume", "mix", "rate"]].to_dict()
+    assert table[["unknown_before", "unknown_after"]].to_numpy().tolist() == [[1, 2]]
+
+
+def test_a_group_without_any_figure_is_missing_not_zero():
+    table = credit_change(spent(a=[1], b=[2]), spent(a=[None], b=[3])).set_index("type")
+    assert table.loc["b", ["change", "volume", "mix", "rate"]].tolist() == [1, -1, 1, 1]
+    assert none(table.loc["a", ["credits_after", "change", "volume", "mix", "rate"]]) == [None] * 5
+    assert table.loc["a", "credits_before"] == 1
+
+
+@pytest.mark.parametrize(("before", "after"), [([], [5]), ([5], []), ([None], [5])])
+def test_against_nothing_there_is_no_split(before, after):
+    table = credit_change(spent(a=before), spent(a=after))
+    assert none(table[["volume", "mix", "rate"]].loc[0]) == [None] * 3
+    assert none(table["change"]) == [
+        None if before == [None] else sum(after) - sum(before),
+    ]
+
+
+def test_nothing_against_nothing_is_an_empty_table():
+    assert len(credit_change(spent(), spent())) == 0
+
+
+periods = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]),
+    st.lists(st.integers(0, 400).map(lambda n: n / 4), min_size=1, max_size=6),
+    min_size=1,
+)
+
+
+@given(periods, periods)
+def test_the_parts_add_up_in_every_row_and_equal_exact_fractions(before, after):
+    table = credit_change(spent(**before), spent(**after))
+    parts = table["volume"] + table["mix"] + table["rate"]
+    assert (parts - table["change"]).abs().max() <= 1e-9
+    size = [Fraction(sum(map(len, period.values()))) for period in (before, after)]
+    overall = sum(map(Fraction, sum(before.values(), []))) / size[0]  # noqa: RUF017
+    assert table["volume"].sum() == pytest.approx(float((size[1] - size[0]) * overall), abs=1e-9)
+    total = [sum(map(Fraction, sum(period.values(), []))) for period in (before, after)]  # noqa: RUF017
+    assert Fraction(table["change"].sum()) == total[1] - total[0]

@@ -1,0 +1,192 @@
+"""When renders under way will be over: from tiny histories with the answers beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hooked_analytics import estimate_completion, videos_from_records
+from hooked_analytics.survival import (
+    conditional_quantile,
+    count_ends,
+    kaplan_meier,
+    lognormal_quantile,
+)
+
+START = pd.Timestamp("2024-01-15T10:00Z")
+
+
+def videos(*rows: tuple[str | None, str | None, float], seen: float = 50) -> pd.DataFrame:
+    """Rows of (type, status, seconds until updated_at), seen so many seconds after the start."""
+    return videos_from_records(
+        [
+            {
+                "id": f"vid_{n}",
+                "type": kind,
+                "status": status,
+                "createdAt": START.isoformat(),
+                "updatedAt": (START + pd.Timedelta(seconds, "s")).isoformat(),
+            }
+            for n, (kind, status, seconds) in enumerate(rows)
+        ],
+        fetched_at=(START + pd.Timedelta(seen, "s")).to_pydatetime(),
+    )
+
+
+def finished(count: int, kind: str | None = "class", step: float = 10) -> list[tuple]:
+    return [(kind, "COMPLETED", step * n) for n in range(1, count + 1)]
+
+
+def seconds(found: pd.DataFrame, name: str) -> list[float | None]:
+    return [None if pd.isna(at) else (at - START).total_seconds() for at in found[name]]
+
+
+def test_only_renders_under_way_are_rows_in_the_order_given():
+    frame = videos(("b", "STARTED", 1), ("a", "FAILED", 1), ("a", "STARTED", 1), ("b", None, 1))
+    found = estimate_completion(frame)
+    assert list(found.columns) == [
+        "video_id", "type", "elapsed_seconds", "eta_low", "eta", "eta_high", "basis", "stuck",
+    ]  # fmt: skip
+    assert found["video_id"].tolist() == ["vid_0", "vid_2"]
+    assert found["elapsed_seconds"].tolist() == [50, 50]
+    assert str(found["eta"].dtype) == "datetime64[us, UTC]"
+    assert found["stuck"].dtype == "boolean"
+
+
+def test_the_range_comes_from_those_that_ran_as_long():
+    """By hand: 20 over at 10, 20, …; 15 go on after 50. Ranks 1/15, half, 15/15 of those."""
+    found = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(20)))
+    assert seconds(found, "eta_low") + seconds(found, "eta") + seconds(found, "eta_high") == [
+        60, 130, 200,
+    ]  # fmt: skip
+
+
+def test_the_low_rank_counts_the_new_one_in():
+    """19 of 24 go on after 50: rank ⌊0.1 · 20⌋ = 2 of 19, so 17 of 24 are left, at 70."""
+    found = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(24)))
+    assert seconds(found, "eta_low") == [70]
+
+
+def test_after_a_day_there_is_no_estimate_however_slow_the_others():
+    history = videos(*finished(30, step=10_000))
+    found = estimate_completion(videos(("class", "STARTED", 1), seen=86_401), history=history)
+    assert seconds(found, "eta") == [None]
+
+
+def test_a_history_of_failures_ends_too():
+    history = videos(*[(kind, "FAILED", at) for kind, _, at in finished(20)])
+    assert seconds(
+        estimate_completion(videos(("class", "STARTED", 1)), history=history), "eta"
+    ) == [130]
+
+
+def test_ten_are_the_fewest_compared_and_their_high_end_is_open():
+    running = videos(("class", "STARTED", 1))
+    ten = estimate_completion(running, history=videos(*finished(15)), coverage=0.9)
+    nine = estimate_completion(running, history=videos(*finished(14)))
+    assert seconds(ten, "eta") == [100]
+    assert seconds(ten, "eta_low") == [50]  # rank 0 of 10: any time from now
+    assert seconds(estimate_completion(running, history=videos(*finished(15))), "eta_high") == [150]
+    assert seconds(ten, "eta_high") == [None]  # ⌈0.95 · 11⌉ of 10
+    assert seconds(nine, "eta") == [None]
+    assert nine["basis"].tolist() == ["too few: 9 comparable renders; stuck: too few finished"]
+    assert nine["stuck"].isna().all()
+
+
+def test_a_type_learns_from_its_own_and_a_missing_type_from_its_own():
+    history = videos(*finished(20), *finished(20, None, step=100))
+    found = estimate_completion(
+        videos(("class", "STARTED", 1), (None, "STARTED", 1), ("new", "STARTED", 1)),
+        history=history,
+    )
+    assert seconds(found, "eta") == [130, 1000, None]
+    assert found["basis"].str.startswith("too few: 0 ").tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("count", "elapsed", "stuck", "tail"),
+    [
+        (100, 989, False, "Kaplan-Meier"),
+        (100, 991, True, "Kaplan-Meier"),
+        (99, 500, False, "lognormal"),
+        (99, 9_000, True, "lognormal"),
+        (19, 9_000, None, "too few finished"),
+    ],
+)
+def test_stuck_is_beyond_the_slowest_hundredth(count, elapsed, stuck, tail):
+    running = videos(("class", "STARTED", 1), seen=elapsed)
+    found = estimate_completion(running, history=videos(*finished(count)))
+    assert [None if pd.isna(s) else bool(s) for s in found["stuck"]] == [stuck]
+    assert found["basis"].str.endswith(f"stuck: {tail}").all()
+
+
+def test_a_tail_that_was_not_reached_makes_nobody_stuck():
+    history = videos(*finished(100), *[("class", "STARTED", 1)] * 5, seen=2000)
+    found = estimate_completion(videos(("class", "STARTED", 1), seen=1500), history=history)
+    assert found["stuck"].isna().all()
+    assert found["basis"].str.endswith("tail not reached").all()
+
+
+def test_after_a_day_a_render_is_lost_and_teaches_nothing():
+    frame = videos(*finished(20), ("class", "STARTED", 1), seen=86_401)
+    found = estimate_completion(frame)
+    assert found["stuck"].tolist() == [True]
+    assert found["basis"].tolist() == ["lost: under way for more than 24 h"]
+    again = estimate_completion(videos(("class", "STARTED", 1)), history=frame)
+    alone = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(20)))
+    pd.testing.assert_frame_equal(again, alone)
+
+
+def test_a_render_without_a_usable_time_stays_a_row():
+    found = estimate_completion(
+        videos(("class", "STARTED", 1), seen=-10), history=videos(*finished(20))
+    )
+    assert found["basis"].tolist() == ["no usable time"]
+    assert found[["eta", "stuck"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("rows", [[], [("a", "COMPLETED", 1)]])
+def test_nothing_under_way_is_an_empty_table_with_its_dtypes(rows):
+    found = estimate_completion(videos(*rows))
+    pd.testing.assert_series_equal(
+        found.dtypes, estimate_completion(videos(("a", "STARTED", 1))).dtypes
+    )
+    assert len(found) == 0
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(ValueError, match="coverage is between 0 and 1"):
+        estimate_completion(videos(), coverage=80)
+    with pytest.raises(ValueError, match="estimate_completion needs the column 'video_id'"):
+        estimate_completion(pd.DataFrame({"status": []}))
+
+
+def test_the_lognormal_fit_is_the_maximum_of_its_likelihood():
+    stats = pytest.importorskip("scipy.stats")
+    draw = np.random.default_rng(3)
+    time = draw.lognormal(5, 0.8, 60).round(1)
+    seen = draw.uniform(50, 600, 60).round(1)
+    over = time <= seen
+    ends = count_ends(np.minimum(time, seen), completed=over, running=~over)
+    data = stats.CensoredData.right_censored(np.log(np.minimum(time, seen)), ~over)
+    mean, spread = stats.norm.fit(data)
+    assert 0.1 < (~over).mean() < 0.6
+    assert lognormal_quantile(ends, 0.99) == pytest.approx(
+        np.exp(mean + spread * stats.norm.ppf(0.99)), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("times", [[], [5, 5, 5]])
+def test_no_law_without_variation(times):
+    assert np.isnan(lognormal_quantile(count_ends(times, completed=1), 0.99))
+
+
+def test_conditional_quantiles_are_later_the_longer_it_has_run():
+    draw = np.random.default_rng(4)
+    curve = kaplan_meier(count_ends(draw.lognormal(5, 0.8, 200), completed=1))
+    elapsed = np.linspace(0, 400, 50)
+    for p in (0.1, 0.5, 0.9):
+        total = conditional_quantile(curve, elapsed, p)
+        assert (np.diff(total) >= 0).all()
+        assert (total > elapsed).all()
