@@ -42,7 +42,7 @@ check: $(VENV)/ready-test ## style, types, and the layers of the package
 	@$(BIN)/python -m pytest -q tests/test_layers.py
 
 .PHONY: bench
-bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about twenty minutes)
+bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about forty minutes)
 	@$(BIN)/python -m benchmarks
 
 .PHONY: lab

@@ -1,7 +1,7 @@
 """
 Measure and write ``RESULTS.md``.
 
-    python -m benchmarks            all figures, about twenty minutes
+    python -m benchmarks            all figures, about forty minutes
     python -m benchmarks fetch      only these; the others in RESULTS.md stay
     python -m benchmarks --quick    fewer rounds, printed only
 """
@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
 from benchmarks.bench_statistics import bench_statistics
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "faults": (bench_faults, 5, 2),
     "export": (bench_export, 5, 1),
     "import": (bench_import, 15, 5),
+    "archive": (bench_archive, 15, 3),
     "statistics": (bench_statistics, 1000, 40),
 }
 

@@ -131,12 +131,12 @@ def _note(
 ) -> None:
     """Say what the lines are, and which videos they come from."""
     rendering, left_out = int(table["rendering"].sum()), len(table) - len(drawn)
-    more = f" · {left_out} smaller groups not drawn" if left_out else ""
+    more = f" · {left_out} small groups left out" if left_out else ""
     note(
         ax,
         "share completed, with its 95 % band · beside the name: half are over by then\n"
         f"{int(table['videos'].sum()):,} videos of {created_at.min():%Y-%m-%d} to "
-        f"{created_at.max():%Y-%m-%d} · {rendering:,} still rendering counted in{more}",
+        f"{created_at.max():%Y-%m-%d} · {rendering:,} still rendering{more}",
     )
 
 
