@@ -6,6 +6,7 @@ The tour, in the order of a working day:
 ===================  ==========================================================
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
+watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `credit_usage`, `failures`
 pictures of it       `plot_render_times`, `plot_credits`
@@ -49,6 +50,7 @@ from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import plot_credits, plot_render_times
 from hooked_analytics.render_time import elapsed_seconds, render_seconds, render_times
 from hooked_analytics.videos import is_final, videos_from_records
+from hooked_analytics.watch import poll_videos, wait_for_videos
 
 if TYPE_CHECKING:
     from hooked_analytics.sandbox import Sandbox
@@ -78,10 +80,12 @@ __all__ = [
     "list_videos",
     "plot_credits",
     "plot_render_times",
+    "poll_videos",
     "read_videos",
     "render_seconds",
     "render_times",
     "videos_from_records",
+    "wait_for_videos",
 ]
 
 

@@ -86,7 +86,7 @@ def fetch_videos(
     if errors not in {"coerce", "raise"}:
         raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
     with contextlib.nullcontext(client) if client else HookedClient() as used:
-        videos = _Run(used, _tasks(video_ids, used)).finish(progress)
+        videos = _Run(used, asked_ids(video_ids, used)).finish(progress)
     failed = int(videos["error"].notna().sum())
     if errors == "raise" and failed:
         first = videos["error_message"].dropna().iloc[0]
@@ -141,7 +141,7 @@ def list_videos(
         return frame_from_rows(list(islice(rows, limit)))
 
 
-class _Task(NamedTuple):
+class AskedId(NamedTuple):
     """One distinct id as asked, and why it is not asked where that is so."""
 
     shown: str | None
@@ -156,7 +156,7 @@ class _Run:
     look at the stop event before every request, so an interrupt is followed by silence.
     """
 
-    def __init__(self, client: HookedClient, tasks: list[_Task]) -> None:
+    def __init__(self, client: HookedClient, tasks: list[AskedId]) -> None:
         self.client = client
         self.tasks = tasks
         self.batch = Batch(threading.Event())
@@ -250,15 +250,15 @@ def _rows(page: Page, type: str | None) -> Iterator[Row]:
         yield parse_record(full, fetched_at=page.seen_at, flags=page.flags)
 
 
-def _tasks(video_ids: str | Iterable[object], client: HookedClient) -> list[_Task]:
+def asked_ids(video_ids: str | Iterable[object], client: HookedClient) -> list[AskedId]:
     """Check every id and fold those given twice, in the order first seen."""
     given = [video_ids] if isinstance(video_ids, str) else list(video_ids)
-    tasks: dict[str | None, _Task] = {}
+    tasks: dict[str | None, AskedId] = {}
     for value in given:
         try:
-            task = _Task(client.check_video_id(value), None)
+            task = AskedId(client.check_video_id(value), None)
         except InvalidVideoIdError as error:
-            task = _Task(_shown(value), str(error))
+            task = AskedId(_shown(value), str(error))
         tasks.setdefault(task.shown, task)
     if folded := len(given) - len(tasks):
         warnings.warn(

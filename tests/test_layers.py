@@ -22,6 +22,7 @@ LAYERS = {
     "credits": 1,
     "fetch": 2,
     "plots": 2,
+    "watch": 3,
     "cli": 5,
     "__init__": 6,
 }
