@@ -204,7 +204,7 @@ class _Changes:
         if len(errors):
             line += f" · {len(errors):,} without an answer, the first: {_plain(errors.iloc[0])}"
         if line != self._last:
-            print(f"{datetime.now():%H:%M:%S}  {line}", flush=True)
+            print(f"{datetime.now().astimezone():%H:%M:%S}  {line}", flush=True)
         self._last = line
 
 

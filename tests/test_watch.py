@@ -31,10 +31,12 @@ from hooked_analytics import (
 )
 from hooked_analytics.cli import main
 from hooked_analytics.videos import VIDEOS_SCHEMA, empty_videos, videos_from_records
-from hooked_analytics.watch import _pause_seconds
+from hooked_analytics.watch import last_frame
+from hooked_analytics.watch.poll import _pause_seconds
 from tests.scripted import Request, answer, serving, video
 
 FAST = {"interval_seconds": 0.02}
+QUICK = ["--interval", "0.1", "--requests-per-minute", "6000"]
 
 
 class Hooked:
@@ -106,8 +108,8 @@ def test_one_page_a_round_and_one_detail_when_a_video_has_left_the_list():
     assert videos["status"].tolist() == ["COMPLETED"] * 2 + ["FAILED"] + ["COMPLETED"] * 2
     assert [hooked.asked[f"vid_{n}"] for n in range(4)] == [1, 1, 1, 1]
     # the last one alone is cheaper to ask than to list
-    assert len(hooked.lists) == 4
-    assert hooked.asked["vid_4"] == 4
+    assert len(hooked.lists) == 5
+    assert hooked.asked["vid_4"] == 3
 
 
 def test_all_final_is_one_round_and_one_detail_each():
@@ -383,9 +385,9 @@ def test_a_first_round_that_fails_asks_little():
 
 
 def test_one_request_in_ten_failing_still_reaches_the_right_end():
-    kinds = ("error_500", "html_502", "drop", "truncate", "wrong_id", "rate_limit")
+    kinds = ("error_500", "html_502", "drop", "truncate", "wrong_id")
     faults = dict.fromkeys(kinds, 0.1 / len(kinds))
-    with Sandbox(videos=1, time_scale=60, faults=faults, seed=4, retry_after=False) as sandbox:
+    with Sandbox(videos=1, time_scale=60, faults=faults, seed=4) as sandbox:
         ids = [
             sandbox.create_video("class", render_seconds=10 + n, fails=n % 7 == 0, used_credits=n)
             for n in range(60)
@@ -534,8 +536,6 @@ def test_an_interrupt_in_the_callers_own_code_carries_the_last_frame():
     def interrupted(videos):
         raise KeyboardInterrupt
 
-    from hooked_analytics.watch import last_frame
-
     with watching(Hooked(a="STARTED")) as client:
         with pytest.raises(FetchInterrupted, match="1 of 1 videos not ended") as raised:
             last_frame(poll_videos("a", client=client), interrupted)
@@ -613,7 +613,7 @@ def rendering(monkeypatch, tmp_path):
 
 def test_the_command_prints_changes_and_failures_and_writes_a_file(rendering, tmp_path, capsys):
     out = tmp_path / "videos.parquet"
-    assert main(["watch", str(rendering), "-o", str(out), "--interval", "0.1"]) == 0
+    assert main(["watch", str(rendering), "-o", str(out), *QUICK]) == 0
     assert read_videos(out)["status"].tolist() == ["FAILED", "COMPLETED"]
     said = capsys.readouterr().out
     lines = [line for line in said.splitlines() if "2 videos: " in line]
@@ -626,7 +626,7 @@ def test_the_command_prints_changes_and_failures_and_writes_a_file(rendering, tm
 
 def test_the_command_exits_with_1_when_an_id_could_not_be_fetched(rendering, capsys):
     rendering.write_text("vid_abc123\nvid_none\n")
-    assert main(["watch", str(rendering), "--interval", "0.1"]) == 1
+    assert main(["watch", str(rendering), *QUICK]) == 1
     assert "not found" in capsys.readouterr().out
 
 
@@ -638,20 +638,28 @@ def test_the_command_exits_with_1_after_a_timeout_and_keeps_what_came(rendering,
     assert len(read_videos(out)) == 2
 
 
-def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(rendering, tmp_path):
-    out = tmp_path / "videos.jsonl"
-    rendering.write_text(rendering.read_text() + "\nvid_none")
+def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(tmp_path, monkeypatch):
+    out, ids = tmp_path / "videos.jsonl", tmp_path / "ids.txt"
+    hooked = Hooked(**started(2))
+    ids.write_text("vid_0\nvid_1\nvid_none\n")
+    with watching(hooked) as client:
+        monkeypatch.setenv("HOOKED_API_URL", client.base_url)
+        monkeypatch.setenv("HOOKED_API_KEY", "k")
+        code, said = interrupted_command(["watch", str(ids), "-o", str(out), "--interval", "60"])
+    assert (code, "Stopped with 2 of 3 videos not ended" in said) == (130, True)
+    assert len(out.read_text().splitlines()) == 3
+    assert json.loads(out.read_text().splitlines()[2])["error"] == "not_found"
+
+
+def interrupted_command(arguments: list[str]) -> tuple[int, str]:
+    """Press Ctrl-C after the first line; exit status and what was said."""
     child = subprocess.Popen(
-        [sys.executable, "-u", "-m", "hooked_analytics.cli", "watch", str(rendering),
-         "-o", str(out), "--interval", "60"],
+        [sys.executable, "-u", "-m", "hooked_analytics.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     assert "3 videos" in child.stdout.readline()
     os.kill(child.pid, signal.SIGINT)
     said = child.communicate(timeout=10)[1]
-    assert child.returncode == 130
-    assert "Stopped with" in said
-    assert len(out.read_text().splitlines()) == 3
-    assert json.loads(out.read_text().splitlines()[2])["error"] == "not_found"
+    return child.returncode, said

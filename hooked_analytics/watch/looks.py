@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from hooked_analytics.client import Batch, HookedClient, Stopped
 from hooked_analytics.errors import HookedError
-from hooked_analytics.videos import FINAL_STATUSES, parse_record, record_id
+from hooked_analytics.videos import parse_record, record_id
 from hooked_analytics.watch.plan import ENDING_FAILURES
-from hooked_analytics.watch.rows import AT, Watched
+from hooked_analytics.watch.rows import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
+    from hooked_analytics.client import Page
     from hooked_analytics.videos import Row
     from hooked_analytics.watch.plan import Plan
 
@@ -50,6 +51,8 @@ class Looks:
         self._answers = self._failures = 0
         if self._plan.walk_now():
             self._work([self._walk])
+        if self._plan.crowded(self._client.requests_left):
+            self._work([self._glance])
         chosen = self._plan.next_details(self._client.requests_left)
         self._work([partial(self._details, video) for video in chosen])
         self._plan.end_round(answers=self._answers, failures=self._failures)
@@ -74,11 +77,7 @@ class Looks:
         try:
             for page in self._client.pages(status="processing", batch=self.batch):
                 pages += 1
-                for record in page.records:
-                    if (video_id := record_id(record)) in wanted:
-                        seen[video_id] = parse_record(
-                            record, fetched_at=page.seen_at, flags=page.flags
-                        )
+                seen.update(_ours(page, wanted))
                 unseen = len(wanted) - len(seen)
                 size = max(size, len(page.records))
                 cost = max(pages, math.ceil((page.total or 0) / size))
@@ -91,10 +90,22 @@ class Looks:
             self._plan.list_failed(error)
             return
         self._count(answered=True)
-        # only details end a video: the list knows neither its credits nor its script
-        rendering = {k: row for k, row in seen.items() if row[AT["status"]] not in FINAL_STATUSES}
         everything = len(seen) == len(wanted)
-        self._plan.walked(rendering, pages=pages if everything else max(pages, cost))
+        self._plan.walked(seen, pages=pages if everything else max(pages, cost))
+
+    def _glance(self) -> None:
+        """Look at one page of what is completed."""
+        wanted = {video.video_id for video in self._plan.open}
+        try:
+            page = next(self._client.pages(status="completed", batch=self.batch), None)
+        except HookedError as error:
+            if error.kind is None:
+                raise
+            self._count(answered=False)
+            self._plan.list_failed(error)
+            return
+        self._count(answered=True)
+        self._plan.glanced(_ours(page, wanted) if page else {})
 
     def _details(self, video: Watched) -> None:
         if self._failures >= GIVE_UP_AFTER and not self._answers:
@@ -115,6 +126,14 @@ class Looks:
         with self._lock:
             self._answers += answered
             self._failures += not answered
+
+
+def _ours(page: Page, wanted: Set[str | None]) -> dict[str | None, Row]:
+    return {
+        video_id: parse_record(record, fetched_at=page.seen_at, flags=page.flags)
+        for record in page.records
+        if (video_id := record_id(record)) in wanted
+    }
 
 
 class _Crew:

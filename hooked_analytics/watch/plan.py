@@ -34,7 +34,9 @@ REFUSAL = 4
 # A video the list shows unchanged so many times is asked directly: the list may be old.
 UNCHANGED_LOOKS = 24
 # More may end than the limit lets us ask; the list then waits, but not longer than this.
-MOST_ROUNDS_SKIPPED = 4
+MOST_ROUNDS_SKIPPED = 2
+# Rounds before the list of completed videos is looked at again after it showed none of ours.
+ROUNDS_AFTER_NOTHING = 8
 # While nothing is answered the interval doubles, up to so many times.
 SLOWEST = 12
 _PROGRESS = ("status", "progress", "message", "updated_at")
@@ -66,6 +68,7 @@ class Plan:
         self._trouble = 0
         self._list_back = 0
         self._waiting = 0
+        self._next_glance = 0
         self._by_turns = False  # this round does without the list
 
     @property
@@ -98,16 +101,25 @@ class Plan:
             if row is None:
                 video.listed = False
             else:
-                self._listed(video, row)
+                _listed(video, row, self.round)
 
-    def _listed(self, video: Watched, row: Row) -> None:
-        row = merged(video.row, row, from_list=True)
-        old = video.row or ()
-        moved = not old or any(old[AT[name]] != row[AT[name]] for name in _PROGRESS)
-        video.unchanged = 0 if moved else video.unchanged + 1
-        video.row, video.failure, video.listed = row, None, True
-        video.failed = video.unlisted = 0
-        video.due = self.round
+    def crowded(self, left: float) -> bool:
+        """
+        Whether more videos left the list than their details may be asked now.
+
+        One page of completed videos then says of many that they ended; their credits follow.
+        """
+        if not self.list_serves() or self.round < self._next_glance or self._cautious():
+            return False
+        ended = [video for video in self._due() if _newly_gone(video) and not video.is_final]
+        return len(ended) > self._room(left) + 1
+
+    def glanced(self, seen: Mapping[str | None, Row]) -> None:
+        """Note what a page of completed videos showed of ours."""
+        ours = [video for video in self.open if video.video_id in seen]
+        for video in ours:
+            _listed(video, seen[video.video_id], self.round)
+        self._next_glance = self.round + (1 if ours else ROUNDS_AFTER_NOTHING)
 
     def list_failed(self, error: HookedError) -> None:
         """Note a walk that failed: the list is left alone for a while, longer each time."""
@@ -132,22 +144,31 @@ class Plan:
         left : requests the client may send now without waiting
         """
         self._by_turns = not self.list_serves()
-        due = []
-        for video in self.open:
-            video.listed = video.listed and not self._by_turns
-            stale = video.unchanged >= UNCHANGED_LOOKS
-            if video.due <= self.round and (stale or not video.listed):
-                due.append(video)
-        due.sort(key=lambda video: (video.failed > 0, video.unlisted > 0, video.asked))
+        if self._by_turns:
+            for video in self.open:
+                video.listed = False
+        due = self._due()
+        due.sort(key=lambda v: (v.failed > 0, v.unlisted > 0, v.is_final, v.asked))
         chosen = due[: self._room(left)]
-        self._waiting = sum(not (v.failed or v.unlisted) for v in due[len(chosen) :])
+        self._waiting = sum(map(_newly_gone, due[len(chosen) :]))
         return chosen
+
+    def _due(self) -> list[Watched]:
+        return [
+            video
+            for video in self.open
+            if video.due <= self.round and (not video.listed or video.unchanged >= UNCHANGED_LOOKS)
+        ]
+
+    def _cautious(self) -> bool:
+        """Whether nothing is known to answer: one question is enough to find out."""
+        return bool(self.failing) or (self._walked == self.round == self._list_back - 1)
 
     def _room(self, left: float) -> int:
         """Details this round may ask, so that the list is never kept waiting by them."""
         walked = self._walked == self.round
-        if self.failing or (walked and self.round + 1 == self._list_back):
-            return 1  # nothing is known to answer: one question is enough to find out
+        if self._cautious():
+            return 1
         if math.isinf(left):
             return len(self.videos)
         reserved = 0.0
@@ -184,7 +205,7 @@ class Plan:
             self.failing += 1
         if self._walked == self.round and self.round >= self._list_back:
             shown = any(video.listed for video in self.videos)
-            hidden = any(v.unlisted and v.asked == self.round for v in self.open)
+            hidden = any(video.unlisted for video in self.open)
             if hidden and not shown:
                 self._avoid_list(1)
             elif shown:
@@ -194,6 +215,22 @@ class Plan:
     def slower_by(self) -> int:
         """How many times longer than its interval the next round waits."""
         return int(min(2**self.failing, SLOWEST))
+
+
+def _listed(video: Watched, item: Row, number: int) -> None:
+    """Take what the list says; the details of a video it calls ended are still to come."""
+    row = merged(video.row, item, from_list=True)
+    old = video.row or ()
+    moved = not old or any(old[AT[name]] != row[AT[name]] for name in _PROGRESS)
+    video.unchanged = 0 if moved else video.unchanged + 1
+    video.row, video.failure, video.due = row, None, number
+    video.failed = video.unlisted = 0
+    video.listed = not video.is_final
+
+
+def _newly_gone(video: Watched) -> bool:
+    """Whether it left the list, or never was in it, and was not asked since."""
+    return not (video.failed or video.unlisted or video.listed)
 
 
 def _rounds_apart(times: int) -> int:

@@ -107,7 +107,9 @@ def recall(videos: Iterable[Watched], known: pd.DataFrame) -> None:
 
 def news(videos: Iterable[Watched]) -> pd.DataFrame:
     """Rows that came since the last call, as they were answered, for an archive."""
-    fresh = [video for video in videos if video.row is not video.kept]
+    # an end that only the list told of is not kept: it would pass for the last word
+    told = (video for video in videos if video.done or not video.is_final)
+    fresh = [video for video in told if video.row is not video.kept]
     for video in fresh:
         video.kept = video.row
     return frame_from_rows([video.kept for video in fresh if video.kept is not None])
