@@ -173,6 +173,46 @@ def test_a_small_limit_is_spent_on_what_ended_and_never_exceeded():
     assert set(waiting["error"]) == {"not_fetched"}
 
 
+class Split(Hooked):
+    """Has a list of what is completed as well."""
+
+    def list(self) -> bytes:
+        if "status=completed" not in self.lists[-1].path:
+            return super().list()
+        ended = [i for i, status in self.status.items() if status == "COMPLETED"]
+        items = [{"id": i, "status": "COMPLETED", "progress": 100} for i in ended[:100]]
+        return answer({"data": {"videos": items, "total": len(ended)}})
+
+
+def test_more_ends_than_the_limit_allows_are_noticed_by_one_page():
+    hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(29)}, broken="FAILED")
+    archive = Memory({"id": "other", "status": "STARTED"})
+    with watching(hooked, requests_per_minute=12) as client:
+        polled = poll_videos(hooked.status, client=client, archive=archive)
+        videos = next(polled)
+        polled.close()
+        assert client.requests_sent == 12
+    assert len(hooked.lists) == 2
+    # the page does not know of failures, so that one was asked first
+    assert is_final(videos).all()
+    assert hooked.asked["broken"] == 1
+    assert videos["used_credits"].notna().sum() == 9
+    # an end without its details is no last word, so the archive does not have it
+    assert len(archive.videos()) == 1 + 10
+
+
+def test_an_end_the_list_told_still_gets_its_details():
+    hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(12)})
+    with watching(hooked, requests_per_minute=6) as client:
+        polled = poll_videos(hooked.status, client=client, interval_seconds=0.05)
+        assert next(polled)["used_credits"].notna().sum() == 4
+        client.requests_per_minute = None
+        client._budget._most = None
+        *_, videos = polled
+    assert videos["used_credits"].tolist() == [5] * 12
+    assert set(hooked.asked.values()) == {1}
+
+
 # --- an odd list
 
 
