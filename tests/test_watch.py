@@ -173,6 +173,27 @@ def test_a_small_limit_is_spent_on_what_ended_and_never_exceeded():
     assert set(waiting["error"]) == {"not_fetched"}
 
 
+def test_while_no_end_is_near_every_second_look_is_left_out():
+    class Slow(Hooked):
+        def list(self) -> bytes:
+            progress = self.percent
+            items = [{"id": i, "status": "STARTED", "progress": progress} for i in self.listed]
+            return answer({"data": {"videos": items, "total": len(items)}})
+
+    hooked = Slow(**started(2))
+    hooked.percent = 1.0
+    with watching(hooked) as client:
+        for number, _ in enumerate(poll_videos(hooked.status, client=client, **FAST)):
+            hooked.percent += 1
+            if number == 20:
+                assert len(hooked.lists) <= 13
+                hooked.percent = 97
+            elif number == 30:
+                # near the end no look is left out
+                assert len(hooked.lists) >= 20
+                break
+
+
 class Split(Hooked):
     """Has a list of what is completed as well."""
 
@@ -205,6 +226,7 @@ def test_an_end_the_list_told_still_gets_its_details():
     hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(12)})
     with watching(hooked, requests_per_minute=6) as client:
         polled = poll_videos(hooked.status, client=client, interval_seconds=0.05)
+        # two pages, then details for what is left of the limit
         assert next(polled)["used_credits"].notna().sum() == 4
         client.requests_per_minute = None
         client._budget._most = None

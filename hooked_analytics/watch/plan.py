@@ -33,8 +33,8 @@ MOST_ROUNDS_WITHOUT_LIST = 64
 REFUSAL = 4
 # A video the list shows unchanged so many times is asked directly: the list may be old.
 UNCHANGED_LOOKS = 24
-# More may end than the limit lets us ask; the list then waits, but not longer than this.
-MOST_ROUNDS_SKIPPED = 2
+# Where no video is expected to end within so many rounds, every second look is left out.
+QUIET_ROUNDS = 4
 # Rounds before the list of completed videos is looked at again after it showed none of ours.
 ROUNDS_AFTER_NOTHING = 8
 # While nothing is answered the interval doubles, up to so many times.
@@ -67,7 +67,6 @@ class Plan:
         self._next_walk = 0
         self._trouble = 0
         self._list_back = 0
-        self._waiting = 0
         self._next_glance = 0
         self._by_turns = False  # this round does without the list
 
@@ -85,23 +84,23 @@ class Plan:
 
     def walk_now(self) -> bool:
         """Whether to walk the list in this round."""
-        if not self.list_serves() or self.round < self._next_walk:
-            return False
-        return not self._waiting or self.round - self._walked >= MOST_ROUNDS_SKIPPED
+        return self.list_serves() and self.round >= self._next_walk
 
     def walked(self, seen: Mapping[str | None, Row], *, pages: int) -> None:
         """Note what a walk of the list showed of our videos, and what another would cost."""
         self._walks += 1
         self._walked = self.round
         self.pages = max(1, pages)
-        every = math.ceil(self.pages / (LIST_SHARE * self._per_round))
-        self._next_walk = self.round + max(1, every)
         for video in self.open:
             row = seen.get(video.video_id)
             if row is None:
                 video.listed = False
             else:
                 _listed(video, row, self.round)
+        every = max(1, math.ceil(self.pages / (LIST_SHARE * self._per_round)))
+        listed = [video for video in self.open if video.listed]
+        quiet = bool(listed) and all(video.rounds_left > QUIET_ROUNDS for video in listed)
+        self._next_walk = self.round + every * (2 if quiet else 1)
 
     def crowded(self, left: float) -> bool:
         """
@@ -109,7 +108,7 @@ class Plan:
 
         One page of completed videos then says of many that they ended; their credits follow.
         """
-        if not self.list_serves() or self.round < self._next_glance or self._cautious():
+        if self.round < max(self._list_back, self._next_glance) or self._cautious():
             return False
         ended = [video for video in self._due() if _newly_gone(video) and not video.is_final]
         return len(ended) > self._room(left) + 1
@@ -149,9 +148,7 @@ class Plan:
                 video.listed = False
         due = self._due()
         due.sort(key=lambda v: (v.failed > 0, v.unlisted > 0, v.is_final, v.asked))
-        chosen = due[: self._room(left)]
-        self._waiting = sum(map(_newly_gone, due[len(chosen) :]))
-        return chosen
+        return due[: self._room(left)]
 
     def _due(self) -> list[Watched]:
         return [
@@ -174,7 +171,7 @@ class Plan:
         reserved = 0.0
         if any(video.listed for video in self.videos):
             every = max(1, self._next_walk - self._walked)
-            reserved = self.pages * max(0.0, self._rounds_a_minute / every - self._walks)
+            reserved = self.pages * max(1.0, self._rounds_a_minute / every - self._walks)
         # at least one, or a client that others keep busy would never be asked anything
         return max(0 if walked else 1, int(left - reserved))
 
@@ -224,6 +221,7 @@ def _listed(video: Watched, item: Row, number: int) -> None:
     moved = not old or any(old[AT[name]] != row[AT[name]] for name in _PROGRESS)
     video.unchanged = 0 if moved else video.unchanged + 1
     video.row, video.failure, video.due = row, None, number
+    video.note_progress(number)
     video.failed = video.unlisted = 0
     video.listed = not video.is_final
 

@@ -43,11 +43,23 @@ class Watched:
     failed: int = 0  # questions failed in a row
     unlisted: int = 0  # details that said "not final" while the list did not show it
     unchanged: int = 0  # looks at the list that showed nothing new
+    first: tuple[int, float] | None = None  # round and progress when first seen rendering
+    rounds_left: float = 0.0  # expected from its own progress; 0 while nothing is known
 
     @property
     def is_final(self) -> bool:
         """Whether its last good values are its last."""
         return self.row is not None and self.row[AT["status"]] in FINAL_STATUSES
+
+    def note_progress(self, number: int) -> None:
+        """Expect its end from its own pace between the first look and this one."""
+        progress = self.row[AT["progress"]] if self.row else None
+        if progress is None:
+            self.rounds_left = 0.0
+            return
+        self.first = self.first or (number, progress)
+        rounds, done = number - self.first[0], progress - self.first[1]
+        self.rounds_left = rounds * (100 - progress) / done if done > 0 else 0.0
 
     def shown(self) -> Row:
         """Give the last good values, and why the last question failed where it did."""
