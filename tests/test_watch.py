@@ -173,7 +173,7 @@ def test_a_small_limit_is_spent_on_what_ended_and_never_exceeded():
     assert set(waiting["error"]) == {"not_fetched"}
 
 
-def test_while_no_end_is_near_every_second_look_is_left_out():
+def test_while_no_end_is_near_looks_come_further_apart():
     class Slow(Hooked):
         def list(self) -> bytes:
             progress = self.percent
@@ -186,11 +186,12 @@ def test_while_no_end_is_near_every_second_look_is_left_out():
         for number, _ in enumerate(poll_videos(hooked.status, client=client, **FAST)):
             hooked.percent += 1
             if number == 20:
-                assert len(hooked.lists) <= 13
+                far = len(hooked.lists)
+                assert 7 <= far <= 10
                 hooked.percent = 97
             elif number == 30:
                 # near the end no look is left out
-                assert len(hooked.lists) >= 20
+                assert len(hooked.lists) - far >= 8
                 break
 
 

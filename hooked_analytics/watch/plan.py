@@ -24,7 +24,7 @@ PAGE_VIDEOS = 100
 # Failures that asking again cannot cure.
 ENDING_FAILURES = frozenset({"invalid_id", "not_found", "forbidden"})
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 0.4
+LIST_SHARE = 1 / 3
 # Rounds between questions about one video that fail, or that the list does not confirm.
 MOST_ROUNDS_APART = 6
 # Rounds before a list that failed or told nothing is tried again.
@@ -33,8 +33,10 @@ MOST_ROUNDS_WITHOUT_LIST = 64
 REFUSAL = 4
 # A video the list shows unchanged so many times is asked directly: the list may be old.
 UNCHANGED_LOOKS = 24
-# Where no video is expected to end within so many rounds, every second look is left out.
+# Looks come a round further apart for each so many rounds in which no end is expected ...
 QUIET_ROUNDS = 4
+# ... but never further than this, since a render may fail before its time.
+QUIETEST = 3
 # Rounds before the list of completed videos is looked at again after it showed none of ours.
 ROUNDS_AFTER_NOTHING = 8
 # While nothing is answered the interval doubles, up to so many times.
@@ -99,8 +101,8 @@ class Plan:
                 _listed(video, row, self.round)
         every = max(1, math.ceil(self.pages / (LIST_SHARE * self._per_round)))
         listed = [video for video in self.open if video.listed]
-        quiet = bool(listed) and all(video.rounds_left > QUIET_ROUNDS for video in listed)
-        self._next_walk = self.round + every * (2 if quiet else 1)
+        quiet = min((_looks_apart(video) for video in listed), default=1)
+        self._next_walk = self.round + max(every, quiet)
 
     def crowded(self, left: float) -> bool:
         """
@@ -183,7 +185,8 @@ class Plan:
         video.done = video.is_final
         if not video.listed and (video.unlisted or not self._by_turns):
             video.unlisted += 1
-        video.due = self.round + _rounds_apart(video.unlisted)
+        video.note_progress(self.round)
+        video.due = self.round + max(_rounds_apart(video.unlisted), _looks_apart(video))
 
     def failed(self, video: Watched, kind: str, message: str) -> None:
         """Note why the details of a video could not be had."""
@@ -229,6 +232,10 @@ def _listed(video: Watched, item: Row, number: int) -> None:
 def _newly_gone(video: Watched) -> bool:
     """Whether it left the list, or never was in it, and was not asked since."""
     return not (video.failed or video.unlisted or video.listed)
+
+
+def _looks_apart(video: Watched) -> int:
+    return int(min(QUIETEST, 1 + video.rounds_left // QUIET_ROUNDS))
 
 
 def _rounds_apart(times: int) -> int:

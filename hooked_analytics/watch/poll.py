@@ -50,7 +50,8 @@ def poll_videos(
     While several render, one list page a round tells how far up to 100 of them are; a video
     that left the list is asked for once in detail, which brings its credits, and never again.
     Where the list is missing or of no use, details take turns within the client's limit. What
-    the list does not tell (type, script, credits) is missing until the details came.
+    the list does not tell (type, script, credits) is missing until the details came. While
+    no end is near by the videos' own pace, questions come up to three rounds apart.
 
     Parameters
     ----------
