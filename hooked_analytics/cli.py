@@ -104,15 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_budget(fetch)
     fetch.set_defaults(command=_fetch)
 
-    watch = commands.add_parser("watch", help="the videos of a file until all have ended")
-    watch.add_argument("ids", help="text file with one id a line; - reads standard input")
-    watch.add_argument("--interval", type=float, default=5, metavar="SECONDS", help="of rounds (5)")
-    watch.add_argument(
-        "--timeout", type=float, default=1800, metavar="SECONDS", help="for the whole watch (1800)"
-    )
-    _add_output(watch, required=False)
-    _add_budget(watch)
-    watch.set_defaults(command=_watch)
+    _add_watch(commands)
 
     listing = commands.add_parser("list", help="the team's videos, 100 a request")
     listing.add_argument("--type", help="only videos of this type")
@@ -130,6 +122,18 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--time-scale", type=float, default=1.0)
     sandbox.set_defaults(command=_sandbox, output=None)
     return parser
+
+
+def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    watch = commands.add_parser("watch", help="the videos of a file until all have ended")
+    watch.add_argument("ids", help="text file with one id a line; - reads standard input")
+    watch.add_argument("--interval", type=float, default=5, metavar="SECONDS", help="of rounds (5)")
+    watch.add_argument(
+        "--timeout", type=float, default=1800, metavar="SECONDS", help="for the whole watch (1800)"
+    )
+    _add_output(watch, required=False)
+    _add_budget(watch)
+    watch.set_defaults(command=_watch)
 
 
 def _add_output(parser: argparse.ArgumentParser, *, required: bool) -> None:

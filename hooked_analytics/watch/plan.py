@@ -24,7 +24,7 @@ PAGE_VIDEOS = 100
 # Failures that asking again cannot cure.
 ENDING_FAILURES = frozenset({"invalid_id", "not_found", "forbidden"})
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 1 / 3
+LIST_SHARE = 1 / 4
 # Rounds between questions about one video that fail, or that the list does not confirm.
 MOST_ROUNDS_APART = 6
 # Rounds before a list that failed or told nothing is tried again.
@@ -66,7 +66,7 @@ class Plan:
         self._rounds_a_minute = rounds_a_minute
         self._walks = 0
         self._walked = -1
-        self._next_walk = 0
+        self._next_walk = 0.0
         self._trouble = 0
         self._list_back = 0
         self._next_glance = 0
@@ -99,10 +99,10 @@ class Plan:
                 video.listed = False
             else:
                 _listed(video, row, self.round)
-        every = max(1, math.ceil(self.pages / (LIST_SHARE * self._per_round)))
+        every = self.pages / (LIST_SHARE * self._per_round)
         listed = [video for video in self.open if video.listed]
         quiet = min((_looks_apart(video) for video in listed), default=1)
-        self._next_walk = self.round + max(every, quiet)
+        self._next_walk = max(self._next_walk + every, self.round + quiet)
 
     def crowded(self, left: float) -> bool:
         """
