@@ -24,7 +24,7 @@ PAGE_VIDEOS = 100
 # Failures that asking again cannot cure.
 ENDING_FAILURES = frozenset({"invalid_id", "not_found", "forbidden"})
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 1 / 4
+LIST_SHARE = 1 / 3
 # Rounds between questions about one video that fail, or that the list does not confirm.
 MOST_ROUNDS_APART = 6
 # Rounds before a list that failed or told nothing is tried again.
