@@ -22,6 +22,7 @@ from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
 from benchmarks.bench_statistics import bench_statistics
+from benchmarks.bench_watch import bench_watch
 from benchmarks.figures import HEAD, Figure
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "fetch": (bench_latency, 9, 3),
     "limits": (bench_limits, 5, 1),
     "faults": (bench_faults, 5, 2),
+    "watch": (bench_watch, 3, 1),
     "export": (bench_export, 5, 1),
     "import": (bench_import, 15, 5),
     "archive": (bench_archive, 15, 3),

@@ -6,6 +6,7 @@ The tour, in the order of a working day:
 ===================  ==========================================================
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
+watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
@@ -72,6 +73,7 @@ from hooked_analytics.render_time import (
     render_times,
 )
 from hooked_analytics.videos import is_final, videos_from_records
+from hooked_analytics.watch import poll_videos, wait_for_videos
 
 if TYPE_CHECKING:
     from hooked_analytics.sandbox import Sandbox
@@ -111,10 +113,12 @@ __all__ = [
     "plot_credits_over_time",
     "plot_forecast",
     "plot_render_times",
+    "poll_videos",
     "read_videos",
     "render_seconds",
     "render_times",
     "videos_from_records",
+    "wait_for_videos",
 ]
 
 

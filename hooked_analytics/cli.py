@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,13 +12,14 @@ import pandas as pd
 
 from hooked_analytics._version import __version__
 from hooked_analytics.client import HookedClient
-from hooked_analytics.credits import credit_usage
-from hooked_analytics.errors import FetchInterrupted, HookedError
+from hooked_analytics.credits import credit_usage, failures
+from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeout
 from hooked_analytics.export import atomic_write, export_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import clock, plot_credits, plot_render_times
 from hooked_analytics.render_time import render_times
 from hooked_analytics.sandbox import Sandbox, serve
+from hooked_analytics.watch import last_frame, poll_videos, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_budget(fetch)
     fetch.set_defaults(command=_fetch)
 
+    _add_watch(commands)
+
     listing = commands.add_parser("list", help="the team's videos, 100 a request")
     listing.add_argument("--type", help="only videos of this type")
     listing.add_argument("--status", help="draft, processing, completed or failed")
@@ -118,6 +122,18 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--time-scale", type=float, default=1.0)
     sandbox.set_defaults(command=_sandbox, output=None)
     return parser
+
+
+def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    watch = commands.add_parser("watch", help="the videos of a file until all have ended")
+    watch.add_argument("ids", help="text file with one id a line; - reads standard input")
+    watch.add_argument("--interval", type=float, default=5, metavar="SECONDS", help="of rounds (5)")
+    watch.add_argument(
+        "--timeout", type=float, default=1800, metavar="SECONDS", help="for the whole watch (1800)"
+    )
+    _add_output(watch, required=False)
+    _add_budget(watch)
+    watch.set_defaults(command=_watch)
 
 
 def _add_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -141,12 +157,13 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _read_ids(ids: str) -> list[str]:
+    text = sys.stdin.read() if ids == "-" else Path(ids).read_text(encoding="utf-8-sig")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def _fetch(arguments: argparse.Namespace) -> int:
-    if arguments.ids == "-":
-        text = sys.stdin.read()
-    else:
-        text = Path(arguments.ids).read_text(encoding="utf-8-sig")
-    video_ids = [line.strip() for line in text.splitlines() if line.strip()]
+    video_ids = _read_ids(arguments.ids)
     with HookedClient(requests_per_minute=arguments.requests_per_minute) as client:
         videos = fetch_videos(video_ids, client=client, progress=True)
     path = export_videos(videos, arguments.output, include_urls=arguments.include_urls)
@@ -156,6 +173,43 @@ def _fetch(arguments: argparse.Namespace) -> int:
     ].itertuples(index=False):
         _say(f"  {video_id}: {message}")
     return 1 if videos["error"].notna().any() else 0
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    late = False
+    with HookedClient(requests_per_minute=arguments.requests_per_minute) as client:
+        rounds = poll_videos(
+            _read_ids(arguments.ids),
+            client=client,
+            interval_seconds=arguments.interval,
+            timeout_seconds=arguments.timeout,
+        )
+        try:
+            videos = last_frame(rounds, _Changes())
+        except WaitTimeout as timeout:
+            late, videos = True, timeout.videos
+            _say(f"hooked-analytics: {timeout}")
+    _print_failures(videos)
+    if arguments.output:
+        path = export_videos(videos, arguments.output, include_urls=arguments.include_urls)
+        _say(f"{len(videos):,} rows in {path}")
+    return 1 if late or videos["error"].notna().any() else 0
+
+
+class _Changes:
+    """Print a line for a round in which something changed."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, videos: pd.DataFrame) -> None:
+        line = summary(videos)
+        errors = videos["error_message"].dropna()
+        if len(errors):
+            line += f" · {len(errors):,} without an answer, the first: {_plain(errors.iloc[0])}"
+        if line != self._last:
+            print(f"{datetime.now().astimezone():%H:%M:%S}  {line}", flush=True)
+        self._last = line
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -228,6 +282,20 @@ def _print_table(
     for row in [list(shown), *zip(*shown.values(), strict=True)]:
         first, *rest = zip(row, widths.values(), strict=True)
         print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]))
+
+
+def _print_failures(videos: pd.DataFrame) -> None:
+    """Print what failed, what it cost, and why: the render's reason or that of the fetch."""
+    reasons = videos["error_message"].fillna(videos["message"])
+    failed = failures(videos.assign(message=reasons))
+    if failed.empty:
+        return
+    print("\nWhat failed, what it cost, why")
+    width = max(len(_plain(video_id)) for video_id in failed["video_id"])
+    shown = failed[["video_id", "used_credits", "message"]]
+    for video_id, used, reason in shown.itertuples(index=False):
+        cost = "–" if pd.isna(used) else f"{used:,.1f}"
+        print(f"  {_plain(video_id).ljust(width)}  {cost:>8}  {_plain(reason)}")
 
 
 def _plain(text: str) -> str:

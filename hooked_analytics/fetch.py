@@ -97,7 +97,7 @@ def fetch_videos(
     if errors not in {"coerce", "raise"}:
         raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
     with contextlib.nullcontext(client) if client else HookedClient() as used:
-        asked = _asked(_tasks(video_ids, used), archive)
+        asked = _asked(asked_ids(video_ids, used), archive)
         videos = _Run(used, asked, Keeper(archive)).finish(progress)
     failed = int(videos["error"].notna().sum())
     if errors == "raise" and failed:
@@ -153,7 +153,7 @@ def list_videos(
         return frame_from_rows(list(islice(rows, limit)))
 
 
-class _Task(NamedTuple):
+class AskedId(NamedTuple):
     """One distinct id as asked, and why it is not asked where that is so."""
 
     shown: str | None
@@ -164,7 +164,7 @@ class _Asked(NamedTuple):
     """Every distinct id in order, those that are asked for, and the rows known to be final."""
 
     order: list[str | None]
-    tasks: list[_Task]
+    tasks: list[AskedId]
     held: pd.DataFrame
 
     def frame(self, rows: list[Row]) -> pd.DataFrame:
@@ -178,7 +178,7 @@ class _Asked(NamedTuple):
         return both.iloc[[at[video_id] for video_id in self.order]].reset_index(drop=True)
 
 
-def _asked(tasks: list[_Task], archive: Archive | None) -> _Asked:
+def _asked(tasks: list[AskedId], archive: Archive | None) -> _Asked:
     """Leave out the tasks whose video is finished according to the archive."""
     order = [task.shown for task in tasks]
     if archive is None:
@@ -314,15 +314,15 @@ def _rows(page: Page, type: str | None) -> Iterator[Row]:
         yield parse_record(full, fetched_at=page.seen_at, flags=page.flags)
 
 
-def _tasks(video_ids: str | Iterable[object], client: HookedClient) -> list[_Task]:
+def asked_ids(video_ids: str | Iterable[object], client: HookedClient) -> list[AskedId]:
     """Check every id and fold those given twice, in the order first seen."""
     given = [video_ids] if isinstance(video_ids, str) else list(video_ids)
-    tasks: dict[str | None, _Task] = {}
+    tasks: dict[str | None, AskedId] = {}
     for value in given:
         try:
-            task = _Task(client.check_video_id(value), None)
+            task = AskedId(client.check_video_id(value), None)
         except InvalidVideoIdError as error:
-            task = _Task(_shown(value), str(error))
+            task = AskedId(_shown(value), str(error))
         tasks.setdefault(task.shown, task)
     if folded := len(given) - len(tasks):
         warnings.warn(

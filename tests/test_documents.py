@@ -42,6 +42,19 @@ def test_the_lines_about_the_archive_work_as_pasted(tmp_path):
     assert list((tmp_path / "archive").glob("*.parquet"))
 
 
+def test_the_lines_of_the_readme_on_watching_work_as_pasted(tmp_path):
+    code = next(c for c in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "poll_v" in c)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import hooked_analytics as ha\n{code}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "STARTED" in done.stdout
+    assert "STARTED" not in "".join(done.stdout.splitlines()[-3:])
+
+
 def test_the_readme_names_every_public_function():
     functions = {name for name in names if name.islower() and not name.startswith("_")}
     assert {name for name in functions if f"`{name}`" not in README} == set()
@@ -52,7 +65,7 @@ def test_the_readme_names_every_command(capsys):
         main(["--help"])
     commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
     make_targets = re.findall(r"make ([a-z-]+)", README)
-    assert {"demo", "fetch", "list", "sandbox"} <= set(commands)
+    assert {"demo", "fetch", "list", "sandbox", "watch"} <= set(commands)
     assert [
         c for c in commands if c not in make_targets and f"hooked-analytics {c}" not in README
     ] == []

@@ -26,6 +26,7 @@ LAYERS = {
     "fetch": 2,
     "plots": 2,
     "archive": 3,
+    "watch": 3,
     "cli": 5,
     "__init__": 6,
 }

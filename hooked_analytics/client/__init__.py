@@ -8,6 +8,7 @@ One API, one request at a time: key, transport, retry, limit.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import time
 import warnings
@@ -56,6 +57,7 @@ class Page(NamedTuple):
     records: list[dict[str, Any]]
     seen_at: datetime
     flags: tuple[str, ...]
+    total: int | None = None  # videos on all pages, where the API says
 
 
 class HookedClient:
@@ -150,6 +152,18 @@ class HookedClient:
     def requests_last_minute(self) -> int:
         """Requests that count against the limit now: under way, or ended within 60 s."""
         return self._budget.sent_in_window()
+
+    @property
+    def requests_left(self) -> float:
+        """Requests that may be sent now without waiting; infinite without a limit."""
+        if self.requests_per_minute is None:
+            return math.inf
+        return max(0, int(self.requests_per_minute) - self.requests_last_minute)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it talks to a server on this machine, such as the sandbox."""
+        return _is_loopback(urlsplit(self.base_url).hostname or "")
 
     def close(self) -> None:
         """Close the idle connections; the client opens new ones if it is used again."""
@@ -247,11 +261,12 @@ class HookedClient:
             reply = self._ask(f"/v1/video/list?{asked}", None, batch or Batch())
             records, about = list_page(reply)
             fresh = [record for record in records if _unseen(record, seen)]
+            stated = about.get("total")
+            total = stated if isinstance(stated, int) else None
             if fresh:
-                yield Page(fresh, reply.seen_at, _flags(reply))
+                yield Page(fresh, reply.seen_at, _flags(reply), total)
             offset += _step(len(records), about)
-            total = about.get("total")
-            more = offset < total if isinstance(total, int) else bool(fresh)
+            more = bool(fresh) if total is None else offset < total
             if not records or not more:
                 return
 

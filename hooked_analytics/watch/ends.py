@@ -1,0 +1,37 @@
+"""How a watch ends early: what the two errors say and carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hooked_analytics.errors import FetchInterrupted, WaitTimeout
+from hooked_analytics.videos import is_final
+from hooked_analytics.watch.plan import ENDING_FAILURES
+from hooked_analytics.watch.rows import Watched, frame_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+
+def timed_out(videos: Sequence[Watched], seconds: float) -> WaitTimeout:
+    """Make the error of a watch whose time is up."""
+    left = sum(not video.done for video in videos)
+    return WaitTimeout(
+        f"{left:,} of {len(videos):,} videos had not ended after {seconds:,.5g} s. Their "
+        "renders go on at Hooked: ask again later with the same ids. What is known is in "
+        ".videos of this error.",
+        videos=frame_of(videos),
+    )
+
+
+def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
+    """Make the error of a watch that was interrupted."""
+    ended = is_final(videos) | videos["error"].isin(ENDING_FAILURES).astype(bool)
+    left = len(videos) - int(ended.sum())
+    return FetchInterrupted(
+        f"Stopped with {left:,} of {len(videos):,} videos not ended. Their renders go on at "
+        "Hooked: ask again with the same ids. What is known is in .videos of this error.",
+        videos=videos,
+    )

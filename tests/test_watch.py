@@ -1,0 +1,728 @@
+"""Watching renders: what is asked, how often, and what the frames say meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from contextlib import contextmanager
+from random import Random
+
+import pandas as pd
+import pytest
+
+from hooked_analytics import (
+    AuthenticationError,
+    FetchInterrupted,
+    HookedClient,
+    Sandbox,
+    WaitTimeout,
+    is_final,
+    poll_videos,
+    read_videos,
+    wait_for_videos,
+)
+from hooked_analytics.cli import main
+from hooked_analytics.videos import VIDEOS_SCHEMA, empty_videos, videos_from_records
+from hooked_analytics.watch import last_frame
+from hooked_analytics.watch.poll import _pause_seconds
+from tests.scripted import Request, answer, serving, video
+
+FAST = {"interval_seconds": 0.02}
+QUICK = ["--interval", "0.1", "--requests-per-minute", "6000"]
+
+
+class Hooked:
+    """A scripted Hooked: ``status[id]`` is what details say, ``listed`` what the list shows."""
+
+    def __init__(self, **status: str) -> None:
+        self.status = status
+        self.listed = [i for i, s in status.items() if s == "STARTED"]
+        self.lists: list[Request] = []
+        self.details: dict[str, list[Request]] = {i: [] for i in status}
+
+    def __call__(self, request: Request) -> bytes:
+        if request.path.startswith("/v1/video/list"):
+            self.lists.append(request)
+            return self.list()
+        video_id = request.path.rsplit("/", 1)[-1]
+        self.details.setdefault(video_id, []).append(request)
+        return self.one(video_id)
+
+    def one(self, video_id: str) -> bytes:
+        if video_id not in self.status:
+            return answer({"message": "Video not found"}, 404)
+        status = self.status[video_id]
+        credits = {"usedCredits": 5} if status == "COMPLETED" else {}
+        return answer(video(video_id, status=status, type="class", script="Hi", **credits))
+
+    def list(self) -> bytes:
+        items = [{"id": i, "status": "STARTED", "progress": 50} for i in self.listed]
+        return answer({"success": True, "data": {"videos": items, "total": len(items)}})
+
+    def end(self, video_id: str, status: str = "COMPLETED") -> None:
+        self.status[video_id] = status
+        self.listed.remove(video_id)
+
+    @property
+    def asked(self) -> dict[str, int]:
+        return {video_id: len(requests) for video_id, requests in self.details.items()}
+
+
+@contextmanager
+def watching(handler, **settings):
+    settings = {"requests_per_minute": None, "timeout_seconds": 2, **settings}
+    with serving(handler) as server, HookedClient("k", base_url=server.url, **settings) as client:
+        yield client
+
+
+def started(count: int) -> dict[str, str]:
+    return {f"vid_{n}": "STARTED" for n in range(count)}
+
+
+def rounds(ids, client, count, **settings):
+    """The first *count* frames."""
+    return list(itertools.islice(poll_videos(ids, client=client, **{**FAST, **settings}), count))
+
+
+# --- what is asked
+
+
+def test_one_page_a_round_and_one_detail_when_a_video_has_left_the_list():
+    hooked = Hooked(**started(5))
+    with watching(hooked) as client:
+        for number, videos in enumerate(poll_videos(hooked.status, client=client, **FAST)):
+            assert videos["video_id"].tolist() == list(hooked.status)
+            assert len(hooked.lists) <= number + 1
+            if number < 4:
+                hooked.end(f"vid_{number}", "FAILED" if number == 2 else "COMPLETED")
+            elif number == 6:
+                hooked.end("vid_4")
+    assert videos["status"].tolist() == ["COMPLETED"] * 2 + ["FAILED"] + ["COMPLETED"] * 2
+    assert [hooked.asked[f"vid_{n}"] for n in range(4)] == [1, 1, 1, 1]
+    # the last one alone is cheaper to ask than to list
+    assert len(hooked.lists) == 5
+    assert hooked.asked["vid_4"] == 3
+
+
+def test_all_final_is_one_round_and_one_detail_each():
+    hooked = Hooked(a="COMPLETED", b="FAILED", c="COMPLETED")
+    with watching(hooked) as client:
+        assert len(list(poll_videos(hooked.status, client=client, **FAST))) == 1
+    assert hooked.asked == {"a": 1, "b": 1, "c": 1}
+    assert len(hooked.lists) == 1
+
+
+def test_one_video_is_asked_without_the_list():
+    hooked = Hooked(a="COMPLETED")
+    with watching(hooked) as client:
+        list(poll_videos("a", client=client))
+    assert (hooked.asked, hooked.lists) == ({"a": 1}, [])
+
+
+def test_no_ids_give_one_empty_frame():
+    with watching(Hooked()) as client:
+        (videos,) = poll_videos([], client=client)
+        assert client.requests_sent == 0
+    pd.testing.assert_frame_equal(videos, empty_videos())
+
+
+def test_a_long_list_of_others_is_not_walked_for_three_videos():
+    class Crowded(Hooked):
+        def list(self) -> bytes:
+            items = [{"id": f"other_{n}", "status": "STARTED"} for n in range(100)]
+            return answer({"success": True, "data": {"videos": items, "total": 5000}})
+
+    hooked = Crowded(**started(3))
+    with watching(hooked) as client:
+        rounds(hooked.status, client, 6)
+    assert len(hooked.lists) == 1
+    assert set(hooked.asked.values()) <= {4, 5, 6}
+
+
+def test_two_hundred_renders_are_two_pages_and_short_pages_are_no_end():
+    class Paged(Hooked):
+        def list(self) -> bytes:
+            offset = int(re.search(r"offset=(\d+)", self.lists[-1].path)[1])
+            items = [{"id": i, "status": "STARTED"} for i in self.listed[offset : offset + 60]]
+            return answer({"data": {"videos": items, "total": len(self.listed)}})
+
+    hooked = Paged(**started(150))
+    with watching(hooked) as client:
+        (videos,) = rounds(hooked.status, client, 1)
+    assert len(hooked.lists) == 3
+    assert sum(hooked.asked.values()) == 0
+    assert set(videos["status"]) == {"STARTED"}
+
+
+def test_a_small_limit_is_spent_on_what_ended_and_never_exceeded():
+    status = {**started(60), **{f"done_{n}": "COMPLETED" for n in range(40)}}
+    hooked = Hooked(**status)
+    with watching(hooked, requests_per_minute=30) as client:
+        frames = rounds(status, client, 1, interval_seconds=5)
+        assert client.requests_sent <= 30
+    assert is_final(frames[0]).sum() > 10
+    waiting = frames[0][frames[0]["error"].notna()]
+    assert set(waiting["error"]) == {"not_fetched"}
+
+
+def test_while_no_end_is_near_looks_come_further_apart():
+    class Slow(Hooked):
+        def list(self) -> bytes:
+            progress = self.percent
+            items = [{"id": i, "status": "STARTED", "progress": progress} for i in self.listed]
+            return answer({"data": {"videos": items, "total": len(items)}})
+
+    hooked = Slow(**started(2))
+    hooked.percent = 1.0
+    with watching(hooked) as client:
+        for number, _ in enumerate(poll_videos(hooked.status, client=client, **FAST)):
+            hooked.percent += 1
+            if number == 20:
+                far = len(hooked.lists)
+                assert 7 <= far <= 10
+                hooked.percent = 97
+            elif number == 30:
+                # near the end no look is left out
+                assert len(hooked.lists) - far >= 8
+                break
+
+
+class Split(Hooked):
+    """Has a list of what is completed as well."""
+
+    def list(self) -> bytes:
+        if "status=completed" not in self.lists[-1].path:
+            return super().list()
+        ended = [i for i, status in self.status.items() if status == "COMPLETED"]
+        items = [{"id": i, "status": "COMPLETED", "progress": 100} for i in ended[:100]]
+        return answer({"data": {"videos": items, "total": len(ended)}})
+
+
+def test_more_ends_than_the_limit_allows_are_noticed_by_one_page():
+    hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(29)}, broken="FAILED")
+    archive = Memory({"id": "other", "status": "STARTED"})
+    with watching(hooked, requests_per_minute=12) as client:
+        polled = poll_videos(hooked.status, client=client, archive=archive)
+        videos = next(polled)
+        polled.close()
+        assert client.requests_sent == 12
+    assert len(hooked.lists) == 2
+    # the page does not know of failures, so that one was asked first
+    assert is_final(videos).all()
+    assert hooked.asked["broken"] == 1
+    assert videos["used_credits"].notna().sum() == 9
+    # an end without its details is no last word, so the archive does not have it
+    assert len(archive.videos()) == 1 + 10
+
+
+def test_an_end_the_list_told_still_gets_its_details():
+    hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(12)})
+    with watching(hooked, requests_per_minute=6) as client:
+        polled = poll_videos(hooked.status, client=client, interval_seconds=0.05)
+        # two pages, then details for what is left of the limit
+        assert next(polled)["used_credits"].notna().sum() == 4
+        client.requests_per_minute = None
+        client._budget._most = None
+        *_, videos = polled
+    assert videos["used_credits"].tolist() == [5] * 12
+    assert set(hooked.asked.values()) == {1}
+
+
+# --- an odd list
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer({"message": "Not found"}, 404),
+        answer(b"<html>hello</html>"),
+        answer({"success": True, "data": {"videos": "many"}}),
+        answer({"success": False, "message": "no"}),
+        answer({"message": "Forbidden"}, 403),
+    ],
+    ids=["missing", "html", "no list", "success false", "forbidden"],
+)
+def test_without_a_list_details_take_turns(reply):
+    class Listless(Hooked):
+        def list(self) -> bytes:
+            return reply
+
+    hooked = Listless(**started(3))
+    with watching(hooked) as client:
+        for number, videos in enumerate(poll_videos(hooked.status, client=client, **FAST)):
+            assert videos["error"].isna().all()
+            if number == 4:
+                hooked.listed = list(hooked.status)
+                for video_id in hooked.status:
+                    hooked.end(video_id)
+    assert number <= 6
+    assert len(hooked.lists) == 1
+    assert set(hooked.asked.values()) == {number + 1}
+    assert videos["used_credits"].tolist() == [5, 5, 5]
+
+
+def test_without_a_list_a_limit_is_shared_by_turns():
+    class Listless(Hooked):
+        def list(self) -> bytes:
+            return answer({"message": "Not found"}, 404)
+
+    hooked = Listless(**started(6))
+    with watching(hooked, requests_per_minute=10) as client:
+        rounds(hooked.status, client, 1, interval_seconds=5)
+        assert len(hooked.lists) == 1
+        assert max(hooked.asked.values()) == 1
+        assert client.requests_sent <= 10
+
+
+def test_a_list_that_hides_renders_does_not_make_details_loop():
+    hooked = Hooked(**started(4))
+    hooked.listed = ["vid_0", "vid_1"]
+    with watching(hooked) as client:
+        rounds(hooked.status, client, 31)
+        assert hooked.asked["vid_0"] <= 2
+        # after 0, 1, 3, 7 rounds, then every sixth
+        assert 4 <= hooked.asked["vid_2"] <= 9
+        hooked.listed = list(hooked.status)
+
+
+def test_an_empty_list_is_asked_ever_less():
+    hooked = Hooked(**started(4))
+    hooked.listed = []
+    with watching(hooked) as client:
+        rounds(hooked.status, client, 31)
+    assert len(hooked.lists) <= 7
+    assert max(hooked.asked.values()) <= 9
+
+
+def test_a_list_that_still_shows_what_has_ended_is_found_out():
+    hooked = Hooked(**started(3))
+    with watching(hooked) as client:
+        for number, videos in enumerate(poll_videos(hooked.status, client=client, **FAST)):
+            hooked.status["vid_1"] = "COMPLETED"  # and the list does not notice
+            if videos["status"].eq("COMPLETED").any():
+                break
+            assert number < 40
+    assert hooked.asked["vid_1"] == 1
+
+
+def test_a_final_status_in_the_list_is_believed_only_with_its_details():
+    class Unfiltered(Hooked):
+        def list(self) -> bytes:
+            items = [{"id": i, "status": s} for i, s in self.status.items()]
+            return answer({"data": {"videos": items, "total": len(items)}})
+
+    hooked = Unfiltered(a="COMPLETED", b="FAILED")
+    with watching(hooked) as client:
+        frames = list(poll_videos(hooked.status, client=client, **FAST))
+    assert len(frames) == 1
+    assert frames[0]["used_credits"].fillna(-1).tolist() == [5, -1]
+    assert hooked.asked == {"a": 1, "b": 1}
+
+
+def test_what_details_told_survives_a_list_that_does_not_know_it():
+    hooked = Hooked(**started(2))
+    hooked.listed = []
+    with watching(hooked) as client:
+        for number, videos in enumerate(poll_videos(hooked.status, client=client, **FAST)):
+            assert videos["type"].tolist() == ["class", "class"]
+            assert videos["script"].tolist() == ["Hi", "Hi"]
+            hooked.listed = list(hooked.status)
+            if videos["progress"].eq(50).all():
+                break
+            assert number < 10
+
+
+# --- ends
+
+
+def test_ids_that_cannot_succeed_end_with_their_reason():
+    class Guarded(Hooked):
+        def one(self, video_id: str) -> bytes:
+            if video_id == "theirs":
+                return answer({"message": "Video does not belong to the user"}, 403)
+            return super().one(video_id)
+
+    hooked = Guarded(a="COMPLETED", theirs="COMPLETED")
+    with watching(hooked) as client:
+        (videos,) = poll_videos(["gone", "no/id", "a", "theirs"], client=client, **FAST)
+    assert videos["error"].fillna("").tolist() == ["not_found", "invalid_id", "", "forbidden"]
+    assert hooked.asked == {"a": 1, "theirs": 1, "gone": 1}
+
+
+def test_a_timeout_says_that_the_renders_go_on():
+    hooked = Hooked(a="COMPLETED", b="archived", c="STARTED")
+    with watching(hooked) as client:
+        with pytest.raises(WaitTimeout, match="2 of 3 videos had not ended") as raised:
+            list(poll_videos(hooked.status, client=client, timeout_seconds=0.5, **FAST))
+    assert "renders go on at Hooked: ask again later with the same ids" in str(raised.value)
+    assert not re.search("new|creat|make", str(raised.value))
+    # an unknown status is shown as it is and is no end
+    assert raised.value.videos["status"].tolist() == ["COMPLETED", "archived", "STARTED"]
+
+
+def test_a_timeout_does_not_wait_for_a_silent_server():
+    with watching(lambda request: None, timeout_seconds=30) as client:
+        began = time.monotonic()
+        with pytest.raises(WaitTimeout):
+            list(poll_videos(["a"], client=client, timeout_seconds=0.3, **FAST))
+    assert time.monotonic() - began < 1
+
+
+def test_a_wrong_key_ends_it():
+    def refuse(request: Request) -> bytes:
+        return answer({"success": False, "message": "Not authenticated"}, 403)
+
+    with watching(refuse) as client:
+        with pytest.raises(AuthenticationError, match="refused the API key"):
+            list(poll_videos(["a", "b"], client=client, **FAST))
+        assert client.requests_sent == 1
+
+
+def test_a_fault_in_the_code_is_raised_not_swallowed(monkeypatch):
+    monkeypatch.setattr("hooked_analytics.watch.looks.parse_record", lambda *a, **k: 1 / 0)
+    with watching(Hooked(a="COMPLETED")) as client, pytest.raises(ZeroDivisionError):
+        list(poll_videos(["a"], client=client))
+
+
+@pytest.mark.parametrize("settings", [{"interval_seconds": 0}, {"timeout_seconds": -1}])
+def test_settings_out_of_range_are_refused_at_once(settings):
+    with watching(Hooked()) as client, pytest.raises(ValueError, match="above 0"):
+        poll_videos(["a"], client=client, **settings)
+
+
+def test_an_interval_under_a_second_is_for_this_machine_only():
+    with HookedClient("k") as client, pytest.raises(ValueError, match="use up the rate limit"):
+        poll_videos(["a"], client=client, interval_seconds=0.5)
+
+
+# --- a failing API
+
+
+def test_a_failing_api_slows_the_loop_and_is_shown_and_never_ends_it():
+    class Shaky(Hooked):
+        down = False
+
+        def __call__(self, request: Request) -> bytes:
+            said = super().__call__(request)
+            return answer({}, 500) if self.down else said
+
+    hooked = Shaky(**started(4))
+    with watching(hooked, max_attempts=1) as client:
+        polled = poll_videos(hooked.status, client=client, **FAST)
+        assert next(polled)["error"].isna().all()
+        hooked.down = True
+        sent, began, at = client.requests_sent, time.monotonic(), []
+        for videos in itertools.islice(polled, 6):
+            at.append(time.monotonic() - began)
+            # the last good values stay
+            assert videos["status"].tolist() == ["STARTED"] * 4
+            assert videos["progress"].tolist() == [50] * 4
+        assert set(videos["error"]) == {"server"}
+        assert videos["error_message"].str.contains("500").all()
+        assert client.requests_sent - sent <= 2 * 6
+        gaps = [b - a for a, b in itertools.pairwise(at)]
+        assert gaps[-1] > 5 * 0.02
+        assert max(gaps) < 12 * 0.02 * 1.05 + 0.3
+        hooked.down = False
+        for video_id in list(hooked.status):
+            hooked.end(video_id)
+        *_, videos = polled
+    assert videos["error"].isna().all()
+    assert is_final(videos).all()
+
+
+def test_a_first_round_that_fails_asks_little():
+    with watching(lambda request: answer({}, 500), max_attempts=1) as client:
+        (videos,) = rounds([f"vid_{n}" for n in range(300)], client, 1)
+        assert client.requests_sent <= 2
+    assert len(videos) == 300
+    assert set(videos["error"]) == {"server"}
+
+
+def test_one_request_in_ten_failing_still_reaches_the_right_end():
+    kinds = ("error_500", "html_502", "drop", "truncate", "wrong_id")
+    faults = dict.fromkeys(kinds, 0.1 / len(kinds))
+    with Sandbox(videos=1, time_scale=60, faults=faults, seed=4) as sandbox:
+        ids = [
+            sandbox.create_video("class", render_seconds=10 + n, fails=n % 7 == 0, used_credits=n)
+            for n in range(60)
+        ]
+        with sandbox.client(timeout_seconds=4) as client:
+            videos = wait_for_videos(ids, client=client, interval_seconds=0.1)
+            requests = client.requests_sent
+    assert videos["video_id"].tolist() == ids
+    assert videos["error"].isna().all()
+    assert videos["status"].tolist() == ["FAILED" if n % 7 == 0 else "COMPLETED" for n in range(60)]
+    assert videos["used_credits"].tolist() == list(range(60))
+    assert requests <= 2.5 * 60
+
+
+# --- pace
+
+
+def test_the_interval_counts_from_start_to_start():
+    hooked = Hooked(a="STARTED")
+    with watching(hooked) as client:
+        for number, _ in enumerate(poll_videos("a", client=client, interval_seconds=0.2)):
+            time.sleep(0.1)  # what the caller does with a frame is no part of the pause
+            if number == 4:
+                break
+    at = [request.at for request in hooked.details["a"]]
+    assert all(0.18 < b - a < 0.26 for a, b in itertools.pairwise(at))
+
+
+def test_rounds_jitter_within_bounds():
+    pauses = [_pause_seconds(10, 1) for _ in range(300)]
+    assert 9.5 <= min(pauses) < 9.8
+    assert 10.2 < max(pauses) <= 10.5
+    assert 19 <= _pause_seconds(10, 2) <= 21
+
+
+# --- stopping
+
+
+def test_stop_is_instant_between_rounds_and_before_the_first():
+    stop = threading.Event()
+    with watching(Hooked(a="STARTED")) as client:
+        polled = poll_videos("a", client=client, interval_seconds=60, stop=stop)
+        next(polled)
+        threading.Timer(0.1, stop.set).start()
+        began = time.monotonic()
+        assert list(polled) == []
+        assert time.monotonic() - began < 0.3
+        sent = client.requests_sent
+        (videos,) = poll_videos("a", client=client, stop=stop)
+        assert videos["error"].tolist() == ["not_fetched"]
+        assert client.requests_sent == sent
+
+
+def test_stop_does_not_wait_for_a_silent_server():
+    stop = threading.Event()
+    with watching(lambda request: None, timeout_seconds=30) as client:
+        threading.Timer(0.1, stop.set).start()
+        began = time.monotonic()
+        (videos,) = poll_videos(["a", "b"], client=client, stop=stop)
+        assert time.monotonic() - began < 0.4
+    assert videos["error"].tolist() == ["not_fetched"] * 2
+
+
+def test_thirty_stops_at_random_moments_are_followed_by_silence():
+    random = Random(7)
+
+    def slow(request: Request) -> bytes:
+        time.sleep(0.02)
+        if "list" in request.path:
+            return answer({"data": {"videos": []}})
+        return answer(video(request.path.rsplit("/", 1)[-1], status="STARTED"))
+
+    silent_from = []
+    with serving(slow) as server:
+        for run in range(30):
+            stop = threading.Event()
+            client = HookedClient("k", base_url=server.url, requests_per_minute=None)
+            ids = [f"run{run}_{n}" for n in range(40)]
+            threading.Timer(random.uniform(0, 0.3), stop.set).start()
+            with client:
+                for videos in poll_videos(ids, client=client, stop=stop, interval_seconds=0.01):
+                    assert len(videos) == 40
+            assert stop.is_set()
+            silent_from.append((client, client.requests_sent, time.monotonic()))
+        time.sleep(1)
+        for client, sent, _ in silent_from:
+            assert client.requests_sent - sent <= 0
+        left = [t for t in threading.enumerate() if t.name.startswith("hooked-watch")]
+        assert not left
+
+
+INTERRUPTED = """
+    import sys
+    from hooked_analytics import HookedClient, FetchInterrupted, wait_for_videos
+    with HookedClient("k", base_url=sys.argv[1], requests_per_minute=None) as client:
+        for run in range(int(sys.argv[2])):
+            try:
+                print("begin", flush=True)
+                ids = [f"run{run}_{n}" for n in range(300)]
+                wait_for_videos(ids, client=client, interval_seconds=0.05)
+            except FetchInterrupted as stopped:
+                arrived = int(stopped.videos["status"].notna().sum())
+                print(arrived, len(stopped.videos), flush=True)
+            except KeyboardInterrupt:  # while the ids were still being checked
+                print(0, 300, flush=True)
+"""
+
+
+def test_thirty_interrupts_at_random_moments_lose_nothing_and_fall_silent():
+    runs, random = 30, Random(5)
+
+    def slow(request: Request) -> bytes:
+        time.sleep(0.02)
+        if "list" in request.path:
+            return answer({"data": {"videos": []}})
+        return answer(video(request.path.rsplit("/", 1)[-1], status="STARTED"))
+
+    with serving(slow) as server:
+        child = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(INTERRUPTED), server.url, str(runs)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        silent_from, arrived = [], []
+        for _ in range(runs):
+            assert child.stdout.readline() == "begin\n"
+            time.sleep(random.uniform(0.02, 0.4))
+            os.kill(child.pid, signal.SIGINT)
+            told = time.monotonic()
+            came, rows = map(int, child.stdout.readline().split())
+            assert time.monotonic() - told < 1
+            silent_from.append(told + 1)
+            arrived.append(came)
+            assert rows == 300
+        child.stdout.close()
+        assert child.wait(timeout=5) == 0
+        time.sleep(1)
+    for run in range(runs):
+        sent = [r for r in server.requests if r.path.startswith(f"/v1/video/run{run}_")]
+        assert not [r for r in sent if r.at > silent_from[run]]
+        # what was on its way at the moment of the interrupt may be missing, nothing else
+        assert len({r.path for r in sent}) - 16 <= arrived[run]
+
+
+def test_an_interrupt_in_the_callers_own_code_carries_the_last_frame():
+    def interrupted(videos):
+        raise KeyboardInterrupt
+
+    with watching(Hooked(a="STARTED")) as client:
+        with pytest.raises(FetchInterrupted, match="1 of 1 videos not ended") as raised:
+            last_frame(poll_videos("a", client=client), interrupted)
+    assert raised.value.videos["status"].tolist() == ["STARTED"]
+
+
+# --- an archive, by its two methods
+
+
+class Memory:
+    """What an archive does, kept in memory."""
+
+    def __init__(self, *records: dict[str, object]) -> None:
+        self.frames = [videos_from_records(records)]
+
+    def append(self, videos: pd.DataFrame) -> None:
+        assert list(videos.columns) == VIDEOS_SCHEMA.names
+        self.frames.append(videos)
+
+    def videos(self) -> pd.DataFrame:
+        every = pd.concat([frame for frame in self.frames if len(frame)], ignore_index=True)
+        return every.drop_duplicates("video_id", keep="last")
+
+
+def test_what_an_archive_knows_as_final_costs_no_request_and_what_is_seen_is_kept():
+    archive = Memory(
+        {"id": "other", "status": "STARTED"},
+        {"id": "a", "status": "COMPLETED", "usedCredits": 7},
+        {"id": "b", "status": "STARTED", "type": "scenes"},
+    )
+    hooked = Hooked(a="COMPLETED", b="STARTED", c="STARTED")
+    with watching(hooked) as client:
+        polled = poll_videos(["a", "b", "c", "gone"], client=client, archive=archive, **FAST)
+        videos = next(polled)
+        assert videos["type"].fillna("").tolist() == ["", "scenes", "", ""]
+        hooked.end("b")
+        hooked.end("c", "FAILED")
+        *_, videos = polled
+        assert list(hooked.asked.values()) == [0, 1, 1, 1]
+        # now everything but the id that does not exist is known
+        before = client.requests_sent
+        (again,) = poll_videos(["a", "b", "c"], client=client, archive=archive)
+        assert client.requests_sent == before
+    assert again["status"].tolist() == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert again["used_credits"].fillna(-1).tolist() == [7, 5, -1]
+    pd.testing.assert_frame_equal(again, videos[:3])
+    # each observation once: two from the list, two from details
+    assert [len(frame) for frame in archive.frames[1:]] == [2, 2]
+
+
+# --- skins
+
+
+def test_wait_for_videos_gives_the_last_frame_and_shows_a_line(capsys):
+    with Sandbox(videos=1, time_scale=60) as sandbox, sandbox.client() as client:
+        ids = [sandbox.create_video("class", render_seconds=20, fails=False) for _ in range(3)]
+        videos = wait_for_videos(ids, client=client, progress=True, interval_seconds=0.1)
+    assert is_final(videos).all()
+    assert "3 videos: 3 completed · " in capsys.readouterr().err
+
+
+@pytest.fixture
+def rendering(monkeypatch, tmp_path):
+    with Sandbox(videos=1, time_scale=60) as sandbox:
+        monkeypatch.setenv("HOOKED_API_URL", sandbox.url)
+        monkeypatch.setenv("HOOKED_API_KEY", sandbox.api_key)
+        path = tmp_path / "ids.txt"
+        path.write_text(
+            sandbox.create_video("class", render_seconds=20, fails="Voice\x1b[2J gone")
+            + "\n"
+            + sandbox.create_video("class", render_seconds=30, fails=False, used_credits=4)
+        )
+        yield path
+
+
+def test_the_command_prints_changes_and_failures_and_writes_a_file(rendering, tmp_path, capsys):
+    out = tmp_path / "videos.parquet"
+    assert main(["watch", str(rendering), "-o", str(out), *QUICK]) == 0
+    assert read_videos(out)["status"].tolist() == ["FAILED", "COMPLETED"]
+    said = capsys.readouterr().out
+    lines = [line for line in said.splitlines() if "2 videos: " in line]
+    assert 3 <= len(lines) <= 4
+    assert "2 videos: 2 rendering · no credits so far, 2 unknown" in lines[0]
+    assert "2 videos: 1 completed, 1 failed · 4 credits so far" in lines[-1]
+    assert "Voice[2J gone" in said
+    assert "\x1b" not in said
+
+
+def test_the_command_exits_with_1_when_an_id_could_not_be_fetched(rendering, capsys):
+    rendering.write_text("vid_abc123\nvid_none\n")
+    assert main(["watch", str(rendering), *QUICK]) == 1
+    assert "not found" in capsys.readouterr().out
+
+
+def test_the_command_exits_with_1_after_a_timeout_and_keeps_what_came(rendering, tmp_path, capsys):
+    out = tmp_path / "videos.csv"
+    arguments = ["--interval", "0.05", "--timeout", "0.1"]
+    assert main(["watch", str(rendering), "-o", str(out), *arguments]) == 1
+    assert "renders go on at Hooked" in capsys.readouterr().err
+    assert len(read_videos(out)) == 2
+
+
+def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(tmp_path, monkeypatch):
+    out, ids = tmp_path / "videos.jsonl", tmp_path / "ids.txt"
+    hooked = Hooked(**started(2))
+    ids.write_text("vid_0\nvid_1\nvid_none\n")
+    with watching(hooked) as client:
+        monkeypatch.setenv("HOOKED_API_URL", client.base_url)
+        monkeypatch.setenv("HOOKED_API_KEY", "k")
+        code, said = interrupted_command(["watch", str(ids), "-o", str(out), "--interval", "60"])
+    assert (code, "Stopped with 2 of 3 videos not ended" in said) == (130, True)
+    assert len(out.read_text().splitlines()) == 3
+    assert json.loads(out.read_text().splitlines()[2])["error"] == "not_found"
+
+
+def interrupted_command(arguments: list[str]) -> tuple[int, str]:
+    """Press Ctrl-C after the first line; exit status and what was said."""
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-m", "hooked_analytics.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "3 videos" in child.stdout.readline()
+    os.kill(child.pid, signal.SIGINT)
+    said = child.communicate(timeout=10)[1]
+    return child.returncode, said
