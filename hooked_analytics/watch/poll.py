@@ -6,7 +6,7 @@ import contextlib
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
@@ -20,19 +20,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from hooked_analytics.keeper import Archive
+
 SHORTEST_INTERVAL_SECONDS = 1.0
 # Part of the interval by which a round may come early or late, so that watchers do not beat.
 JITTER = 0.05
-
-
-class Archive(Protocol):
-    """What the loop wants of an archive."""
-
-    def videos(self) -> pd.DataFrame:
-        """Give the latest row of every known video."""
-
-    def append(self, videos: pd.DataFrame, /) -> object:
-        """Keep these observations."""
 
 
 def poll_videos(
