@@ -437,7 +437,6 @@ def test_no_blank_or_sign_of_unicode_slips_through():
 
 
 def test_excel_gets_text_as_text_and_times_as_times(tmp_path):
-    pytest.importorskip("openpyxl")
     videos = frame(
         name=["=1+1", "#N/A"],
         voice_id=["007", None],

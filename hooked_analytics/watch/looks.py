@@ -84,10 +84,7 @@ class Looks:
                 if not unseen or cost - pages >= unseen:
                     break
         except HookedError as error:
-            if error.kind is None:
-                raise
-            self._count(answered=False)
-            self._plan.list_failed(error)
+            self._list_failed(error)
             return
         self._count(answered=True)
         everything = len(seen) == len(wanted)
@@ -99,13 +96,16 @@ class Looks:
         try:
             page = next(self._client.pages(status="completed", batch=self.batch), None)
         except HookedError as error:
-            if error.kind is None:
-                raise
-            self._count(answered=False)
-            self._plan.list_failed(error)
+            self._list_failed(error)
             return
         self._count(answered=True)
         self._plan.glanced(_ours(page, wanted) if page else {})
+
+    def _list_failed(self, error: HookedError) -> None:
+        if error.kind is None:
+            raise error
+        self._count(answered=False)
+        self._plan.list_failed(error)
 
     def _details(self, video: Watched) -> None:
         if self._failures >= GIVE_UP_AFTER and not self._answers:

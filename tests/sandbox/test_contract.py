@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+import schemathesis
 
 from hooked_analytics.sandbox import Sandbox
-
-schemathesis = pytest.importorskip("schemathesis")
-hypothesis = pytest.importorskip("hypothesis")
 
 HERE = Path(__file__).parent
 QUIET = hypothesis.settings(
