@@ -18,6 +18,14 @@ define make_venv
 	@$(1)/bin/pip install $(PIP_OPTIONS) --upgrade "pip>=25.1"
 endef
 
+# A Debian package some tests need: installed where we may, said where we may not.
+define want
+	@command -v $(1) >/dev/null || { \
+		echo "$(1) is missing, installing $(2)"; \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2); } >/dev/null 2>&1; \
+	} || echo "$(2) could not be installed: the tests that need it are left out and listed at the end"
+endef
+
 .PHONY: help
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -69,6 +77,7 @@ $(VENV)/ready: pyproject.toml
 $(VENV)/ready-test: $(VENV)/ready pyproject.toml
 	@echo "installing what the tests need"
 	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group check
+	$(call want,chromium,chromium fonts-dejavu-core)
 	@touch $@
 
 $(OLDEST)/ready-test: pyproject.toml tests/oldest.py
