@@ -98,7 +98,8 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         self._token = uuid4().hex[:12]
         self._showing = threading.RLock()
         self._shown: Facts | None = None
-        self._page = 0
+        self._page = self._shown_looks = 0
+        self._drawn_looks = -1
         self._drawn_at = self._drawing_seconds = self._copied_at = 0.0
         self._png: bytes | None = None
         self._said = ""
@@ -217,7 +218,10 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         if not hasattr(self, "_watcher") or self._closed:
             return
         with self._showing:
-            self._show()
+            if self._shown is None or self._shown_looks != self._watcher.looks:
+                self._show()
+            if self._shown is not None:
+                self._note.value = self._noted(self._shown)
             self._draw()
             self._show_next()
             self._keep_copy()
@@ -229,13 +233,13 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
             self._show_next()
 
     def _show(self) -> None:
+        self._shown_looks = self._watcher.looks
         shown = self._shown = self._facts()
         client = self._watcher.client
         self._head.value = page.head(shown)
         self._overview.value = page.overview(
             shown, requests=client.requests_last_minute, limit=client.requests_per_minute
         )
-        self._note.value = f'<div class="hk-note">{self._trouble() or page.reasons(shown)}</div>'
         types = sorted(shown.rows["type"].dropna().unique())
         options = [("all", ""), *((each, each) for each in types)]
         if list(self._type.options) != options:
@@ -269,9 +273,10 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
     def _draw(self) -> None:
         began = time.monotonic()
         rest = min(_REST_AFTER_DRAWING * self._drawing_seconds, _LONGEST_REST_SECONDS)
-        due = began - self._drawn_at >= rest
-        if self._shown is None or not (due or not self._watcher.running):
+        due = began - self._drawn_at >= rest or not self._watcher.running
+        if self._shown is None or self._drawn_looks == self._shown_looks or not due:
             return
+        self._drawn_looks = self._shown_looks
         self._image.value = self._png = self._picture(self._shown)
         self._drawn_at = time.monotonic()
         self._drawing_seconds = self._drawn_at - began
@@ -291,6 +296,9 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         left = max(0.0, self._watcher.next_at - time.monotonic())
         again = "next try" if self._watcher.slower_by > 1 else "next look"
         return f"{again} in {left:.0f} s"
+
+    def _noted(self, shown: Facts) -> str:
+        return f'<div class="hk-note">{self._trouble() or page.reasons(shown)}</div>'
 
     def _trouble(self) -> str:
         """Say what keeps the panel from seeing, if anything does."""
