@@ -15,12 +15,14 @@ from hooked_analytics.sandbox.world import foreign_videos, own_videos
 
 if TYPE_CHECKING:
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.sandbox.server import ServerThread
+    from hooked_analytics.serving import ServerThread
 
 __all__ = ["Sandbox"]
 
 REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
 FOREIGN_VIDEOS = 5
+# Longer than anybody's polling interval, so that no request meets a closing connection.
+KEEP_ALIVE_SECONDS = 75
 MISSING_EXTRA = (
     "the sandbox needs starlette and uvicorn, which are not installed; "
     'install them with: pip install "hooked-analytics[sandbox]"'
@@ -131,7 +133,7 @@ class Sandbox:
         """
         from hooked_analytics.sandbox.app import build_routes
         from hooked_analytics.sandbox.links import Links
-        from hooked_analytics.sandbox.server import ServerThread, listen
+        from hooked_analytics.serving import ServerThread, listen
 
         if self._server is not None:
             return self
@@ -139,7 +141,9 @@ class Sandbox:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         links = Links(url, seed=self._seed)
         self._gate.app = build_routes(self._store, self._clock, links, flat_body=self._flat_body)
-        server = ServerThread(self._gate, sock)
+        server = ServerThread(
+            self._gate, sock, what="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
+        )
         self._clock.start()
         server.start()
         self._server, self._url = server, url

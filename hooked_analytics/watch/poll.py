@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
+from hooked_analytics.hints import Hints
 from hooked_analytics.watch.ends import interrupted, timed_out
 from hooked_analytics.watch.looks import Looks
 from hooked_analytics.watch.plan import Plan
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
 
 SHORTEST_INTERVAL_SECONDS = 1.0
 # Part of the interval by which a round may come early or late, so that watchers do not beat.
 JITTER = 0.05
+_LOOK_SECONDS = 0.05
 
 
 def poll_videos(
@@ -32,6 +35,7 @@ def poll_videos(
     *,
     client: HookedClient | None = None,
     archive: Archive | None = None,
+    webhooks: Webhooks | None = None,
     interval_seconds: float = 5,
     timeout_seconds: float = 1800,
     stop: threading.Event | None = None,
@@ -51,6 +55,9 @@ def poll_videos(
     client : whose key, limit and connections to use; a new `HookedClient` when missing
     archive : something with ``.videos()`` and ``.append(frame)``, such as a video archive
         What is final there costs no request; what is seen here is kept there.
+    webhooks : something that hears Hooked call, such as a `WebhookReceiver`
+        A call has its video asked for at once, and rounds come up to six times more slowly,
+        as long as no end is seen of which no call told. Calls about other ids cost nothing.
     interval_seconds : from the start of one round to the start of the next [s]
         At least 1, except on this machine. While Hooked does not answer, rounds come up to
         12 times more slowly.
@@ -60,9 +67,10 @@ def poll_videos(
     Yields
     ------
     videos frame, one row per distinct id, in the order asked
-        Where the last question failed, the row keeps its last good values and ``error`` and
-        ``error_message`` say what failed; ``not_fetched`` means its turn has not come.
-        Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
+        With webhooks also one for each call that was followed. Where the last question
+        failed, the row keeps its last good values and ``error`` and ``error_message`` say what
+        failed; ``not_fetched`` means its turn has not come. Rows with
+        ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
 
     Raises
     ------
@@ -104,7 +112,19 @@ def poll_videos(
     )
     pace = _Pace(interval_seconds, timeout_seconds, stop or threading.Event())
     closing = contextlib.nullcontext() if client else used
-    return _rounds(used, plan, archive, pace, closing)
+    watch = _Watch(used, plan, archive, webhooks)
+    return _rounds(watch, pace, closing)
+
+
+class _Watch(NamedTuple):
+    client: HookedClient
+    plan: Plan
+    archive: Archive | None
+    webhooks: Webhooks | None
+
+    def keep(self) -> None:
+        if self.archive is not None and len(fresh := news(self.plan.videos)):
+            self.archive.append(fresh)
 
 
 class _Pace(NamedTuple):
@@ -125,42 +145,62 @@ def _check(client: HookedClient, interval_seconds: float, timeout_seconds: float
 
 
 def _rounds(
-    client: HookedClient,
-    plan: Plan,
-    archive: Archive | None,
-    pace: _Pace,
-    closing: contextlib.AbstractContextManager[object],
+    watch: _Watch, pace: _Pace, closing: contextlib.AbstractContextManager[object]
 ) -> Iterator[pd.DataFrame]:
-    deadline = time.monotonic() + pace.timeout_seconds
-    looks = Looks(client, plan, over=lambda: pace.stop.is_set() or time.monotonic() >= deadline)
-    with closing:
+    plan, deadline = watch.plan, time.monotonic() + pace.timeout_seconds
+    over = lambda: pace.stop.is_set() or time.monotonic() >= deadline  # noqa: E731
+    looks = Looks(watch.client, plan, over=over)
+    with closing, _listening(watch.webhooks) as hints:
         try:
             while True:
                 began = time.monotonic()
                 looks.round()
-                _keep(archive, plan)
+                watch.keep()
                 yield frame_of(plan.videos)
-                if not plan.open:
-                    return
-                pause = _pause_seconds(pace.interval_seconds, plan.slower_by())
-                until = min(began + pause, deadline)
-                if pace.stop.wait(max(0.0, until - time.monotonic())):
+                for _ in _calls_until_next_round(looks, plan, hints, pace, began, deadline):
+                    watch.keep()
+                    yield frame_of(plan.videos)
+                if not plan.open or pace.stop.is_set():
                     return
                 if time.monotonic() >= deadline:
                     raise timed_out(plan.videos, pace.timeout_seconds)
         except KeyboardInterrupt:
             looks.batch.stop.set()
-            _keep(archive, plan)
+            watch.keep()
             raise interrupted(frame_of(plan.videos)) from None
         finally:
             looks.batch.stop.set()
 
 
+@contextlib.contextmanager
+def _listening(webhooks: Webhooks | None) -> Iterator[Hints]:
+    hints = webhooks.subscribe() if webhooks is not None else Hints(listening=False)
+    try:
+        yield hints
+    finally:
+        if webhooks is not None:
+            webhooks.unsubscribe(hints)
+
+
+def _calls_until_next_round(
+    looks: Looks, plan: Plan, hints: Hints, pace: _Pace, began: float, deadline: float
+) -> Iterator[None]:
+    """Sleep until the next round is due; yield whenever a call was followed."""
+    interval = _pause_seconds(pace.interval_seconds, 1)
+    followed = False
+    while plan.open:
+        pause = interval * plan.slower_by(listening=hints.listening)
+        left = min(began + pause, deadline) - time.monotonic()
+        nap = min(left, _LOOK_SECONDS) if hints.listening else left
+        if pace.stop.wait(max(0.0, nap)) or left <= 0:
+            return
+        calls = hints.take()
+        plan.called(calls)
+        followed = bool(calls or followed) and looks.called()
+        if followed:
+            yield
+
+
 def _pause_seconds(interval_seconds: float, slower_by: int) -> float:
     jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
     return interval_seconds * slower_by * jitter
-
-
-def _keep(archive: Archive | None, plan: Plan) -> None:
-    if archive is not None and len(fresh := news(plan.videos)):
-        archive.append(fresh)
