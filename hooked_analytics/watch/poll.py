@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
-from hooked_analytics.hints import Hints
+from hooked_analytics.watch.ear import Ear
 from hooked_analytics.watch.ends import interrupted, timed_out
 from hooked_analytics.watch.looks import Looks
+from hooked_analytics.watch.pace import Pace, check_pace
 from hooked_analytics.watch.plan import Plan
 from hooked_analytics.watch.rows import Watched, frame_of, news, recall
 
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
     from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
-
-SHORTEST_INTERVAL_SECONDS = 1.0
-# Part of the interval by which a round may come early or late, so that watchers do not beat.
-JITTER = 0.05
-_LOOK_SECONDS = 0.05
 
 
 def poll_videos(
@@ -69,8 +64,8 @@ def poll_videos(
     videos frame, one row per distinct id, in the order asked
         With webhooks also one for each call that was followed. Where the last question
         failed, the row keeps its last good values and ``error`` and ``error_message`` say what
-        failed; ``not_fetched`` means its turn has not come. Rows with
-        ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
+        failed; ``not_fetched`` means its turn has not come. Rows with ``invalid_id``,
+        ``not_found`` or ``forbidden`` are not asked again.
 
     Raises
     ------
@@ -94,113 +89,71 @@ def poll_videos(
     ['COMPLETED']
     """
     used = client or HookedClient()
-    _check(used, interval_seconds, timeout_seconds)
+    check_pace(used, interval_seconds, timeout_seconds)
+    closing = contextlib.nullcontext() if client else used
+    pace = Pace(interval_seconds, stop or threading.Event())
+    plan = planned(video_ids, used, archive, pace)
+    return rounds(used, plan, archive, pace, timeout_seconds, closing, webhooks=webhooks)
+
+
+def planned(
+    video_ids: str | Iterable[object], client: HookedClient, archive: Archive | None, pace: Pace
+) -> Plan:
+    """Lay out a watch: every id checked, and what an archive knows of it."""
     videos = [
         Watched(asked.shown, failure=("invalid_id", asked.problem), done=True)
         if asked.problem
         else Watched(asked.shown)
-        for asked in asked_ids(video_ids, used)
+        for asked in asked_ids(video_ids, client)
     ]
     if archive is not None:
         recall(videos, archive.videos())
-    limit = used.requests_per_minute
-    rounds_a_minute = budget.WINDOW_SECONDS / interval_seconds
-    plan = Plan(
+    limit = client.requests_per_minute
+    rounds_a_minute = budget.WINDOW_SECONDS / pace.interval_seconds
+    return Plan(
         videos,
         per_round=float("inf") if limit is None else limit / rounds_a_minute,
         rounds_a_minute=rounds_a_minute,
     )
-    pace = _Pace(interval_seconds, timeout_seconds, stop or threading.Event())
-    closing = contextlib.nullcontext() if client else used
-    watch = _Watch(used, plan, archive, webhooks)
-    return _rounds(watch, pace, closing)
 
 
-class _Watch(NamedTuple):
-    client: HookedClient
-    plan: Plan
-    archive: Archive | None
-    webhooks: Webhooks | None
-
-    def keep(self) -> None:
-        if self.archive is not None and len(fresh := news(self.plan.videos)):
-            self.archive.append(fresh)
-
-
-class _Pace(NamedTuple):
-    interval_seconds: float
-    timeout_seconds: float
-    stop: threading.Event
-
-
-def _check(client: HookedClient, interval_seconds: float, timeout_seconds: float) -> None:
-    if not interval_seconds > 0 or not timeout_seconds > 0:
-        raise ValueError("interval_seconds and timeout_seconds are above 0")
-    if interval_seconds < SHORTEST_INTERVAL_SECONDS and not client.is_local:
-        raise ValueError(
-            f"interval_seconds is at least {SHORTEST_INTERVAL_SECONDS:g} for Hooked, not "
-            f"{interval_seconds:g}: renders take minutes, and quicker rounds would only use up "
-            "the rate limit. Shorter intervals are for a server on this machine."
-        )
-
-
-def _rounds(
-    watch: _Watch, pace: _Pace, closing: contextlib.AbstractContextManager[object]
+def rounds(
+    client: HookedClient,
+    plan: Plan,
+    archive: Archive | None,
+    pace: Pace,
+    timeout_seconds: float,
+    closing: contextlib.AbstractContextManager[object],
+    *,
+    webhooks: Webhooks | None = None,
 ) -> Iterator[pd.DataFrame]:
-    plan, deadline = watch.plan, time.monotonic() + pace.timeout_seconds
-    over = lambda: pace.stop.is_set() or time.monotonic() >= deadline  # noqa: E731
-    looks = Looks(watch.client, plan, over=over)
-    with closing, _listening(watch.webhooks) as hints:
+    """Go round until all is final; *closing* is closed at the end."""
+    deadline = time.monotonic() + timeout_seconds
+    looks = Looks(client, plan, over=lambda: pace.stop.is_set() or time.monotonic() >= deadline)
+    with closing, Ear(webhooks, plan, client) as ear:
+        pace.heard = ear.heard if webhooks is not None else None
         try:
             while True:
-                began = time.monotonic()
-                looks.round()
-                watch.keep()
+                if ear.called:
+                    ear.followed(looks.called())
+                else:
+                    began = time.monotonic()
+                    looks.round()
+                _keep(archive, plan)
                 yield frame_of(plan.videos)
-                for _ in _calls_until_next_round(looks, plan, hints, pace, began, deadline):
-                    watch.keep()
-                    yield frame_of(plan.videos)
-                if not plan.open or pace.stop.is_set():
+                slower_by = plan.slower_by(listening=ear.listening)
+                if not plan.open or not pace.rest(began, slower_by, deadline):
                     return
                 if time.monotonic() >= deadline:
-                    raise timed_out(plan.videos, pace.timeout_seconds)
+                    raise timed_out(plan.videos, timeout_seconds)
         except KeyboardInterrupt:
             looks.batch.stop.set()
-            watch.keep()
+            _keep(archive, plan)
             raise interrupted(frame_of(plan.videos)) from None
         finally:
             looks.batch.stop.set()
 
 
-@contextlib.contextmanager
-def _listening(webhooks: Webhooks | None) -> Iterator[Hints]:
-    hints = webhooks.subscribe() if webhooks is not None else Hints(listening=False)
-    try:
-        yield hints
-    finally:
-        if webhooks is not None:
-            webhooks.unsubscribe(hints)
-
-
-def _calls_until_next_round(
-    looks: Looks, plan: Plan, hints: Hints, pace: _Pace, began: float, deadline: float
-) -> Iterator[None]:
-    """Sleep until the next round is due; yield whenever a call was followed."""
-    interval = _pause_seconds(pace.interval_seconds, 1)
-    followed = False
-    while plan.open:
-        pause = interval * plan.slower_by(listening=hints.listening)
-        left = min(began + pause, deadline) - time.monotonic()
-        nap = min(left, _LOOK_SECONDS) if hints.listening else left
-        if pace.stop.wait(max(0.0, nap)) or left <= 0:
-            return
-        calls = hints.take()
-        plan.called(calls)
-        followed = bool(calls or followed) and looks.called()
-        if followed:
-            yield
-
-
-def _pause_seconds(interval_seconds: float, slower_by: int) -> float:
-    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
-    return interval_seconds * slower_by * jitter
+def _keep(archive: Archive | None, plan: Plan) -> None:
+    if archive is not None and len(fresh := news(plan.videos)):
+        archive.append(fresh)
