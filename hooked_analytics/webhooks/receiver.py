@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -84,6 +84,10 @@ class WebhookReceiver:
     WebhookReceiver(not running, 1 call)
     """
 
+    # so that a receiver whose making failed can still be shown in a traceback
+    _door: Door | None = None
+    _address: str | None = None
+
     def __init__(
         self,
         *,
@@ -116,7 +120,6 @@ class WebhookReceiver:
         self._lock = threading.Lock()
         self._listeners: WeakSet[Hints] = WeakSet()
         self._server: ServerThread | None = None
-        self._address: str | None = None
 
     def __repr__(self) -> str:
         calls = self.counts.get("taken", 0)
@@ -140,7 +143,7 @@ class WebhookReceiver:
     @property
     def counts(self) -> dict[str, int]:
         """How many calls came, by what became of them: ``taken``, ``wrong path``, ..."""
-        return self._door.counts
+        return self._door.counts if self._door else {}
 
     def start(self) -> Self:
         """
@@ -155,7 +158,7 @@ class WebhookReceiver:
             return self
         sock = listen(self._port, self._host)
         server = ServerThread(
-            self._door,
+            cast("Door", self._door),
             sock,
             what="webhook receiver",
             most_connections=MOST_CONNECTIONS,

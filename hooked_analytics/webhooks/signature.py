@@ -108,7 +108,7 @@ class Signature:
         return True
 
 
-def checked_secret(text: str | None, *, what: str, pattern: str = r"[\x21-\x7e]+") -> Hidden | None:
+def checked_secret(text: str | None, *, what: str, pattern: str = r"[\x20-\x7e]+") -> Hidden | None:
     """
     Take a secret from the user; an error never echoes it.
 

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 from hooked_analytics import Sandbox, WebhookReceiver, poll_videos
 
 VIDEOS = 40
-TIME_SCALE = 30.0
 CALLERS = 8
 SHORTEST, LONGEST = 30.0, 150.0  # renders, in sandbox time [s]
 FINAL = {"COMPLETED", "FAILED"}
@@ -35,8 +34,9 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     answers, ``api_requests`` of the watch, from its beginning to its end
     """
     random = Random(seed)
+    seconds = max(2.0, count / 200)  # how long the last render takes, in real time [s]
     with (
-        Sandbox(videos=1, time_scale=TIME_SCALE) as sandbox,
+        Sandbox(videos=1, time_scale=LONGEST / seconds) as sandbox,
         WebhookReceiver() as receiver,
         sandbox.client() as client,
     ):
@@ -45,11 +45,10 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         watch.start()
         began = time.monotonic()
         # spread over the renders, so that calls meet videos before, at and after their ends
-        seconds = LONGEST / TIME_SCALE
         moments = sorted(random.uniform(0, seconds) for _ in range(count))
         calls = [(began + moment, world.body(random)) for moment in moments]
         with ThreadPoolExecutor(CALLERS) as callers:
-            answered = list(callers.map(lambda call: _send(receiver.url, *call), calls))
+            answered = list(callers.map(lambda call: _send_at(receiver.url, *call), calls))
         watch.join()
         took = sorted(ms for status, ms in answered if status == 200)
         return {
@@ -113,8 +112,13 @@ class _World:
         return json.dumps(said).encode()
 
 
-def _send(url: str, moment: float, body: bytes) -> tuple[int, float]:
+def _send_at(url: str, moment: float, body: bytes) -> tuple[int, float]:
     time.sleep(max(0.0, moment - time.monotonic()))
+    return send_call(url, body)
+
+
+def send_call(url: str, body: bytes) -> tuple[int, float]:
+    """Make one call; give its status and how long the answer took [ms]."""
     parts = urlsplit(url)
     began = time.perf_counter()
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
