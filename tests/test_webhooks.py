@@ -60,6 +60,13 @@ def hearing(**settings):
         yield receiver, receiver.subscribe()
 
 
+@pytest.fixture(scope="module")
+def heard():
+    """A receiver for all tests that only call it, and what it heard."""
+    with hearing() as both:
+        yield both
+
+
 def completed(video_id: str) -> dict[str, object]:
     return {**FLAT, "videoId": video_id}
 
@@ -77,17 +84,18 @@ def completed(video_id: str) -> dict[str, object]:
         ({**NESTED, "video": {"id": "../admin"}}, ("proj_1",)),
     ],
 )
-def test_both_shapes_are_taken_as_hints(body, ids):
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, body) == 200
-        assert hints.take() == [ids]
-        assert call(receiver.url, body, Content_Type="application/json; charset=utf-8") == 200
+def test_both_shapes_are_taken_as_hints(body, ids, heard):
+    receiver, hints = heard
+    assert call(receiver.url, body) == 200
+    assert hints.take() == [ids]
+    assert call(receiver.url, body, Content_Type="application/json; charset=utf-8") == 200
+    assert hints.take() == [ids]
 
 
-def test_a_call_about_a_render_that_goes_on_is_no_hint():
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, {**FLAT, "status": "processing"}) == 200
-        assert hints.take() == []
+def test_a_call_about_a_render_that_goes_on_is_no_hint(heard):
+    receiver, hints = heard
+    assert call(receiver.url, {**FLAT, "status": "processing"}) == 200
+    assert hints.take() == []
 
 
 HOSTILE = ["", " ", "..", "../admin", "a/b", "x?y", "x#f", "%2e%2e", "list", "a\nb", "\ud800",
@@ -95,11 +103,11 @@ HOSTILE = ["", " ", "..", "../admin", "a/b", "x?y", "x#f", "%2e%2e", "list", "a\
 
 
 @pytest.mark.parametrize("video_id", HOSTILE, ids=lambda value: ascii(value)[:20])
-def test_a_hostile_id_is_no_call(video_id):
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, completed(video_id)) == 400
-        assert call(receiver.url, {"event": "project.failed", "projectId": video_id}) == 400
-        assert hints.take() == []
+def test_a_hostile_id_is_no_call(video_id, heard):
+    receiver, hints = heard
+    assert call(receiver.url, completed(video_id)) == 400
+    assert call(receiver.url, {"event": "project.failed", "projectId": video_id}) == 400
+    assert hints.take() == []
 
 
 @pytest.mark.parametrize(
@@ -109,35 +117,34 @@ def test_a_hostile_id_is_no_call(video_id):
      b'{"videoId": ' + b"1" * 60_000 + b"}"],
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
-def test_what_is_no_json_object_with_an_id_is_refused(body):
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, body) == 400
-        assert receiver.counts == {"no call": 1}
-        assert hints.take() == []
+def test_what_is_no_json_object_with_an_id_is_refused(body, heard):
+    receiver, hints = heard
+    assert call(receiver.url, body) == 400
+    assert hints.take() == []
 
 
-def test_everything_but_the_one_path_is_not_found():
-    with hearing() as (receiver, hints):
-        base, _, token = receiver.url.rpartition("/")
-        for path in ("", "x", token[:-1], token + "x", token.swapcase(), f"{token}/", f"x/{token}"):
-            for method in ("POST", "GET"):
-                assert call(f"{base}/{path}", method=method) == 404, path
-        assert len(token) >= 43
-        assert hints.take() == []
+def test_everything_but_the_one_path_is_not_found(heard):
+    receiver, hints = heard
+    base, _, token = receiver.url.rpartition("/")
+    for path in ("", "x", token[:-1], token + "x", token.swapcase(), f"{token}/", f"x/{token}"):
+        for method in ("POST", "GET"):
+            assert call(f"{base}/{path}", method=method) == 404, path
+    assert len(token) >= 43
+    assert hints.take() == []
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
-def test_only_post_is_taken(method):
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, method=method) == 405
-        assert hints.take() == []
+def test_only_post_is_taken(method, heard):
+    receiver, hints = heard
+    assert call(receiver.url, method=method) == 405
+    assert hints.take() == []
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "json"])
-def test_only_json_is_taken(kind):
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, Content_Type=kind) == 415
-        assert hints.take() == []
+def test_only_json_is_taken(kind, heard):
+    receiver, hints = heard
+    assert call(receiver.url, Content_Type=kind) == 415
+    assert hints.take() == []
 
 
 def padded(size: int) -> bytes:
@@ -145,35 +152,33 @@ def padded(size: int) -> bytes:
     return raw.replace(b'"pad": ""', b'"pad": "' + b"x" * (size - len(raw)) + b'"')
 
 
-def test_64_kib_are_taken_and_a_byte_more_is_not():
-    with hearing() as (receiver, hints):
-        assert call(receiver.url, padded(64 * 1024)) == 200
-        assert call(receiver.url, padded(64 * 1024 + 1)) == 413
-        assert call(receiver.url, padded(65 * 1024)) == 413
-        assert hints.take() == [("vid_1",)]
+def test_64_kib_are_taken_and_a_byte_more_is_not(heard):
+    receiver, hints = heard
+    assert call(receiver.url, padded(64 * 1024)) == 200
+    assert call(receiver.url, padded(64 * 1024 + 1)) == 413
+    assert call(receiver.url, padded(65 * 1024)) == 413
+    assert hints.take() == [("vid_1",)]
 
 
-def test_a_body_of_unknown_length_is_cut_off():
-    with hearing() as (receiver, hints):
-        headers = {"Content-Type": "application/json"}
-        pieces = (padded(65 * 1024)[i : i + 1000] for i in range(0, 65 * 1024, 1000))
-        assert (
-            requests.post(receiver.url, data=pieces, headers=headers, timeout=10).status_code == 413
-        )
-        sent = 0
+def test_a_body_of_unknown_length_is_cut_off(heard):
+    receiver, hints = heard
+    headers = {"Content-Type": "application/json"}
+    pieces = (padded(65 * 1024)[i : i + 1000] for i in range(0, 65 * 1024, 1000))
+    assert requests.post(receiver.url, data=pieces, headers=headers, timeout=10).status_code == 413
+    sent = 0
 
-        def endless():
-            nonlocal sent
-            for sent in itertools.count():  # noqa: B007
-                yield b"x" * 10_000
+    def endless():
+        nonlocal sent
+        for sent in itertools.count():  # noqa: B007
+            yield b"x" * 10_000
 
-        with pytest.raises(requests.ConnectionError):
-            raise_for = requests.post(receiver.url, data=endless(), headers=headers, timeout=10)
-            # heard before the connection broke
-            raise requests.ConnectionError(raise_for.status_code)
-        assert sent < 2_000
-        assert hints.take() == []
-        assert call(receiver.url) == 200
+    with pytest.raises(requests.ConnectionError):
+        raise_for = requests.post(receiver.url, data=endless(), headers=headers, timeout=10)
+        # heard before the connection broke
+        raise requests.ConnectionError(raise_for.status_code)
+    assert sent < 2_000
+    assert hints.take() == []
+    assert call(receiver.url) == 200
 
 
 # --- who sends
