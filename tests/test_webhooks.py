@@ -28,8 +28,8 @@ from hooked_analytics.videos import parse_record
 from hooked_analytics.watch.plan import CALLED_APART, Plan
 from hooked_analytics.watch.rows import AT, Watched, merged
 from hooked_analytics.webhooks import receiver as receiver_module
+from tests.faults.callers import make_calls
 from tests.faults.webhook_storm import run as storm
-from tests.faults.webhook_storm import send_call
 from tests.scripted import answer
 from tests.test_watch import Hooked, started, watching
 
@@ -578,16 +578,8 @@ def test_a_storm_of_calls_changes_no_state_and_costs_few_requests():
 
 
 def flood(url: str, ids: list[str]) -> None:
-    def send(part: list[str]) -> None:
-        for video_id in part:
-            status, _ = send_call(url, json.dumps(completed(video_id)).encode())
-            assert status == 200
-
-    threads = [threading.Thread(target=send, args=(ids[n::8],)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = make_calls(url, [(0, json.dumps(completed(video_id))) for video_id in ids])
+    assert {status for status, _ in made} == {200}
 
 
 def test_a_flood_of_a_thousand_costs_at_most_two_hundred_requests():
