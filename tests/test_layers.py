@@ -30,6 +30,7 @@ LAYERS = {
     "archive": 3,
     "watch": 3,
     "webhooks": 3,
+    "panel": 4,
     "cli": 5,
     "__init__": 6,
 }
