@@ -235,20 +235,32 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    checked = check_files(arguments.paths, key_of_environment())
+    try:
+        key = key_of_environment()
+    except ValueError as error:
+        _say(f"hooked-analytics: {error}")
+        return 2
+    checked = check_files(arguments.paths, key)
     for line in checked.leaks:
         print(line)
     for line in checked.unread:
         _say(f"hooked-analytics: not searched: {line}")
-    dead = f", {checked.dead_links:,} expired links" if checked.dead_links else ""
+    searched = _count(checked.files, "file")
+    if checked.dead_links:
+        searched += f", {_count(checked.dead_links, 'expired link')}"
     if checked.leaks:
+        holds = "place holds" if len(checked.leaks) == 1 else "places hold"
         _say(
-            f"{len(checked.leaks):,} places hold a secret ({checked.files:,} files{dead}). Take "
-            "them out; a key that was shared is replaced in Hooked's settings."
+            f"{len(checked.leaks):,} {holds} a secret ({searched}). Take it out before you share "
+            "them, and replace a key that was shared in Hooked's settings."
         )
         return 1
-    _say(f"No key and no live link in {checked.files:,} files{dead}.")
+    print(f"No key and no live link in {searched}.")
     return 2 if checked.unread else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:

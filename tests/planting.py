@@ -115,7 +115,7 @@ def metadata(path: Path, text: str) -> None:
 
 
 def pickled(path: Path, text: str) -> None:
-    path.write_bytes(pickle.dumps({"headers": {"note": text}, "n": [1.5] * 9}))
+    path.write_bytes(pickle.dumps({"headers": {"note": text}, "n": [1.5] * 9}, protocol=4))
 
 
 def member(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,8 @@ def signed_links(text: bytes) -> Iterator[SignedLink]:
         fields = {name.decode("ascii").lower(): value for name, value in _FIELD.findall(match[0])}
         signature = next((fields[name] for name in _SIGNATURES if name in fields), b"")
         if len(signature) >= _SHORTEST_SIGNATURE:
-            yield SignedLink(match.start(), match.end(), signature, _ends_at(fields))
+            plain = unquote_to_bytes(signature)
+            yield SignedLink(match.start(), match.end(), plain, _ends_at(fields))
 
 
 def _ends_at(fields: dict[str, bytes]) -> datetime | None:

@@ -33,7 +33,7 @@ def table_texts(stream: BinaryIO) -> Iterator[tuple[str, bytes, Callable[[str, F
     with ParquetFile(pa.PythonFile(stream, mode="r")) as file:
         schema = file.schema_arrow
         notes = [file.metadata.metadata, schema.metadata, *(f.metadata for f in schema)]
-        for name, note in (pair for held in notes for pair in (held or {}).items()):
+        for name, note in {pair for held in notes for pair in (held or {}).items()}:
             yield "metadata of the file", name + b": " + note, _only_place
         yield "names of the columns", str(schema).encode(errors="replace"), _only_place
         first = 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +19,19 @@ _BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 _TAG = re.compile(rb"</?[A-Za-z!?][^<>\n]{0,4000}>")
 _ENTITY = re.compile(rb"&(?:#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5}|[A-Za-z]{2,12});")
-_ESCAPE = re.compile(rb"\\(?:u00([0-9a-fA-F]{2})|x([0-9a-fA-F]{2})|(.))")
+_CODE = re.compile(rb"\\(?:u00|x)([0-9a-fA-F]{2})")
 _COLOUR = re.compile(rb"\x1b\[[0-9;]{0,20}m")
-_PERCENT = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
 
-
-def _without_tags(text: bytes) -> bytes:
-    return _TAG.sub(b"", text)
+_BYTES = {
+    spelled.encode(): bytes([byte]).translate(_BREAKS)
+    for byte in range(256)
+    for spelled in {f"{byte:02x}", f"{byte:02X}", f"{byte:02x}".capitalize()}
+}
+# by C, for there may be millions of them
+_SIMPLE_ESCAPES = (
+    (rb"\n", b" "), (rb"\r", b" "), (rb"\t", b" "), (rb"\"", b'"'), (rb"\'", b"'"), (rb"\/", b"/"),
+)  # fmt: skip
 
 
 def _without_entities(text: bytes) -> bytes:
@@ -36,29 +41,31 @@ def _without_entities(text: bytes) -> bytes:
     return _ENTITY.sub(plain, text)
 
 
+def _without_codes(text: bytes) -> bytes:
+    return _decoded(_CODE, text.replace(b"\\\\", b"\0")).replace(b"\0", b"\\\\")
+
+
 def _without_escapes(text: bytes) -> bytes:
-    def plain(match: re.Match[bytes]) -> bytes:
-        code = match[1] or match[2]
-        if code:
-            return bytes.fromhex(code.decode("ascii")).translate(_BREAKS)
-        return b" " if match[3] in b"nrt" else match[3]
-
-    return _ESCAPE.sub(plain, text)
+    text = text.replace(b"\\\\", b"\0")  # which \\n is no break
+    for escape, plain in _SIMPLE_ESCAPES:
+        text = text.replace(escape, plain)
+    return text.replace(b"\0", b"\\")
 
 
-def _without_percents(text: bytes) -> bytes:
-    return _PERCENT.sub(lambda match: unquote_to_bytes(match[0]).translate(_BREAKS), text)
+def _decoded(form: re.Pattern[bytes], text: bytes) -> bytes:
+    return form.sub(lambda match: _BYTES.get(match[1]) or _BYTES[match[1].lower()], text)
 
 
 # (what a text must hold to be worth it, how it is read)
 _READINGS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
-    (b"\0", lambda text: text.replace(b"\0", b"")),  # UTF-16, as Windows writes logs
+    (b"\0", lambda text: text.translate(None, b"\0")),  # UTF-16, as Windows writes logs
     (b"\x1b[", lambda text: _COLOUR.sub(b"", text)),  # tracebacks of a notebook
     (b'""', lambda text: text.replace(b'""', b'"')),  # CSV
-    (b"</", _without_tags),  # coloured code: a name and its value in tags of their own
+    (b"</", lambda text: _TAG.sub(b"", text)),  # coloured code
     (b"&", _without_entities),
+    (b"\\", _without_codes),
     (b"\\", _without_escapes),
-    (b"%", _without_percents),
+    (b"%", lambda text: _decoded(_PERCENT, text)),
 )
 
 
