@@ -25,6 +25,7 @@ LAYERS = {
     "eta": 1,
     "fetch": 2,
     "plots": 2,
+    "leaks": 2,
     "archive": 3,
     "watch": 3,
     "cli": 5,

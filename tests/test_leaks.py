@@ -8,6 +8,8 @@ import html
 import json
 import os
 import pickle
+import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -18,6 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -389,3 +392,62 @@ def test_nothing_of_this_repository_holds_a_secret():
     checked = check_files([path for path in paths if path.exists()], None)
     assert checked.leaks + checked.unread == []
     assert checked.files > 100 or not names
+
+
+def hook_of_this_repository() -> dict:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    return hook
+
+
+def test_the_hook_stops_a_commit_that_holds_a_key(tmp_path):
+    entry = hook_of_this_repository()["entry"].split()
+    assert entry[0] in (ROOT / "pyproject.toml").read_text()
+    command = [sys.executable, "-m", "hooked_analytics.cli", *entry[1:]]
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "GIT_CONFIG_NOSYSTEM": "1"}
+    environment = {**os.environ, **home, "HOOKED_API_KEY": ""}
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=tmp_path, env=environment, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+
+    git("init", "-q", ".")
+    script = tmp_path / ".git" / "hooks" / "pre-commit"
+    # as pre-commit does it: the names of what is staged follow the entry
+    script.write_text(
+        f"#!/bin/sh\ngit diff --cached --name-only -z | xargs -0 {shlex.join(command)}\n"
+    )
+    script.chmod(0o755)
+    (tmp_path / "-notes.txt").write_text("api_key=...")
+    git("add", "--all")
+    assert git("commit", "-m", "fine").returncode == 0
+    (tmp_path / "settings.py").write_text('API_KEY = "' + "9f86D081" * 4 + '"')
+    git("add", "--all")
+    refused = git("commit", "-m", "leaks")
+    assert refused.returncode != 0
+    assert "settings.py: line 1: a value behind api_key" in refused.stdout + refused.stderr
+    assert git("log", "--oneline").stdout.count("\n") == 1
+
+
+def test_this_repository_uses_its_own_hook():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (own,) = repository["hooks"]
+    offered = hook_of_this_repository()
+    assert own["id"] == offered["id"]
+    assert own["entry"].endswith(offered["entry"])
+
+
+# -- what SECURITY.md says --------------------------------------------------------------------
+
+
+def test_every_test_that_security_md_names_is_there():
+    promises = (ROOT / "SECURITY.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)`?(?:::|, )?`?(test_\w+)?", promises)
+    assert len(named) > 15
+    for path, _ in named:
+        assert (ROOT / path).is_file(), path
+    tests = re.findall(r"`(test_\w+)`", promises)
+    held = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in tests if f"def {name}(" not in held] == []

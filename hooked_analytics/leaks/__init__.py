@@ -73,7 +73,7 @@ def check_files(paths: Iterable[Path], key: KeyForms | None) -> Checked:
         if search.text(str(path)):
             leaks.append(f"{shown(str(path))}: its name")
         for place, what in _leaks(path, search):
-            line = ": ".join(filter(None, [shown(str(path)), shown(place), what]))
+            line = ": ".join(filter(None, [shown(str(path)), shown(place), shown(what)]))
             (unread if isinstance(place, _Gap) else leaks).append(line)
     return Checked(leaks, unread, searched, search.dead_links)
 

@@ -37,8 +37,8 @@ BODIES = [
     "-1",
 ]
 # In a CSV a spreadsheet takes these for numbers and dates: not wanted, and no formula.
-NUMBERS = ["007", "1e5", "TRUE", "2024-01-15"]
-PLAIN = ["Product Tutorial", 'Über, "alles"', "#N/A", "50 %", *NUMBERS]
+NUMBERS = ["007", "1e5", "TRUE", "2024-01-15", "50 %"]
+PLAIN = ["Product Tutorial", 'Über, "alles"', "#N/A", *NUMBERS]
 # comma, quote, UTF-8: without it LibreOffice, like Excel, guesses a Windows code page
 AS_UTF8 = "--infilter=CSV:44,34,76,1"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
