@@ -200,10 +200,12 @@ def test_a_live_link_is_found_and_a_dead_one_counted(tmp_path, signer, write):
     assert "9f86" not in leak
 
 
-@pytest.mark.parametrize("name", FORMATS)
+# exports take the signature off, and nobody signs the bytes of a picture
+WITH_LINKS = [n for n in FORMATS if FORMATS[n] not in {planting.frame, planting.picture}]
+
+
+@pytest.mark.parametrize("name", WITH_LINKS)
 def test_a_live_link_is_found_in_every_format(tmp_path, name):
-    if FORMATS[name] in {planting.frame, planting.picture}:
-        pytest.skip("links lose their signature there, or nobody signs a picture's bytes")
     FORMATS[name](tmp_path / name, f"see {amazon(1)}")
     (leak,) = check_files([tmp_path], None).leaks
     assert "a signed link that opens until" in leak
