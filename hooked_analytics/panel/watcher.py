@@ -84,6 +84,7 @@ class Watcher:
         self._webhooks = webhooks
         self._thread: _Thread | None = None
         self._lock = threading.Lock()
+        self._sent_before = client.requests_sent
         self._types: dict[str, str] | None = None
 
     @property
@@ -102,6 +103,11 @@ class Watcher:
     def running(self) -> bool:
         """Whether a thread is at work, be it paused."""
         return self.state not in _OVER
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests the client has sent since this watch was set up."""
+        return self.client.requests_sent - self._sent_before
 
     @property
     def busy(self) -> bool:

@@ -233,6 +233,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
 
     def _ticked(self) -> None:
         with self._showing:
+            self._draw()
             self._show_next()
 
     def _show(self) -> None:
@@ -276,7 +277,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
     def _draw(self) -> None:
         began = time.monotonic()
         rest = min(_REST_AFTER_DRAWING * self._drawing_seconds, _LONGEST_REST_SECONDS)
-        due = began - self._drawn_at >= rest or not self._watcher.running
+        due = began - self._drawn_at >= rest or self.state not in ("looking", "waiting")
         if self._shown is None or self._drawn_looks == self._shown_looks or not due:
             return
         self._drawn_looks = self._shown_looks
@@ -317,7 +318,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         return f"<b>{count} could not be asked:</b> {page.text(message)}"
 
     def _footer(self, shown: Facts) -> str:
-        sent = self._watcher.client.requests_sent
+        sent = self._watcher.requests_sent
         over = shown.counts["completed"] + shown.counts["failed"]
         each = f", {sent / over:.1f} per finished video" if over else ""
         now = self._watcher.history.now

@@ -36,8 +36,8 @@ def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> I
            "IPYTHONDIR": home / ".ipython"}  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
                "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=",
-               "--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True",
-               f"--ServerApp.root_dir={home}"]  # fmt: skip
+               "--ServerApp.port_retries=0", "--ServerApp.disable_check_xsrf=True",
+               "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={home}"]  # fmt: skip
     with (home / "lab.log").open("w") as log:
         server = subprocess.Popen(
             command,
