@@ -14,7 +14,7 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
                      `plot_forecast`
-out of it            `export_videos`
+out of it            `export_videos`, `download_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
 
@@ -43,6 +43,7 @@ from hooked_analytics.credits import (
     failures,
     forecast_credits,
 )
+from hooked_analytics.download import download_videos
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -100,6 +101,7 @@ __all__ = [
     "credit_change",
     "credit_usage",
     "credits_over_time",
+    "download_videos",
     "elapsed_seconds",
     "estimate_completion",
     "export_videos",
