@@ -7,6 +7,7 @@ before it gets its name, so some of curl's speed is the price of that.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import struct
@@ -19,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-
 from benchmarks.figures import Figure, interleave, median, spread
 
 SERVER = Path(__file__).with_name("file_server.py")
@@ -27,6 +27,7 @@ FILES = 50
 FILE_BYTES = 20_000_000
 WORKERS = 4
 MOST_GROWTH_MB = 32
+CURL = ("curl", "--fail", "--no-progress-meter", "--parallel", "--parallel-max")
 
 # in a process of its own, so that its memory is that of the downloads
 OURS = """
@@ -96,8 +97,6 @@ def empty_folder(parent: Path) -> Iterator[Path]:
 
 
 def ours(url: str, parent: Path, files: int) -> Run:
-    import json
-
     with empty_folder(parent) as folder:
         done = subprocess.run(
             [sys.executable, "-c", OURS, url, folder, *map(str, (files, FILE_BYTES, WORKERS))],
@@ -114,8 +113,8 @@ def curl(url: str, parent: Path, files: int) -> Run:
         config.write_text("\n".join(lines))
         began = time.perf_counter()
         subprocess.run(
-            ["curl", "--silent", "--fail", "--parallel", "--parallel-max", str(WORKERS)]
-            + ["--config", str(config)],
+            [*CURL, str(WORKERS), "--config", str(config)],
+            stderr=subprocess.DEVNULL,
             check=True,
         )
         seconds = time.perf_counter() - began

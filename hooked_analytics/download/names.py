@@ -35,9 +35,9 @@ def file_stems(
     Examples
     --------
     >>> file_stems(["vid_a", "vid_A", "nul"], [], [".mp4"])
-    {'vid_a': 'vid_a', 'vid_A': 'vid_A~9a7ebd0a', 'nul': 'nul~0ef6a7c9'}
+    {'vid_a': 'vid_a', 'vid_A': 'vid_A~59f395d4', 'nul': 'nul~8a303139'}
     >>> file_stems(["vid_a"], ["vid_A.mp4"], [".mp4"])
-    {'vid_a': 'vid_a~c1ec9d3b'}
+    {'vid_a': 'vid_a~55beacd0'}
     """
     taken: dict[str, set[str]] = {}
     for stem in _stems(there, tuple(suffixes)):
@@ -65,4 +65,4 @@ def _stems(names: Iterable[str], suffixes: tuple[str, ...]) -> Iterable[str]:
 
 def _marked(video_id: str) -> str:
     mark = hashlib.blake2s(video_id.encode(errors="replace"), digest_size=4).hexdigest()
-    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', video_id)[:_LONGEST]}~{mark}"
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', video_id)[:_LONGEST]}~{mark}"

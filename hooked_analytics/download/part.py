@@ -135,14 +135,15 @@ class Part:
 
     def write(self, chunk: bytes) -> None:
         """Add what arrived."""
-        self._file.seek(self.size)
-        view = memoryview(chunk)
-        while view:  # an unbuffered file may take less than it was given
-            view = view[self._file.write(view) :]
-        self.sha256.update(chunk)
-        self.size += len(chunk)
         if len(self.head) < HEAD_BYTES:
             self.head = (self.head + chunk)[:HEAD_BYTES]
+        self._file.seek(self.size)
+        view = memoryview(chunk)
+        while view:  # a file may take less than it is given, as when the disk is nearly full
+            taken = self._file.write(view)
+            self.sha256.update(view[:taken])
+            self.size += taken
+            view = view[taken:]
 
     def finish(self, target: Path) -> None:
         """Move the whole file to its name; the lock is held until it is there."""
