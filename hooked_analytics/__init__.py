@@ -13,7 +13,7 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
                      `forecast_credits`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`
+                     `plot_forecast`, `plot_contact_sheet`
 out of it            `export_videos`, `download_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
@@ -62,6 +62,7 @@ from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import (
+    plot_contact_sheet,
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
@@ -111,6 +112,7 @@ __all__ = [
     "is_final",
     "list_videos",
     "observed_renders",
+    "plot_contact_sheet",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

@@ -31,6 +31,7 @@ from hooked_analytics import (
 from hooked_analytics.download import KINDS
 from hooked_analytics.download.kinds import FILE_KINDS, suffix_of_file
 from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
+from tests.faults.download_matrix import run as run_matrix
 from tests.scripted import Request, Reset, answer, serving, video
 
 TAG = '"a1"'
@@ -872,3 +873,15 @@ def test_an_interrupt_stops_within_a_second_and_loses_nothing(tmp_path):
         files = download_videos(frame(server.url, *ids), tmp_path, client=client, timeout_seconds=5)
     assert files["error"].isna().all()
     assert len(names(tmp_path)) == 20
+
+
+# --- all at once ------------------------------------------------------------------------------
+
+
+def test_the_matrix_of_faults():
+    found = run_matrix(20)
+    wrong = ("wrong_sha", "half_files", "unfilled", "left_behind")
+    assert [found[name] for name in wrong] == [0, 0, 0, 0]
+    assert found["most_refreshes"] == 1
+    assert found["killed"] > 0
+    assert found["resumed"] > 0

@@ -49,6 +49,7 @@ LATE = {
     "starlette",
     "uvicorn",
     "openpyxl",
+    "PIL",
 }
 
 
