@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from random import Random
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from hooked_analytics.sandbox.answers import failure, too_many_requests
 from hooked_analytics.sandbox.draws import seeded
+from hooked_analytics.serving import App, Receive, Scope, Send
 
 __all__ = ["FILE_KINDS", "KINDS", "Faults", "fault_rates"]
 
@@ -54,11 +55,6 @@ REPLACED: dict[str, Callable[[], Response]] = {
         "<Error><Code>SlowDown</Code></Error>", 503, media_type="application/xml"
     ),
 }
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def fault_rates(
