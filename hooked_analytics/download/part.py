@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 512 * 1024  # twice as much costs a tenth more CPU, half as much as well
 _LOOK_SECONDS = 0.1
 _WINDOWS = os.name == "nt"  # where an open file can be neither moved nor removed
 # what file systems say that have no locks
