@@ -22,6 +22,7 @@ from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_download import bench_download
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
+from benchmarks.bench_panel import bench_panel
 from benchmarks.bench_statistics import bench_statistics
 from benchmarks.bench_watch import bench_watch
 from benchmarks.figures import HEAD, Figure
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "export": (bench_export, 5, 1),
     "download": (bench_download, 9, 3),
     "import": (bench_import, 15, 5),
+    "panel": (bench_panel, 15, 3),
     "archive": (bench_archive, 15, 3),
     "statistics": (bench_statistics, 1000, 40),
 }

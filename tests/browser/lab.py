@@ -19,6 +19,9 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False, "renameUntitledFileOnSave": False},
 }
 
+# true in the page once the notebook's kernel is there and has nothing to do
+IDLE = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
 
 @contextmanager
 def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> Iterator[str]:

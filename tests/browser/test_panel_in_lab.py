@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.lab import lab
+from tests.browser.lab import IDLE, lab
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_watch_renders.ipynb"
-IDLE = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 # a busy machine is no failure
 expect.set_options(timeout=60_000)
 HOSTILE = "<img src=x onerror=alert(1)>"
