@@ -42,6 +42,7 @@ LATE = {
     "matplotlib",
     "ipywidgets",
     "scipy",
+    "narwhals",
     "statsmodels",
     "tqdm",
     "starlette",

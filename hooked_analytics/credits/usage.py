@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from hooked_analytics.videos import require_columns
+from hooked_analytics.videos.engines import (
+    as_given,
+    known,
+    known_or_zero,
+    like,
+    one_per_video,
+    open_frame,
+)
 from hooked_analytics.videos.groups import group_keys, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import narwhals.stable.v2 as nw
+
+    from hooked_analytics.videos.engines import FrameT
+
 FAILURE_COLUMNS = ("video_id", "name", "type", "message", "error", "used_credits", "created_at")
+_SUMS = [
+    "videos", "known", "credits", "ended", "ended_known", "failed", "wasted", "wasted_known",
+    "minutes", "measured",
+]  # fmt: skip
 
 
 def credit_usage(
-    videos: pd.DataFrame,
+    videos: FrameT,
     *,
     by: str | Sequence[str] = "type",
     price_per_credit: float | None = None,
-) -> pd.DataFrame:
+) -> FrameT:
     """
     Credits spent per group, with what is unknown and what failures cost.
 
@@ -29,14 +45,15 @@ def credit_usage(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs ``status``, ``used_credits``, ``duration_seconds`` and the columns of *by*.
+    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
+        Needs ``status``, ``used_credits``, ``duration_seconds`` and the columns of *by*. Of
+        an archive's observations the one that counts of each video is taken.
     by : one column or several; a missing key is a group of its own
     price_per_credit : adds ``money`` in the price's currency
 
     Returns
     -------
-    one row per group, the most credits first
+    one row per group, the most credits first; the kind of frame that was given
         The keys, ``videos``, ``credits`` [credits], ``credits_unknown`` (videos without a
         figure), ``share`` of all known credits, ``credits_per_video`` (known ones only),
         ``credits_per_minute`` [credits/min]: all credits of ended videos, failures folded
@@ -62,46 +79,83 @@ def credit_usage(
     [{'credits': 8.0, 'credits_unknown': 1, 'credits_per_minute': 4.0, 'money': 2.0}]
     """
     keys = group_keys(by)
-    needed = ["status", "used_credits", "duration_seconds", *keys]
-    require_columns(videos.columns, needed, what="credit_usage")
-    credits, seconds = (videos[c].astype("float64") for c in ("used_credits", "duration_seconds"))
-    completed = videos["status"].eq("COMPLETED").fillna(False).astype(bool)
-    failed = videos["status"].eq("FAILED").fillna(False).astype(bool)
-    measured = completed & credits.notna() & seconds.gt(0)
-    usage = (
-        videos[keys]
-        .assign(
-            _credits=credits,
-            _unknown=credits.isna().astype("int64"),
-            _ended=credits.where(completed | failed),
-            _failed=failed.astype("int64"),
-            _wasted=credits.where(failed),
-            _minutes=(seconds / 60).where(measured),
-        )
-        .pipe(grouped, keys)
+    opened = open_frame(
+        videos, ["used_credits", "duration_seconds"], [*keys, "status"], what="credit_usage"
     )
-    sums = usage[["_credits", "_ended", "_wasted", "_minutes"]].sum(min_count=1)
-    wasted = sums["_wasted"].mask(usage["_failed"].sum().eq(0), 0.0)
-    return (
-        pd.DataFrame(
-            {
-                "videos": usage.size(),
-                "credits": sums["_credits"],
-                "credits_unknown": usage["_unknown"].sum(),
-                "share": sums["_credits"] / sums["_credits"].sum(min_count=1),
-                "credits_per_video": usage["_credits"].mean(),
-                "credits_per_minute": sums["_ended"] / sums["_minutes"],
-                "wasted_credits": wasted,
-                "waste_share": wasted / sums["_ended"],
-            }
-        )
+    by_status = opened.sums(
+        _with_sums(opened.rows),
+        list(dict.fromkeys([*keys, "status"])),
+        counts=["known", "measured"],
+        values=["credits", "seconds"],
+    )
+    usage = (
+        grouped(_with_ends(by_status), keys)[_SUMS]
+        .sum()
+        .pipe(_usage)
         .pipe(_with_money, price_per_credit)
         .reset_index()
-        .sort_values("credits", ascending=False, ignore_index=True)
+        .sort_values("credits", ascending=False, kind="stable", ignore_index=True)
+    )
+    return like(usage, videos)
+
+
+def _with_sums(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Prepare what is summed: on every engine a plain column."""
+    import narwhals.stable.v2 as nw
+
+    credits_known, seconds = known("used_credits"), known_or_zero("duration_seconds")
+    measured = (credits_known == 1) & (seconds > 0)
+    return rows.with_columns(
+        known=credits_known,
+        credits=known_or_zero("used_credits"),
+        measured=nw.when(measured).then(nw.lit(1, nw.Int64)).otherwise(nw.lit(0, nw.Int64)),
+        seconds=nw.when(measured).then(seconds).otherwise(nw.lit(0.0)),
     )
 
 
-def failures(videos: pd.DataFrame) -> pd.DataFrame:
+def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
+    """Tell apart, in sums per status, what ended, what failed and what can be watched."""
+    completed, failed = (_is(sums, status) for status in ("COMPLETED", "FAILED"))
+    ended = completed | failed
+    return sums.assign(
+        ended=sums["credits"].where(ended, 0.0),
+        ended_known=sums["known"].where(ended, 0),
+        failed=sums["videos"].where(failed, 0),
+        wasted=sums["credits"].where(failed, 0.0),
+        wasted_known=sums["known"].where(failed, 0),
+        minutes=(sums["seconds"] / 60).where(completed, 0.0),
+        measured=sums["measured"].where(completed, 0),
+    )
+
+
+def _usage(sums: pd.DataFrame) -> pd.DataFrame:
+    """Figures of each group; a sum without any known figure is missing."""
+    credits, ended, minutes = (
+        sums[name].where(sums[known_too] > 0)
+        for name, known_too in (
+            ("credits", "known"), ("ended", "ended_known"), ("minutes", "measured"),
+        )
+    )  # fmt: skip
+    wasted = sums["wasted"].where(sums["wasted_known"].gt(0) | sums["failed"].eq(0))
+    return pd.DataFrame(
+        {
+            "videos": sums["videos"],
+            "credits": credits,
+            "credits_unknown": sums["videos"] - sums["known"],
+            "share": credits / credits.sum(min_count=1),
+            "credits_per_video": credits / sums["known"].where(sums["known"] > 0),
+            "credits_per_minute": ended / minutes,
+            "wasted_credits": wasted,
+            "waste_share": wasted / ended,
+        }
+    )
+
+
+def _is(table: pd.DataFrame, status: str) -> pd.Series[bool]:
+    return table["status"].eq(status).fillna(False).astype(bool)
+
+
+def failures(videos: FrameT) -> FrameT:
     """
     Every video that failed, why, and what it cost.
 
@@ -110,12 +164,12 @@ def failures(videos: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    videos : one row per video
+    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
         Needs ``status`` and the columns below.
 
     Returns
     -------
-    one row per failure, the dearest first
+    one row per failure, the dearest first, on the engine that was given: nothing is fetched
         ``video_id, name, type, message, error, used_credits`` [credits] (missing where the
         API gives none: refunds are not known) and ``created_at`` (UTC).
 
@@ -129,8 +183,25 @@ def failures(videos: pd.DataFrame) -> pd.DataFrame:
     >>> failures(videos)[["video_id", "message"]].to_dict("records")
     [{'video_id': 'vid_1', 'message': 'Voice model unavailable'}]
     """
-    require_columns(videos.columns, ["status", *FAILURE_COLUMNS], what="failures")
-    failed = videos["status"].eq("FAILED").fillna(False).astype(bool) | videos["error"].notna()
+    needed = ["status", *FAILURE_COLUMNS]
+    if isinstance(videos, pd.DataFrame):
+        require_columns(videos.columns, needed, what="failures")
+        return cast("FrameT", _failures(one_per_video(videos)))
+    import narwhals.stable.v2 as nw
+
+    opened = open_frame(videos, needed, [], what="failures")
+    dear = nw.when(known("used_credits") == 1).then(nw.col("used_credits"))
+    found = (
+        opened.rows.filter((nw.col("status") == "FAILED") | ~nw.col("error").is_null())
+        .with_columns(used_credits=dear)
+        .select(*FAILURE_COLUMNS)
+        .sort("used_credits", descending=True, nulls_last=True)
+    )
+    return as_given(found, videos)
+
+
+def _failures(videos: pd.DataFrame) -> pd.DataFrame:
+    failed = _is(videos, "FAILED") | videos["error"].notna()
     return videos.loc[failed, list(FAILURE_COLUMNS)].sort_values(
         "used_credits", ascending=False, kind="stable", ignore_index=True
     )

@@ -1,0 +1,221 @@
+"""The table functions give the same numbers on every engine, real clusters among them."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hooked_analytics import (
+    completion_curve,
+    credit_change,
+    credit_usage,
+    credits_over_time,
+    failures,
+    render_times,
+    videos_from_records,
+)
+from hooked_analytics.videos import arrow_from_frame
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+START = pd.Timestamp("2024-03-30T22:10:00Z")
+SINGLE = ["polars", "polars lazy", "pyarrow", "duckdb"]
+CLUSTERS = [pytest.param(name, marks=pytest.mark.cluster) for name in ("dask", "spark")]
+
+
+def videos(*rows: tuple[str | None, str | None, float | None, float | None]) -> pd.DataFrame:
+    """Rows of (type, status, seconds until updated_at, credits), five hours apart."""
+    records = []
+    for number, (kind, status, seconds, credits) in enumerate(rows):
+        created = START + pd.Timedelta(5 * number, "h")
+        ended = None if seconds is None else (created + pd.Timedelta(seconds, "s")).isoformat()
+        records.append(
+            {
+                "id": f"vid_{number}", "type": kind, "status": status, "usedCredits": credits,
+                "createdAt": created.isoformat(), "updatedAt": ended,
+                "durationInSeconds": 60.0 if number % 3 else None,
+            }
+        )  # fmt: skip
+    return videos_from_records(records, fetched_at=(START + pd.Timedelta("30D")).to_pydatetime())
+
+
+AWKWARD = videos(
+    ("class", "COMPLETED", 60, 2), ("class", "COMPLETED", 90.25, 4), ("class", "FAILED", 30, 1),
+    ("class", "COMPLETED", 0.000001, 0), ("class", "STARTED", 5, None), (None, "COMPLETED", 7, 8),
+    (None, "FAILED", 7, None), ("a thirteenth", "COMPLETED", -5, 0.5), ("class", "archived", 1, 1),
+    ("all unknown", "COMPLETED", 3, None), ("all unknown", "FAILED", None, None),
+    ("rendering", "STARTED", None, None), ("rendering", None, None, 3),
+    ("class", "COMPLETED", 86_400 * 400, 0.25), ("scenes", "COMPLETED", 60, 16),
+    ("scenes", "COMPLETED", 61, 16), ("scenes", "FAILED", 62, 32),
+).assign(error=lambda table: table["error"].mask(table.index == 12, "timeout"))  # fmt: skip
+AWKWARD.loc[8, ["created_at", "used_credits"]] = [pd.NaT, pd.NA]
+
+CASES = {
+    "awkward": AWKWARD,
+    "empty": AWKWARD.head(0),
+    "all failed": videos(("a", "FAILED", 5, 1), (None, "FAILED", 9, None)),
+    "all rendering": videos(("a", "STARTED", None, None), ("b", "STARTED", 3, 1)),
+    "all credits unknown": videos(("a", "COMPLETED", 5, None), ("b", "FAILED", 5, None)),
+    "one row": videos(("a", "COMPLETED", 5, 1)),
+}
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "render_times": render_times,
+    "render_times by two": lambda frame: render_times(frame, by=["type", "status"]),
+    "completion_curve": lambda frame: completion_curve(frame, [0, 60, 100]),
+    "credit_usage": lambda frame: credit_usage(frame, price_per_credit=0.5),
+    "credit_usage by two": lambda frame: credit_usage(frame, by=["status", "type"]),
+    "credits_over_time": credits_over_time,
+    "credits_over_time in a zone": lambda frame: credits_over_time(
+        frame, freq="D", by="type", timezone="Asia/Kathmandu"
+    ),
+    "credit_change": lambda frame: credit_change(frame, frame),
+    "failures": failures,
+}
+# An engine's start and its every query cost seconds on a cluster: the telling ones only.
+ON_CLUSTERS = [name for name in FUNCTIONS if "by two" not in name]
+
+
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, and no `java` is on the path")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": "700m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark")),
+        # what a day is must not hang on it
+        "spark.sql.session.timeZone": "America/New_York",
+    }
+    builder = sql.SparkSession.builder.master("local[2]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def on(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, pd.DataFrame], Any]:
+    """Give a frame on an engine, read from Parquet where the engine does so."""
+    count = iter(range(100))
+
+    def frame(engine: str, table: pd.DataFrame) -> Any:
+        folder = tmp_path / f"frame{next(count)}"
+        folder.mkdir()
+        half = len(table) // 2
+        ours = arrow_from_frame(table)
+        if "observed_at" in table:
+            ours = ours.cast(
+                pa.schema(
+                    f.with_type(pa.timestamp("us", "UTC")) if f.name == "observed_at" else f
+                    for f in ours.schema
+                )
+            )
+        for name, part in {"a": ours.slice(0, half), "b": ours.slice(half)}.items():
+            pq.write_table(part, folder / f"{name}.parquet")
+        return read(engine, folder, request)
+
+    return frame
+
+
+def read(engine: str, folder: Path, request: pytest.FixtureRequest) -> Any:
+    files = f"{folder}/*.parquet"
+    if engine == "pandas":
+        return pd.read_parquet(folder)
+    if engine == "pyarrow":
+        return pq.read_table(folder)
+    if engine.startswith("polars"):
+        import polars as pl
+
+        return pl.scan_parquet(files) if "lazy" in engine else pl.read_parquet(files)
+    if engine == "duckdb":
+        import duckdb
+
+        connection = duckdb.connect()
+        # what a day is must not hang on it
+        connection.execute("SET TimeZone = 'America/New_York'")
+        return connection.read_parquet(files)
+    if engine == "dask":
+        request.getfixturevalue("dask_cluster")
+        from dask import dataframe
+
+        return dataframe.read_parquet(folder)
+    return request.getfixturevalue("spark").read.parquet(str(folder))
+
+
+def plain(answer: Any) -> list[dict[str, Any]]:
+    """Rows of any frame as plain values, missing as None."""
+    rows = nw.from_native(answer).lazy().collect("pyarrow").to_native().to_pylist()
+    return [
+        {
+            name: None
+            if isinstance(value, float) and math.isnan(value)
+            else pytest.approx(value, rel=1e-12)
+            if isinstance(value, float)
+            else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def assert_same(answer: Any, frame: Any, expected: pd.DataFrame, *, ordered: bool = True) -> None:
+    assert type(answer) is type(frame)
+    found, wanted = plain(answer), plain(expected)
+    assert list(nw.from_native(answer).lazy().collect_schema().names()) == list(expected.columns)
+    if not ordered:
+        found, wanted = (sorted(rows, key=lambda row: row["video_id"]) for rows in (found, wanted))
+    assert found == wanted
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("engine", SINGLE)
+def test_the_same_numbers_on_one_machine(on, engine, case, function):
+    frame = on(engine, CASES[case])
+    answer = FUNCTIONS[function](frame)
+    assert_same(answer, frame, FUNCTIONS[function](CASES[case]), ordered=function != "failures")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", CLUSTERS)
+def test_the_same_numbers_on_a_cluster(on, engine):
+    frame = on(engine, AWKWARD)
+    for name in ON_CLUSTERS:
+        answer = FUNCTIONS[name](frame)
+        assert_same(answer, frame, FUNCTIONS[name](AWKWARD), ordered=name != "failures")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", CLUSTERS)
+def test_nothing_is_nothing_on_a_cluster(on, engine):
+    frame = on(engine, CASES["empty"])
+    for name in ("render_times", "credit_usage", "credits_over_time"):
+        assert_same(FUNCTIONS[name](frame), frame, FUNCTIONS[name](CASES["empty"]))
