@@ -23,9 +23,10 @@ from hooked_analytics.videos.groups import group_keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from hooked_analytics.survival import Ends
+    from hooked_analytics.videos.end_counts import Counts
     from hooked_analytics.videos.engines import FrameT
 
 _COUNTS = ["videos", "completed", "failed", "rendering"]
@@ -165,12 +166,11 @@ def render_times(
     """
     keys = group_keys(by)
     ends = end_counts(videos, keys, observed=observed, what="render_times")
-    groups = list(ends.per_group())
-    measured = np.array([_times(_counted(group)) for group in groups]).reshape(-1, len(_TIMES))
+    measured = np.array([_times(_counted(group)) for group in ends.counts]).reshape(-1, len(_TIMES))
     table: pd.DataFrame = (
-        ends.groups.join(pd.DataFrame(map(_totals, groups), columns=_COUNTS).astype("int64"))
+        ends.groups.join(pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64"))
         .join(pd.DataFrame(measured, columns=_TIMES))
-        .assign(failure_rate=_failure_rate, basis=[_basis(group) for group in groups])
+        .assign(failure_rate=_failure_rate, basis=list(map(_basis, ends.counts)))
         .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], "failure_rate", _TIMES[-1], "basis"])
         .sort_values("median_seconds", ascending=False, kind="stable", ignore_index=True)
     )
@@ -233,17 +233,16 @@ def completion_curve(
     if not (at >= 0).all():
         raise ValueError("at_seconds are times since created_at, 0 s or more, none missing")
     ends = end_counts(videos, keys, observed=observed, what="completion_curve")
-    groups = list(ends.per_group())
-    counted = [_counted(group) for group in groups]
+    counted = [_counted(group) for group in ends.counts]
     curves = [share_at(aalen_johansen(each), each, at) for each in counted]
     parts = np.array(curves).reshape(len(curves), 4, len(at)).transpose(0, 2, 1).reshape(-1, 4)
     names = ["at_seconds", "completed_share", "low", "high"]
     rests_on = {
-        "videos": [_totals(group)[0] for group in groups],
+        "videos": [_totals(group)[0] for group in ends.counts],
         "censored_share": list(map(_censored_share, counted)),
-        "basis": list(map(_basis, groups)),
+        "basis": list(map(_basis, ends.counts)),
     }
-    of_row = np.repeat(np.arange(len(groups)), len(at))
+    of_row = np.repeat(np.arange(len(counted)), len(at))
     table = (
         ends.groups.join(pd.DataFrame(rests_on).astype({"videos": "int64"}))
         .iloc[of_row]
@@ -254,23 +253,16 @@ def completion_curve(
     return like(table, videos)
 
 
-def _counted(group: pd.DataFrame) -> Ends:
-    completed, failed, running = (_renders(group, status) for status in STATUS_COLUMNS)
-    seconds = group["took"].to_numpy() / _MICROSECONDS
-    return count_ends(seconds, completed=completed, failed=failed, running=running)
+def _counted(group: Counts) -> Ends:
+    completed, failed, running = (group.of(status) for status in STATUS_COLUMNS)
+    return count_ends(
+        group.took / _MICROSECONDS, completed=completed, failed=failed, running=running
+    )
 
 
-def _renders(group: pd.DataFrame, status: str) -> NDArray[np.int64]:
-    """Renders of one status at each time, 0 where the row counts another one."""
-    return np.where(group["kind"].to_numpy() == KINDS[status], group["videos"].to_numpy(), 0)
-
-
-def _totals(group: pd.DataFrame) -> list[int]:
+def _totals(group: Counts) -> list[int]:
     """Counts of one group, in the order of `_COUNTS`."""
-    return [
-        int(group["videos"].sum()),
-        *(int(_renders(group, status).sum()) for status in STATUS_COLUMNS),
-    ]
+    return [int(group.videos.sum()), *(int(group.of(status).sum()) for status in STATUS_COLUMNS)]
 
 
 def _times(ends: Ends) -> list[float]:
@@ -284,11 +276,11 @@ def _censored_share(ends: Ends) -> float:
     return float(ends.running.sum()) / used if used else float("nan")
 
 
-def _basis(group: pd.DataFrame) -> str:
+def _basis(group: Counts) -> str:
     """Name the clock behind the ends of a group."""
-    over = group["took"].ge(0) & group["kind"].isin([KINDS["COMPLETED"], KINDS["FAILED"]])
-    seen = set(group["seen"][over])
-    return "both" if len(seen) > 1 else "observed" if seen == {1} else "updated_at"
+    over = (group.took >= 0) & (group.kind > 0) & (group.kind != KINDS["STARTED"])
+    seen = group.seen[over] == 1
+    return "updated_at" if not seen.any() else "observed" if seen.all() else "both"
 
 
 def _failure_rate(table: pd.DataFrame) -> pd.Series[float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hooked_analytics.videos.engines import known, known_or_zero, like, open_frame
+from hooked_analytics.videos.engines import known, like, open_frame
 from hooked_analytics.videos.groups import group_keys, grouped
 
 if TYPE_CHECKING:
@@ -89,15 +89,13 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
 
 def _one_period(videos: Opened, keys: list[str], name: str) -> pd.DataFrame:
     """Plain columns to sum, zero in the other period."""
-    rows = videos.rows.with_columns(
-        known=known("used_credits"), credits=known_or_zero("used_credits")
-    )
-    sums = videos.sums(rows, keys, counts=["known"], values=["credits"])
+    rows = videos.rows.with_columns(credits=known("used_credits"))
+    sums = videos.sums(rows, keys, ["credits"])
     return sums[keys].assign(
         **{
             f"credits_{name}": sums["credits"],
-            f"known_{name}": sums["known"],
-            f"unknown_{name}": sums["videos"] - sums["known"],
+            f"known_{name}": sums["credits_known"],
+            f"unknown_{name}": sums["videos"] - sums["credits_known"],
         }
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics.videos.clock import NEVER, with_microseconds
-from hooked_analytics.videos.engines import known, known_or_zero, like, open_frame
+from hooked_analytics.videos.engines import known, like, open_frame
 from hooked_analytics.videos.groups import group_keys, grouped
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ def credits_over_time(
     sums = (
         _per_quarter(opened, keys, _step(timezone))
         .assign(period=lambda table: _periods(table["period"], freq, timezone))
-        .pipe(grouped, ["period", *keys])[["videos", "known", "credits"]]
+        .pipe(grouped, ["period", *keys])[["videos", "credits", "credits_known"]]
         .sum()
         .reset_index()
         .assign(
-            credits=lambda table: table["credits"].where(table["known"] > 0),
-            credits_unknown=lambda table: table["videos"] - table["known"],
+            credits=lambda table: table["credits"].where(table["credits_known"] > 0),
+            credits_unknown=lambda table: table["videos"] - table["credits_known"],
         )
-        .drop(columns="known")
+        .drop(columns="credits_known")
     )
     table = (
         _every_period(sums, keys, freq)
@@ -118,10 +118,9 @@ def _per_quarter(videos: Opened, keys: list[str], step: int) -> pd.DataFrame:
     asked = nw.col("_asked")
     rows = with_microseconds(videos.rows, _asked="created_at").with_columns(
         period=nw.when(asked > NEVER).then(asked // step).otherwise(nw.lit(NEVER, nw.Int64)),
-        known=known("used_credits"),
-        credits=known_or_zero("used_credits"),
+        credits=known("used_credits"),
     )
-    sums = videos.sums(rows, ["period", *keys], counts=["known"], values=["credits"])
+    sums = videos.sums(rows, ["period", *keys], ["credits"])
     began = sums["period"].astype("int64")
     return sums.assign(period=(began * step).where(began != NEVER))
 

@@ -10,7 +10,6 @@ from hooked_analytics.videos import require_columns
 from hooked_analytics.videos.engines import (
     as_given,
     known,
-    known_or_zero,
     like,
     one_per_video,
     open_frame,
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 FAILURE_COLUMNS = ("video_id", "name", "type", "message", "error", "used_credits", "created_at")
 _SUMS = [
-    "videos", "known", "credits", "ended", "ended_known", "failed", "wasted", "wasted_known",
-    "minutes", "measured",
+    "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_failed", "_wasted",
+    "_wasted_known", "_minutes", "_measured",
 ]  # fmt: skip
 
 
@@ -83,10 +82,7 @@ def credit_usage(
         videos, ["used_credits", "duration_seconds"], [*keys, "status"], what="credit_usage"
     )
     by_status = opened.sums(
-        _with_sums(opened.rows),
-        list(dict.fromkeys([*keys, "status"])),
-        counts=["known", "measured"],
-        values=["credits", "seconds"],
+        _with_sums(opened.rows), list(dict.fromkeys([*keys, "status"])), ["_credits", "_seconds"]
     )
     usage = (
         grouped(_with_ends(by_status), keys)[_SUMS]
@@ -103,14 +99,9 @@ def _with_sums(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Prepare what is summed: on every engine a plain column."""
     import narwhals.stable.v2 as nw
 
-    credits_known, seconds = known("used_credits"), known_or_zero("duration_seconds")
-    measured = (credits_known == 1) & (seconds > 0)
-    return rows.with_columns(
-        known=credits_known,
-        credits=known_or_zero("used_credits"),
-        measured=nw.when(measured).then(nw.lit(1, nw.Int64)).otherwise(nw.lit(0, nw.Int64)),
-        seconds=nw.when(measured).then(seconds).otherwise(nw.lit(0.0)),
-    )
+    both = rows.with_columns(_credits=known("used_credits"), _seconds=known("duration_seconds"))
+    measured = (nw.col("_seconds") > 0) & ~nw.col("_credits").is_null()
+    return both.with_columns(_seconds=nw.when(measured).then(nw.col("_seconds")))
 
 
 def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
@@ -118,32 +109,30 @@ def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
     completed, failed = (_is(sums, status) for status in ("COMPLETED", "FAILED"))
     ended = completed | failed
     return sums.assign(
-        ended=sums["credits"].where(ended, 0.0),
-        ended_known=sums["known"].where(ended, 0),
-        failed=sums["videos"].where(failed, 0),
-        wasted=sums["credits"].where(failed, 0.0),
-        wasted_known=sums["known"].where(failed, 0),
-        minutes=(sums["seconds"] / 60).where(completed, 0.0),
-        measured=sums["measured"].where(completed, 0),
+        _ended=sums["_credits"].where(ended, 0.0),
+        _ended_known=sums["_credits_known"].where(ended, 0),
+        _failed=sums["videos"].where(failed, 0),
+        _wasted=sums["_credits"].where(failed, 0.0),
+        _wasted_known=sums["_credits_known"].where(failed, 0),
+        _minutes=(sums["_seconds"] / 60).where(completed, 0.0),
+        _measured=sums["_seconds_known"].where(completed, 0),
     )
 
 
 def _usage(sums: pd.DataFrame) -> pd.DataFrame:
     """Figures of each group; a sum without any known figure is missing."""
-    credits, ended, minutes = (
-        sums[name].where(sums[known_too] > 0)
-        for name, known_too in (
-            ("credits", "known"), ("ended", "ended_known"), ("minutes", "measured"),
-        )
-    )  # fmt: skip
-    wasted = sums["wasted"].where(sums["wasted_known"].gt(0) | sums["failed"].eq(0))
+    known_videos = sums["_credits_known"]
+    credits = sums["_credits"].where(known_videos > 0)
+    ended = sums["_ended"].where(sums["_ended_known"] > 0)
+    minutes = sums["_minutes"].where(sums["_measured"] > 0)
+    wasted = sums["_wasted"].where(sums["_wasted_known"].gt(0) | sums["_failed"].eq(0))
     return pd.DataFrame(
         {
             "videos": sums["videos"],
             "credits": credits,
-            "credits_unknown": sums["videos"] - sums["known"],
+            "credits_unknown": sums["videos"] - known_videos,
             "share": credits / credits.sum(min_count=1),
-            "credits_per_video": credits / sums["known"].where(sums["known"] > 0),
+            "credits_per_video": credits / known_videos.where(known_videos > 0),
             "credits_per_minute": ended / minutes,
             "wasted_credits": wasted,
             "waste_share": wasted / ended,
@@ -190,10 +179,9 @@ def failures(videos: FrameT) -> FrameT:
     import narwhals.stable.v2 as nw
 
     opened = open_frame(videos, needed, [], what="failures")
-    dear = nw.when(known("used_credits") == 1).then(nw.col("used_credits"))
     found = (
         opened.rows.filter((nw.col("status") == "FAILED") | ~nw.col("error").is_null())
-        .with_columns(used_credits=dear)
+        .with_columns(used_credits=known("used_credits"))
         .select(*FAILURE_COLUMNS)
         .sort("used_credits", descending=True, nulls_last=True)
     )

@@ -15,8 +15,6 @@ from hooked_analytics.videos.engines import open_frame, small_frame
 from hooked_analytics.videos.groups import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import narwhals.stable.v2 as nw
     from numpy.typing import NDArray
 
@@ -26,23 +24,29 @@ if TYPE_CHECKING:
 
 WINDOW_COLUMNS = ("video_id", "last_seen_started", "first_seen_final")
 KINDS = {status: kind for kind, status in enumerate(STATUS_COLUMNS, start=1)}  # 0: any other
-_COUNTED = ("took", "kind", "seen")
+_COUNTED = ("_took", "_kind", "_seen")
 _UNUSABLE = -1
-_MOST = 2**62
+_KIND_BIT, _TOOK_BIT, _BITS = 1, 3, 62  # of a packed number: seen below, then kind, then took
+
+
+class Counts(NamedTuple):
+    """Renders of one group at each distinct time to the end, kind of end and source of it."""
+
+    took: Integers  # [µs], below 0 where it cannot be told
+    kind: Integers  # of `KINDS`
+    seen: Integers  # 1 where the archive bounds the end
+    videos: Integers
+
+    def of(self, status: str) -> Integers:
+        """Renders of one status, 0 where the row counts another one."""
+        return np.where(self.kind == KINDS[status], self.videos, 0)
 
 
 class EndCounts(NamedTuple):
-    """The groups, and how many renders of each ended which way after each distinct time."""
+    """The groups, one row each with their keys in order, and the counts of each."""
 
-    opened: Opened
-    groups: pd.DataFrame  # one row per group: the keys, in their order
-    counts: pd.DataFrame  # number of the group, took [µs], kind, seen, videos; by group
-
-    def per_group(self) -> Iterator[pd.DataFrame]:
-        """Cut the counts into the groups, in their order."""
-        first = np.searchsorted(self.counts["group"], np.arange(len(self.groups) + 1))
-        for start, stop in pairwise(first):
-            yield self.counts.iloc[start:stop]
+    groups: pd.DataFrame
+    counts: list[Counts]
 
 
 def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str) -> EndCounts:
@@ -60,8 +64,6 @@ def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str)
     Returns
     -------
     the groups and their counts
-        ``took`` is -1 where the time cannot be told; ``kind`` is a number of `KINDS`;
-        ``seen`` is 1 where the archive bounds the end.
 
     Examples
     --------
@@ -70,8 +72,8 @@ def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str)
     ...     "createdAt": "2024-01-15T10:00:00Z", "updatedAt": "2024-01-15T10:02:00Z"}
     ...     for n in ("vid_1", "vid_2")])
     >>> found = end_counts(videos, ["type"], what="render_times")
-    >>> found.counts.to_dict("records")
-    [{'group': 0, 'took': 120000000, 'kind': 1, 'seen': 0, 'videos': 2}]
+    >>> found.groups["type"].tolist(), found.counts[0].of("COMPLETED").tolist()
+    (['class'], [2])
     """
     columns = [*END_COLUMNS, *(["video_id"] if observed is not None else [])]
     opened = open_frame(videos, columns, keys, what=what)
@@ -79,10 +81,12 @@ def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str)
     if observed is not None:
         rows = _with_window(opened, rows, observed)
     rows = _with_ends(rows, seen=observed is not None).select(*keys, *_COUNTED)
-    counts = _in_memory(opened, rows, keys)
-    if counts is None:
-        counts = _on_engine(rows, keys)
-    return EndCounts(opened, *_numbered(opened, counts, keys))
+    found = _by_sorting(opened, rows, keys) or _by_engine(rows, keys)
+    groups = found.groups.assign(**{key: opened.decoded(key, found.groups[key]) for key in keys})
+    order = np.argsort(grouped(groups, keys).ngroup().to_numpy())
+    return EndCounts(
+        groups.iloc[order].reset_index(drop=True), [found.counts[group] for group in order]
+    )
 
 
 def _with_moments(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -116,9 +120,9 @@ def _with_ends(rows: nw.LazyFrame[Any], *, seen: bool) -> nw.LazyFrame[Any]:
     usable = (kind > 0) & (created > NEVER) & (stop >= created)
     took = nw.when(usable).then(stop - created)
     over = (status == "COMPLETED") | (status == "FAILED")
-    was_seen = nw.when(over & (nw.col("_seen") == 1)).then(one).otherwise(none) if seen else none
+    was_seen = nw.when(over & (nw.col("_bounded") == 1)).then(one).otherwise(none) if seen else none
     return rows.with_columns(
-        took=took.otherwise(nw.lit(_UNUSABLE, nw.Int64)), kind=kind, seen=was_seen
+        _took=took.otherwise(nw.lit(_UNUSABLE, nw.Int64)), _kind=kind, _seen=was_seen
     )
 
 
@@ -137,63 +141,80 @@ def _with_seen_end(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     middle = nw.when(both).then(started + (final - started) // 2).otherwise(final)
     return rows.with_columns(
         _end=nw.when(wrong).then(middle).otherwise(updated),
-        _seen=nw.when(both | wrong).then(nw.lit(1, nw.Int64)).otherwise(nw.lit(0, nw.Int64)),
+        _bounded=nw.when(both | wrong).then(nw.lit(1, nw.Int64)).otherwise(nw.lit(0, nw.Int64)),
     )
 
 
-def _on_engine(rows: nw.LazyFrame[Any], keys: list[str]) -> pd.DataFrame:
+def _by_engine(rows: nw.LazyFrame[Any], keys: list[str]) -> EndCounts:
+    """Have the engine count, and cut what comes over into the groups."""
     import narwhals.stable.v2 as nw
 
-    groups = rows.group_by([*keys, *_COUNTED]).agg(nw.len().alias("videos"))
-    counts = small_frame(groups.select(*keys, *_COUNTED, "videos"))
-    return counts.astype(dict.fromkeys([*_COUNTED, "videos"], "int64"))
+    counted = rows.group_by([*keys, *_COUNTED]).agg(nw.len().alias("_videos"))
+    small = small_frame(counted.select(*keys, *_COUNTED, "_videos"))
+    group = np.zeros(len(small), np.int64)
+    for key in keys:
+        part = pd.factorize(small[key])[0] + 1
+        group = pd.factorize(group * (part.max(initial=0) + 1) + part)[0]
+    order = np.argsort(group, kind="stable")
+    first = np.flatnonzero(np.diff(group[order], prepend=-1))
+    columns = [small[name].astype("int64").to_numpy()[order] for name in (*_COUNTED, "_videos")]
+    return EndCounts(
+        small[keys].iloc[order[first]].reset_index(drop=True), _cut(columns, first, len(order))
+    )
 
 
-def _in_memory(opened: Opened, rows: nw.LazyFrame[Any], keys: list[str]) -> pd.DataFrame | None:
+def _by_sorting(opened: Opened, rows: nw.LazyFrame[Any], keys: list[str]) -> EndCounts | None:
     """
-    Count by sorting whole numbers, several times faster than hashing millions of distinct ones.
+    Count by sorting one number per row, several times faster than hashing millions of them.
 
-    Nothing where the rows are elsewhere, or keys and times do not fit into one number.
+    Nothing where the rows are elsewhere, or keys and time do not fit into one number.
     """
     if not set(keys) <= set(opened.levels):
         return None
     table = rows.collect().to_native()
-    names = [*keys, *_COUNTED]
-    columns = {name: table[name].to_numpy() for name in names}
-    sizes = {name: int(columns[name].max(initial=0)) + 2 for name in names}
-    if prod(sizes.values()) >= _MOST:
+    took, kind, seen = (table[name].to_numpy() for name in _COUNTED)
+    per_group = int(took.max(initial=0)) + 2
+    sizes = [len(opened.levels[key]) + 1 for key in keys]
+    if (prod(sizes) * per_group).bit_length() + _TOOK_BIT > _BITS:
         return None
     packed = np.zeros(len(table), np.int64)
-    for name in names:
-        packed *= sizes[name]
-        packed += columns.pop(name) + 1
+    for key, size in zip(keys, sizes, strict=True):
+        packed *= size
+        packed += table[key].to_numpy()
+        packed += 1
+    packed *= per_group
+    packed += took
+    packed += 1
+    packed <<= _TOOK_BIT
+    packed |= kind << _KIND_BIT
+    packed |= seen
     packed.sort()
-    first = np.flatnonzero(np.r_[True, packed[1:] != packed[:-1]]) if len(packed) else packed
+    first = _firsts(packed)
     distinct = packed[first]
-    found = {"videos": np.diff(first, append=len(packed))}
-    for name in reversed(names):
-        distinct, part = np.divmod(distinct, sizes[name])
-        found[name] = part - 1
-    return pd.DataFrame(found)
+    group, rest = np.divmod(distinct >> _TOOK_BIT, per_group)
+    columns = [
+        rest - 1,
+        (distinct >> _KIND_BIT) & 3,
+        distinct & 1,
+        np.diff(first, append=len(packed)),
+    ]
+    starts = _firsts(group)
+    found, codes = group[starts], {}
+    for key, size in reversed([*zip(keys, sizes, strict=True)]):
+        found, code = np.divmod(found, size)
+        codes[key] = code - 1
+    return EndCounts(pd.DataFrame(codes)[keys], _cut(columns, starts, len(group)))
 
 
-def _numbered(
-    opened: Opened, counts: pd.DataFrame, keys: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Number the groups in the order of their keys, and sort the counts by them."""
-    codes = np.zeros(len(counts), np.int64)
-    for key in keys:
-        part = pd.factorize(counts[key])[0] + 1
-        codes = pd.factorize(codes * (part.max(initial=0) + 1) + part)[0]
-    _, first = np.unique(codes, return_index=True)
-    distinct = counts[keys].iloc[first].reset_index(drop=True)
-    groups = distinct.assign(**{key: opened.decoded(key, distinct[key]) for key in keys})
-    position = grouped(groups, keys).ngroup().to_numpy()
-    number = position[codes]
-    ordered = counts[[*_COUNTED, "videos"]].assign(group=number)
-    if (np.diff(number) < 0).any():
-        ordered = ordered.iloc[np.argsort(number, kind="stable")]
-    return (
-        groups.iloc[np.argsort(position)].reset_index(drop=True),
-        ordered[["group", *_COUNTED, "videos"]].reset_index(drop=True),
-    )
+def _firsts(numbers: Integers) -> Integers:
+    """Positions at which sorted numbers change."""
+    changes = np.ones(len(numbers), np.bool_)
+    np.not_equal(numbers[1:], numbers[:-1], out=changes[1:])
+    return np.flatnonzero(changes)
+
+
+def _cut(columns: list[NDArray[Any]], starts: Integers, rows: int) -> list[Counts]:
+    return [
+        Counts(*(column[start:stop] for column in columns))
+        for start, stop in pairwise([*starts.tolist(), rows])
+    ]

@@ -43,33 +43,30 @@ class Opened:
         """Whether the keys are coded and the rows are an Arrow table."""
         return isinstance(self.native, pd.DataFrame | pa.Table)
 
-    def sums(
-        self,
-        rows: nw.LazyFrame[Any],
-        by: list[str],
-        *,
-        counts: Sequence[str] = (),
-        values: Sequence[str] = (),
-    ) -> pd.DataFrame:
+    def sums(self, rows: nw.LazyFrame[Any], by: list[str], values: Sequence[str]) -> pd.DataFrame:
         """
         Group *rows* by columns and sum plain ones, on the engine.
 
         Returns
         -------
-        one row per group, in no order: *by*, ``videos`` (rows), *counts* and *values*
+        one row per group, in no order
+            *by*, ``videos`` (rows), and for each of *values* its sum, 0 where none is known,
+            and how many are known in ``_known``.
         """
         import narwhals.stable.v2 as nw
 
-        summed = [*counts, *values]
-        groups = rows.group_by(by).agg(nw.len().alias("videos"), *(nw.col(v).sum() for v in summed))
-        small = small_frame(groups.select(*by, "videos", *summed)).astype(
-            {
-                "videos": "int64",
-                **dict.fromkeys(counts, "int64"),
-                **dict.fromkeys(values, "float64"),
-            }
+        known = {f"{name}_known": name for name in values}
+        groups = rows.group_by(by).agg(
+            nw.len().alias("videos"),
+            *(nw.col(name).sum() for name in values),
+            *(nw.col(name).count().alias(new) for new, name in known.items()),
         )
-        return small.assign(**{name: self.decoded(name, small[name]) for name in by})
+        small = small_frame(groups.select(*by, "videos", *values, *known))
+        return small.assign(
+            **{name: self.decoded(name, small[name]) for name in by},
+            **{name: small[name].fillna(0).astype("float64") for name in values},
+            **{name: small[name].astype("int64") for name in ("videos", *known)},
+        )
 
     def decoded(self, key: str, values: pd.Series[Any]) -> pd.Series[Any]:
         """Give the keys of a small result back as they were."""
@@ -122,8 +119,8 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     --------
     >>> opened = open_frame(pd.DataFrame({"type": ["a", None], "n": [1, 2]}), ["n"], ["type"],
     ...                     what="credit_usage")
-    >>> opened.sums(opened.rows, ["type"], counts=["n"])["n"].tolist()
-    [1, 2]
+    >>> opened.sums(opened.rows, ["type"], ["n"])["n"].tolist()
+    [1.0, 2.0]
     """
     import narwhals.stable.v2 as nw
 
@@ -210,23 +207,11 @@ def one_per_video(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def known(name: str) -> nw.Expr:
-    """Tell where a number is known, as 1 and 0."""
+    """Give a number where it is one, else missing, whatever the engine makes of NaN."""
     import narwhals.stable.v2 as nw
 
-    return _where_known(name, nw.lit(1, nw.Int64), nw.lit(0, nw.Int64))
-
-
-def known_or_zero(name: str) -> nw.Expr:
-    """Give a number, to be summed: 0 where it is not known, which `known` must tell apart."""
-    import narwhals.stable.v2 as nw
-
-    return _where_known(name, nw.col(name).cast(nw.Float64), nw.lit(0.0))
-
-
-def _where_known(name: str, then: nw.Expr, otherwise: nw.Expr) -> nw.Expr:
-    import narwhals.stable.v2 as nw
-
-    return nw.when(nw.col(name).cast(nw.Float64) < _ABSURD).then(then).otherwise(otherwise)
+    number = nw.col(name).cast(nw.Float64)
+    return nw.when(number < _ABSURD).then(number)
 
 
 def _coded(
