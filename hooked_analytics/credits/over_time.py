@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.videos.clock import NEVER, with_microseconds
+from hooked_analytics.videos.clock import with_microseconds
 from hooked_analytics.videos.engines import known, like, open_frame
 from hooked_analytics.videos.groups import group_keys, grouped
 
@@ -115,18 +115,16 @@ def _per_quarter(videos: Opened, keys: list[str], step: int) -> pd.DataFrame:
     """Sums per step of time, ``period`` being its beginning [µs]."""
     import narwhals.stable.v2 as nw
 
-    asked = nw.col("_asked")
     rows = with_microseconds(videos.rows, _asked="created_at").with_columns(
-        period=nw.when(asked > NEVER).then(asked // step).otherwise(nw.lit(NEVER, nw.Int64)),
+        period=nw.col("_asked") // step,
         credits=known("used_credits"),
     )
     sums = videos.sums(rows, ["period", *keys], ["credits"])
-    began = sums["period"].astype("int64")
-    return sums.assign(period=(began * step).where(began != NEVER))
+    return sums.assign(period=sums["period"].astype("Int64") * step)
 
 
 def _periods(began: pd.Series[float], freq: str, timezone: str) -> pd.Series[pd.Period]:
-    moments = pd.to_datetime(began.astype("Int64"), unit="us", utc=True)
+    moments = pd.to_datetime(began, unit="us", utc=True)
     local = moments.dt.tz_convert(timezone).dt.tz_localize(None)
     return local.dt.to_period(cast("Frequency", freq))
 

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
-# What a missing moment reads as: exact in a float too, and before any video.
-NEVER = -(2**52)
-
 
 def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[Any]:
     """
-    Add columns of time since 1970 in UTC [µs], `NEVER` where the moment is missing.
+    Add columns of time since 1970 in UTC [µs], missing where the moment is.
 
     Whole numbers, because differences of timestamps, their truncation and their zones mean
     something else on every engine: DuckDB counts days of 24 hours across a change of clocks.
@@ -30,18 +27,8 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
     >>> table = pa.table({"created_at": pa.array([7, None], pa.timestamp("us", tz="UTC"))})
     >>> rows = with_microseconds(nw.from_native(table).lazy(), asked="created_at")
     >>> rows.collect()["asked"].to_list()
-    [7, -4503599627370496]
+    [7, None]
     """
-    import narwhals.stable.v2 as nw
-
-    never = nw.lit(NEVER, nw.Int64)
-    counted = _counted(rows, columns)
-    return counted.with_columns(
-        **{new: nw.when(nw.col(new) > NEVER).then(nw.col(new)).otherwise(never) for new in columns}
-    )
-
-
-def _counted(rows: nw.LazyFrame[Any], columns: dict[str, str]) -> nw.LazyFrame[Any]:
     import narwhals.stable.v2 as nw
 
     if rows.implementation.is_duckdb():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.videos.clock import NEVER, with_microseconds
+from hooked_analytics.videos.clock import with_microseconds
 from hooked_analytics.videos.ends import END_COLUMNS, STATUS_COLUMNS
 from hooked_analytics.videos.engines import open_frame, small_frame
 from hooked_analytics.videos.groups import grouped
@@ -26,7 +25,7 @@ WINDOW_COLUMNS = ("video_id", "last_seen_started", "first_seen_final")
 KINDS = {status: kind for kind, status in enumerate(STATUS_COLUMNS, start=1)}  # 0: any other
 _COUNTED = ("_took", "_kind", "_seen")
 _UNUSABLE = -1
-_KIND_BIT, _TOOK_BIT, _BITS = 1, 3, 62  # of a packed number: seen below, then kind, then took
+_BITS = 63  # of a whole number, its sign left alone
 
 
 class Counts(NamedTuple):
@@ -77,10 +76,8 @@ def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str)
     """
     columns = [*END_COLUMNS, *(["video_id"] if observed is not None else [])]
     opened = open_frame(videos, columns, keys, what=what)
-    rows = _with_moments(opened.rows)
-    if observed is not None:
-        rows = _with_window(opened, rows, observed)
-    rows = _with_ends(rows, seen=observed is not None).select(*keys, *_COUNTED)
+    rows = _with_ends(_with_moments(opened.rows), _watched(opened, observed))
+    rows = rows.select(*keys, *_COUNTED)
     found = _by_sorting(opened, rows, keys) or _by_engine(rows, keys)
     groups = found.groups.assign(**{key: opened.decoded(key, found.groups[key]) for key in keys})
     order = np.argsort(grouped(groups, keys).ngroup().to_numpy())
@@ -94,35 +91,34 @@ def _with_moments(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return with_microseconds(rows, **{f"_{name}": name for name in names})
 
 
-def _with_window(opened: Opened, rows: nw.LazyFrame[Any], observed: Any) -> nw.LazyFrame[Any]:
-    """Put the window in which each end was seen beside its video."""
+def _watched(opened: Opened, observed: Any) -> nw.LazyFrame[Any] | None:
+    """Give the window in which the end of each video was seen, on the engine of the videos."""
+    if observed is None:
+        return None
     looks = opened.beside(observed, WINDOW_COLUMNS, what="observed")
-    window = (
+    return (
         with_microseconds(looks, _started="last_seen_started", _final="first_seen_final")
         .select("video_id", "_started", "_final")
         .unique(["video_id"])
     )
-    return rows.join(window, on="video_id", how="left")
 
 
-def _with_ends(rows: nw.LazyFrame[Any], *, seen: bool) -> nw.LazyFrame[Any]:
+def _with_ends(rows: nw.LazyFrame[Any], watched: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
     """Prepare what is counted, as plain whole numbers."""
     import narwhals.stable.v2 as nw
 
-    one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
-    status, created, ended = nw.col("status"), nw.col("_created_at"), nw.col("_updated_at")
-    if seen:
-        rows, ended = _with_seen_end(rows), nw.col("_end")
-    kind = none
+    kind = nw.lit(0, nw.Int64)
     for name, number in KINDS.items():
-        kind = nw.when(status == name).then(nw.lit(number, nw.Int64)).otherwise(kind)
-    stop = nw.when(status == "STARTED").then(nw.col("_fetched_at")).otherwise(ended)
-    usable = (kind > 0) & (created > NEVER) & (stop >= created)
-    took = nw.when(usable).then(stop - created)
-    over = (status == "COMPLETED") | (status == "FAILED")
-    was_seen = nw.when(over & (nw.col("_bounded") == 1)).then(one).otherwise(none) if seen else none
+        kind = nw.when(nw.col("status") == name).then(nw.lit(number, nw.Int64)).otherwise(kind)
+    rows = rows.with_columns(_kind=kind, _ended=nw.col("_updated_at"), _seen=nw.lit(0, nw.Int64))
+    if watched is not None:
+        rows = _with_seen_end(rows.join(watched, on="video_id", how="left"))
+    running = nw.col("_kind") == KINDS["STARTED"]
+    took = nw.when(running).then(nw.col("_fetched_at")).otherwise(nw.col("_ended"))
+    rows = rows.with_columns(_took=took - nw.col("_created_at"))
+    usable = (nw.col("_kind") > 0) & (nw.col("_took") >= 0)
     return rows.with_columns(
-        _took=took.otherwise(nw.lit(_UNUSABLE, nw.Int64)), _kind=kind, _seen=was_seen
+        _took=nw.when(usable).then(nw.col("_took")).otherwise(nw.lit(_UNUSABLE, nw.Int64))
     )
 
 
@@ -136,12 +132,14 @@ def _with_seen_end(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     import narwhals.stable.v2 as nw
 
     started, final, updated = (nw.col(name) for name in ("_started", "_final", "_updated_at"))
-    both = (started > NEVER) & (final > NEVER)
-    wrong = ((final > NEVER) & (updated > final)) | (both & (updated < started))
+    both, over = final >= started, nw.col("_kind") != KINDS["STARTED"]
+    wrong = (updated > final) | (both & ((updated < started) | updated.is_null()))
     middle = nw.when(both).then(started + (final - started) // 2).otherwise(final)
     return rows.with_columns(
-        _end=nw.when(wrong).then(middle).otherwise(updated),
-        _bounded=nw.when(both | wrong).then(nw.lit(1, nw.Int64)).otherwise(nw.lit(0, nw.Int64)),
+        _ended=nw.when(wrong).then(middle).otherwise(updated),
+        _seen=nw.when((both | wrong) & over)
+        .then(nw.lit(1, nw.Int64))
+        .otherwise(nw.lit(0, nw.Int64)),
     )
 
 
@@ -172,38 +170,31 @@ def _by_sorting(opened: Opened, rows: nw.LazyFrame[Any], keys: list[str]) -> End
     if not set(keys) <= set(opened.levels):
         return None
     table = rows.collect().to_native()
-    took, kind, seen = (table[name].to_numpy() for name in _COUNTED)
-    per_group = int(took.max(initial=0)) + 2
-    sizes = [len(opened.levels[key]) + 1 for key in keys]
-    if (prod(sizes) * per_group).bit_length() + _TOOK_BIT > _BITS:
+    columns = {name: table[name].to_numpy() for name in (*keys, *_COUNTED)}
+    # one above, for the -1 of what is missing
+    bits = {name: int(each.max(initial=0) + 1).bit_length() for name, each in columns.items()}
+    if sum(bits.values()) > _BITS:
         return None
     packed = np.zeros(len(table), np.int64)
-    for key, size in zip(keys, sizes, strict=True):
-        packed *= size
-        packed += table[key].to_numpy()
-        packed += 1
-    packed *= per_group
-    packed += took
-    packed += 1
-    packed <<= _TOOK_BIT
-    packed |= kind << _KIND_BIT
-    packed |= seen
+    for name in (*keys, *_COUNTED):
+        packed <<= bits[name]
+        packed |= columns.pop(name) + 1
     packed.sort()
     first = _firsts(packed)
     distinct = packed[first]
-    group, rest = np.divmod(distinct >> _TOOK_BIT, per_group)
-    columns = [
-        rest - 1,
-        (distinct >> _KIND_BIT) & 3,
-        distinct & 1,
-        np.diff(first, append=len(packed)),
-    ]
-    starts = _firsts(group)
-    found, codes = group[starts], {}
-    for key, size in reversed([*zip(keys, sizes, strict=True)]):
-        found, code = np.divmod(found, size)
-        codes[key] = code - 1
-    return EndCounts(pd.DataFrame(codes)[keys], _cut(columns, starts, len(group)))
+    found = {"_videos": np.diff(first, append=len(packed))}
+    for name in reversed(_COUNTED):
+        found[name], distinct = _last_part(distinct, bits[name])
+    starts = _firsts(distinct)
+    groups, left = {}, distinct[starts]
+    for key in reversed(keys):
+        groups[key], left = _last_part(left, bits[key])
+    counts = _cut([found[name] for name in (*_COUNTED, "_videos")], starts, len(distinct))
+    return EndCounts(pd.DataFrame(groups)[keys], counts)
+
+
+def _last_part(packed: Integers, bits: int) -> tuple[Integers, Integers]:
+    return (packed & ((1 << bits) - 1)) - 1, packed >> bits
 
 
 def _firsts(numbers: Integers) -> Integers:

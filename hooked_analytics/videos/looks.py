@@ -37,8 +37,10 @@ def that_count(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
     well = nw.when(nw.col("error").is_null()).then(one).otherwise(none)
     over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
-    ranked = with_microseconds(rows, _order="observed_at").with_columns(
-        _order=(well + well * over) * _RANK + nw.col("_order")
+    ranked = with_microseconds(rows, _moment="observed_at").with_columns(
+        _order=(well + well * over) * _RANK + nw.col("_moment")
     )
     last = ranked.group_by("video_id").agg(nw.col("_order").max())
-    return ranked.join(last, on=["video_id", "_order"]).unique(["video_id"]).drop("_order")
+    return (
+        ranked.join(last, on=["video_id", "_order"]).unique(["video_id"]).drop("_order", "_moment")
+    )
