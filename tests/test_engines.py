@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from hooked_analytics import (
+    VideoArchive,
     completion_curve,
     credit_change,
     credit_usage,
     credits_over_time,
     failures,
+    observed_renders,
     render_times,
     videos_from_records,
 )
@@ -89,7 +91,7 @@ def dask_cluster() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -107,7 +109,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "spark.driver.memory": "700m",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.shuffle.partitions": "1",
+        # on tiny frames compiling each query costs more than running it
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark")),
         # what a day is must not hang on it
         "spark.sql.session.timeZone": "America/New_York",
@@ -181,6 +188,7 @@ def plain(answer: Any) -> list[dict[str, Any]]:
             if isinstance(value, float)
             else value
             for name, value in row.items()
+            if not name.startswith("__index")  # of a filtered Dask frame
         }
         for row in rows
     ]
@@ -219,3 +227,52 @@ def test_nothing_is_nothing_on_a_cluster(on, engine):
     frame = on(engine, CASES["empty"])
     for name in ("render_times", "credit_usage", "credits_over_time"):
         assert_same(FUNCTIONS[name](frame), frame, FUNCTIONS[name](CASES["empty"]))
+
+
+LOOKS = [  # minute, and what was seen of which video then
+    (0, "vid_a", "STARTED", None, 0), (0, "vid_b", "STARTED", None, 0),
+    (2, "vid_a", "STARTED", None, 0), (4, "vid_a", "COMPLETED", 5, 3),
+    (9, "vid_a", "COMPLETED", 5, 9), (9, "vid_b", "FAILED", 1, 8), (9, "vid_c", "COMPLETED", 2, 1),
+]  # fmt: skip
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> VideoArchive:
+    """Five looks at three videos; updated_at of vid_a moved after its end had been seen."""
+    kept = VideoArchive(tmp_path / "archive")
+    for minute in (0, 2, 4, 9):
+        at = START + pd.Timedelta(minute, "min")
+        seen = [
+            {
+                "id": video_id, "type": "class", "status": status, "usedCredits": credits,
+                "createdAt": START.isoformat(), "durationInSeconds": 60,
+                "updatedAt": (START + pd.Timedelta(updated, "min")).isoformat(),
+            }
+            for when, video_id, status, credits, updated in LOOKS
+            if when == minute
+        ]  # fmt: skip
+        kept.append(videos_from_records(seen, fetched_at=at.to_pydatetime()))
+    lost = kept.videos().tail(1).assign(status=pd.NA, error="timeout", used_credits=pd.NA)
+    kept.append(lost.assign(fetched_at=START + pd.Timedelta("1h")))
+    return kept
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE, *CLUSTERS])
+def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
+    archive, engine, request: pytest.FixtureRequest
+):
+    frame, newest = read(engine, archive.directory, request), archive.videos()
+    usage = plain(credit_usage(frame))
+    assert usage == plain(credit_usage(newest))
+    assert [(row["videos"], row["credits"]) for row in usage] == [(3, 8.0)]
+    assert_same(failures(frame), frame, failures(newest))
+
+    observed = observed_renders(archive.observations())
+    times = plain(render_times(frame, observed=observed))
+    assert times == plain(render_times(newest, observed=observed))
+    # vid_b between 0 and 9 minutes with 8 told, vid_c at 1; vid_a told 9, seen between 2 and 4
+    assert [(row["median_seconds"], row["p90_seconds"], row["basis"]) for row in times] == [
+        (180.0, 480.0, "both")
+    ]
+    assert plain(render_times(frame))[0]["p90_seconds"] == 540.0
