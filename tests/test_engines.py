@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hooked_analytics import (
     VideoArchive,
@@ -25,7 +28,8 @@ from hooked_analytics import (
     render_times,
     videos_from_records,
 )
-from hooked_analytics.videos import arrow_from_frame
+from hooked_analytics.videos import arrow_from_frame, end_counts
+from hooked_analytics.videos.engines import like
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -206,13 +210,18 @@ def assert_same(answer: Any, frame: Any, expected: pd.DataFrame, *, ordered: boo
     assert found == wanted
 
 
+@cache
+def on_pandas(case: str, function: str) -> pd.DataFrame:
+    return FUNCTIONS[function](CASES[case])
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("engine", SINGLE)
 def test_the_same_numbers_on_one_machine(on, engine, case):
     frame = on(engine, CASES[case])
     for name, function in FUNCTIONS.items():
         answer = function(frame)
-        assert_same(answer, frame, function(CASES[case]), ordered=name != "failures")
+        assert_same(answer, frame, on_pandas(case, name), ordered=name != "failures")
 
 
 @pytest.mark.timeout(300)
@@ -283,3 +292,111 @@ def test_failures_of_an_archive_are_those_of_its_newest_rows(archive):
     found = failures(archive.observations())
     assert plain(found) == plain(failures(archive.videos()))
     assert found["video_id"].tolist() == ["vid_b"]
+
+
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE])
+def test_a_column_that_is_not_there_is_named_with_the_door_that_makes_it(on, engine):
+    frame = on(engine, CASES["one row"])
+    for function in (render_times, credit_usage, credits_over_time):
+        with pytest.raises(ValueError, match=r"needs the column 'colour'.*fetch_videos"):
+            function(frame, by=["type", "colour"])
+    with pytest.raises(ValueError, match="credit_change needs the column 'colour'"):
+        credit_change(frame, frame, by="colour")
+
+
+def test_what_is_no_frame_is_refused():
+    with pytest.raises(TypeError, match="credit_usage takes a frame of pandas, Polars"):
+        credit_usage([1, 2])
+
+
+def test_an_answer_of_duckdb_lives_on_the_connection_that_was_asked(on):
+    frame = on("duckdb", CASES["one row"])
+    joined = credit_usage(frame).join(frame.project("type, name").set_alias("more"), "type")
+    assert len(joined.fetchall()) == 1
+
+
+@pytest.mark.parametrize("dtype", ["category", "string", "str"])
+def test_keys_of_pandas_keep_their_dtype(dtype):
+    if dtype == "str" and pd.Series(["a"]).dtype == "object":
+        pytest.skip("this pandas has no text dtype of that name")
+    frame = AWKWARD.astype({"type": dtype, "status": dtype})
+    for name in ("render_times by two", "credit_usage by two", "credits_over_time in a zone"):
+        answer, plainly = FUNCTIONS[name](frame), on_pandas("awkward", name)
+        assert answer["type"].dtype == frame["type"].dtype
+        assert plain(answer.astype({"type": "string"})) == plain(plainly)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_the_unit_of_the_clock_does_not_matter(unit):
+    times = ["created_at", "updated_at", "fetched_at"]
+    whole = AWKWARD.assign(**{name: AWKWARD[name].dt.floor("s") for name in times})
+    other = whole.assign(**{name: whole[name].dt.as_unit(unit) for name in times})
+    for name in ("render_times", "credits_over_time"):
+        assert plain(FUNCTIONS[name](other)) == plain(FUNCTIONS[name](whole))
+
+
+def test_keys_too_many_to_sort_as_one_number_are_grouped(monkeypatch):
+    expected = render_times(AWKWARD, by=["type", "status"])
+    monkeypatch.setattr(end_counts, "_BITS", 8)
+    pd.testing.assert_frame_equal(render_times(AWKWARD, by=["type", "status"]), expected)
+
+
+def test_what_was_observed_may_be_on_the_engine_of_the_videos_and_on_no_other(on, archive):
+    observed = observed_renders(archive.observations())
+    frame = on("duckdb", archive.videos())
+    same = like(observed[["video_id", "last_seen_started", "first_seen_final"]], frame)
+    expected = plain(render_times(frame, observed=observed))
+    assert plain(render_times(frame, observed=same)) == expected
+    with pytest.raises(TypeError, match="observed is on .*; give both on one engine"):
+        render_times(archive.videos(), observed=same)
+    with pytest.raises(ValueError, match="observed needs the column 'first_seen_final'"):
+        render_times(frame, observed=observed[["video_id", "last_seen_started"]])
+
+
+@pytest.mark.parametrize(
+    ("updated", "started", "final", "seconds", "basis"),
+    [
+        (100, 90, 120, 100.0, "observed"),
+        (900, 90, 120, 105.0, "observed"),
+        (50, 90, 120, 105.0, "observed"),
+        (None, 90, 120, 105.0, "observed"),
+        (900, None, 120, 120.0, "observed"),
+        (100, None, 120, 100.0, "updated_at"),
+        (None, None, 120, None, "updated_at"),
+        (100, 90, None, 100.0, "updated_at"),
+        (100, None, None, 100.0, "updated_at"),
+    ],
+)
+def test_an_end_that_was_seen_wins_over_an_updated_at_outside(
+    updated, started, final, seconds, basis
+):
+    frame = videos(("class", "COMPLETED", updated, 1))
+    moments = {"last_seen_started": started, "first_seen_final": final}
+    seen = {
+        name: pd.to_datetime(
+            pd.Series([None if at is None else START + pd.Timedelta(at, "s")]), utc=True
+        ).dt.as_unit("us")
+        for name, at in moments.items()
+    }
+    observed = pd.DataFrame({"video_id": ["vid_0"], **seen})
+    (row,) = plain(render_times(frame, observed=observed))
+    assert (row["median_seconds"], row["basis"]) == (seconds, basis)
+    (curve,) = plain(completion_curve(frame, 1000, observed=observed))
+    assert curve["basis"] == basis
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(len(LOOKS))), st.lists(st.integers(0, len(LOOKS) - 1), max_size=4))
+def test_neither_the_order_of_looks_nor_seeing_one_twice_changes_an_answer(order, twice):
+    looks = pd.concat(
+        [
+            videos((None, status, 60.0 * updated, credits)).assign(
+                video_id=video_id, observed_at=START + pd.Timedelta(minute, "min")
+            )
+            for minute, video_id, status, credits, updated in LOOKS
+        ],
+        ignore_index=True,
+    )
+    mixed = looks.iloc[[*order, *twice]]
+    for function in (credit_usage, render_times):
+        pd.testing.assert_frame_equal(function(mixed), function(looks))

@@ -228,13 +228,19 @@ def _coded(
             column = frame_from_arrow(videos.select([key]))[key]
         codes, found = pd.factorize(column)
         arrays[key] = pa.array(codes.astype("int32"))
-        levels[key] = pd.Series(found)
+        levels[key] = pd.Series(found, dtype=column.dtype)
     return nw.from_native(pa.table(arrays)).lazy(), levels
 
 
 def _arrow(column: Any) -> Any:
     array = column if isinstance(column, pa.ChunkedArray) else pa.array(column, from_pandas=True)
-    return array.cast(array.type.value_type) if pa.types.is_dictionary(array.type) else array
+    wanted = _our_type(array.type) if _is_text(array.type) else array.type
+    return array if wanted == array.type else array.cast(wanted)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether it may be text, which Arrow joins only in one and the same of its types."""
+    return pa.types.is_dictionary(kind) or pa.types.is_string(kind)
 
 
 def _native(answer: pd.DataFrame, wanted: Any) -> Any:
