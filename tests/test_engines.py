@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -292,6 +293,24 @@ def test_failures_of_an_archive_are_those_of_its_newest_rows(archive):
     found = failures(archive.observations())
     assert plain(found) == plain(failures(archive.videos()))
     assert found["video_id"].tolist() == ["vid_b"]
+
+
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE])
+def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
+    table = arrow_from_frame(videos(("a", "COMPLETED", 5, 1), ("a", "COMPLETED", 5, 2)))
+    at = table.column_names.index("used_credits")
+    table = table.set_column(at, "used_credits", pa.array([math.nan, 2.0]))
+    pq.write_table(table, tmp_path / "nan.parquet")
+    (usage,) = plain(credit_usage(read(engine, tmp_path, request)))
+    assert (usage["credits"], usage["credits_unknown"]) == (2.0, 1)
+
+
+def test_the_line_of_the_readme_works_as_pasted(archive, monkeypatch, capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(archive.directory.parent)
+    exec("import hooked_analytics as ha\n" + next(b for b in blocks if "scan_parquet" in b))
+    assert "class" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE])

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 FrameT = TypeVar("FrameT")
 
-# Above this, and not a number at all, is no figure; engines compare NaN in different ways.
-_ABSURD = 1e300
 _TAKEN = "pandas, Polars, PyArrow, DuckDB, Dask or Spark"
 
 
@@ -207,11 +205,16 @@ def one_per_video(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def known(name: str) -> nw.Expr:
-    """Give a number where it is one, else missing, whatever the engine makes of NaN."""
+    """
+    Give a number where it is one, else missing.
+
+    Asked for by name: a comparison would not do, for DuckDB takes its outcome from the
+    statistics of a Parquet file, which leave NaN out.
+    """
     import narwhals.stable.v2 as nw
 
     number = nw.col(name).cast(nw.Float64)
-    return nw.when(number < _ABSURD).then(number)
+    return nw.when(~number.is_nan()).then(number)
 
 
 def _coded(
