@@ -243,7 +243,7 @@ def _arrow(column: Any) -> Any:
 
 def _is_text(kind: pa.DataType) -> bool:
     """Whether it may be text, which Arrow joins only in one and the same of its types."""
-    return pa.types.is_dictionary(kind) or pa.types.is_string(kind)
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind))
 
 
 def _native(answer: pd.DataFrame, wanted: Any) -> Any:
