@@ -225,7 +225,7 @@ def test_the_same_numbers_on_one_machine(on, engine, case):
         assert_same(answer, frame, on_pandas(case, name), ordered=name != "failures")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", CLUSTERS)
 def test_the_same_numbers_on_a_cluster(on, engine):
     frame = on(engine, AWKWARD)
@@ -234,7 +234,7 @@ def test_the_same_numbers_on_a_cluster(on, engine):
         assert_same(answer, frame, FUNCTIONS[name](AWKWARD), ordered=name != "failures")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", CLUSTERS)
 def test_nothing_is_nothing_on_a_cluster(on, engine):
     frame = on(engine, CASES["empty"])
@@ -270,7 +270,7 @@ def archive(tmp_path: Path) -> VideoArchive:
     return kept
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE, *CLUSTERS])
 def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
     archive, engine, request: pytest.FixtureRequest
