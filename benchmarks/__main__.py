@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.bench_archive import bench_archive
+from benchmarks.bench_download import bench_download
 from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "faults": (bench_faults, 5, 2),
     "watch": (bench_watch, 3, 1),
     "export": (bench_export, 5, 1),
+    "download": (bench_download, 9, 3),
     "import": (bench_import, 15, 5),
     "archive": (bench_archive, 15, 3),
     "engines": (bench_engines, 5, 1),

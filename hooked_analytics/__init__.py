@@ -6,15 +6,16 @@ The tour, in the order of a working day:
 ===================  ==========================================================
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
-watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last)
+watching renders     `ProgressPanel` (in the notebook), `poll_videos` (a frame per round),
+                     `wait_for_videos` (the last), `WebhookReceiver` (Hooked says when)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
                      `forecast_credits`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`
-out of it            `export_videos`
+                     `plot_forecast`, `plot_progress`, `plot_contact_sheet`
+out of it            `export_videos`, `download_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
 
@@ -45,6 +46,7 @@ from hooked_analytics.credits import (
     failures,
     forecast_credits,
 )
+from hooked_analytics.download import download_videos
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -63,9 +65,11 @@ from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import (
+    plot_contact_sheet,
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
+    plot_progress,
     plot_render_times,
 )
 from hooked_analytics.render_time import (
@@ -76,8 +80,10 @@ from hooked_analytics.render_time import (
 )
 from hooked_analytics.videos import is_final, videos_from_records
 from hooked_analytics.watch import poll_videos, wait_for_videos
+from hooked_analytics.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
+    from hooked_analytics.panel import ProgressPanel
     from hooked_analytics.sandbox import Sandbox
 
 __all__ = [
@@ -91,17 +97,20 @@ __all__ = [
     "HookedError",
     "InvalidVideoIdError",
     "NetworkError",
+    "ProgressPanel",
     "RateLimitError",
     "Sandbox",
     "ServerError",
     "VideoArchive",
     "VideoNotFoundError",
     "WaitTimeout",
+    "WebhookReceiver",
     "__version__",
     "completion_curve",
     "credit_change",
     "credit_usage",
     "credits_over_time",
+    "download_videos",
     "elapsed_seconds",
     "estimate_completion",
     "export_videos",
@@ -111,9 +120,11 @@ __all__ = [
     "is_final",
     "list_videos",
     "observed_renders",
+    "plot_contact_sheet",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",
+    "plot_progress",
     "plot_render_times",
     "poll_videos",
     "read_videos",
@@ -130,6 +141,11 @@ def __getattr__(name: str) -> object:
         from hooked_analytics.sandbox import Sandbox
 
         return Sandbox
+    # widgets are loaded for those who show one
+    if name == "ProgressPanel":
+        from hooked_analytics.panel import ProgressPanel
+
+        return ProgressPanel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
