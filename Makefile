@@ -39,7 +39,7 @@ test: $(VENV)/ready-test ## all tests
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST)/ready-test ## the tests on the oldest versions declared, pandas 2.2 among them
-	@$(OLDEST)/bin/python -m pytest -m "not browser"
+	@$(OLDEST)/bin/python -m pytest -m "not browser and not cluster"
 
 .PHONY: check
 check: $(VENV)/ready-test ## style, types, and the layers of the package
@@ -72,8 +72,9 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/ready-test: $(VENV)/ready pyproject.toml
 	@echo "installing what the tests need"
-	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group check
+	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group cluster --group check
 	$(call want,chromium,chromium fonts-dejavu-core)
+	$(call want,java,openjdk-17-jre-headless)
 	@touch $@
 
 $(OLDEST)/ready-test: pyproject.toml tests/oldest.py

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_download import bench_download
+from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
 from benchmarks.bench_panel import bench_panel
@@ -29,7 +30,7 @@ from benchmarks.figures import HEAD, Figure
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NOTES = Path(__file__).with_name("NOTES.md")
-PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy")
+PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy", "narwhals")
 
 # name -> (benchmark, rounds, rounds when quick)
 BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "import": (bench_import, 15, 5),
     "panel": (bench_panel, 15, 3),
     "archive": (bench_archive, 15, 3),
+    "engines": (bench_engines, 5, 1),
     "statistics": (bench_statistics, 1000, 40),
 }
 

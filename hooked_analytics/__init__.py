@@ -20,7 +20,9 @@ behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhos
 ===================  ==========================================================
 
 A videos frame is a plain pandas DataFrame, one row per video. Every function takes one and
-returns a new one; nothing is changed in place.
+returns a new one; nothing is changed in place. `render_times`, `completion_curve`,
+`credit_usage`, `credits_over_time`, `credit_change` and `failures` take a Polars, PyArrow,
+DuckDB, Dask or Spark frame as well, and give back one of the same kind.
 
 Examples
 --------

@@ -49,6 +49,7 @@ LATE = {
     "matplotlib",
     "ipywidgets",
     "scipy",
+    "narwhals",
     "statsmodels",
     "tqdm",
     "starlette",
