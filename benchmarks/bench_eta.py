@@ -173,7 +173,7 @@ def _life(draw: np.random.Generator, videos: pd.DataFrame) -> pd.DataFrame:
     # one ascending line of all renders, each from its own number on
     steps_of_all = (left_at + np.arange(len(took))[:, None]).ravel()
     progress = np.searchsorted(steps_of_all, share + render) - 100 * render
-    return _looks(videos.iloc[render], at, np.minimum(progress, 99))
+    return _looks(videos.iloc[render], at, np.clip(progress, 0, 99))
 
 
 def _looks(videos: pd.DataFrame, at: Any, progress: Any) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from hooked_analytics.eta.renders import (
     Renders,
     ends_of,
     read_renders,
+    status_in,
     type_codes,
 )
 from hooked_analytics.eta.stuck import (
@@ -119,9 +120,12 @@ def estimate_completion(
         raise ValueError(f"coverage is between 0 and 1, for example 0.8, not {coverage!r}")
     history = videos if history is None else history
     extra = [] if observations is None else ["progress"]
-    for frame, needed in ((videos, ["video_id", *_NEEDED, *extra]), (history, _NEEDED)):
-        require_columns(frame.columns, needed, what="estimate_completion")
-    under_way = videos[videos["status"].eq("STARTED").fillna(False).to_numpy(dtype=bool)]
+    needed = ["video_id", *_NEEDED, *extra]
+    for frame, columns in ((videos, needed), (history, _NEEDED), (observations, LOOK_COLUMNS)):
+        if frame is not None:
+            require_columns(frame.columns, columns, what="estimate_completion")
+    (started,) = status_in(videos["status"], ["STARTED"])
+    under_way = videos.loc[started, needed]
     running = read_renders(under_way)
     ranges, stuck, tests = _from_history(running, read_renders(history), coverage)
     if observations is not None and len(under_way):

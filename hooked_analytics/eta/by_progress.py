@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FEWEST_COMPARED = 10
 FEWEST_NEAR, SHARE_NEAR = 20, 4
 _ROUNDING = 1e-9
+# Less than this is rounding: they are all at one place, and there is no line.
+_ONE_PLACE = 1e-6
 # A point that the line goes through says nothing about its own error.
 _LEAST_LEFT = 0.1
 
@@ -102,7 +104,8 @@ def _errors_at(value: float, past: Past, near: int) -> Floats:
     nearest = np.argsort(np.abs(past.progress - value), kind="stable")[:near]
     error, at = past.error[nearest], np.log(past.progress[nearest])
     off, here = at - at.mean(), np.log(value) - at.mean()
-    square = max(float(off @ off), _ROUNDING)
+    square = float(off @ off)
+    square = square if square > _ONE_PLACE else np.inf
     slope = float(off @ error) / square
     weight, weight_here = (1 / near + each**2 / square for each in (off, here))
     spread = np.sqrt((1 + weight_here) / np.maximum(1 - weight, _LEAST_LEFT))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.eta.renders import SECOND, times
-from hooked_analytics.videos import FINAL_STATUSES, require_columns
+from hooked_analytics.eta.renders import SECOND, status_in, times
+from hooked_analytics.videos import FINAL_STATUSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +86,6 @@ def read_looks(observations: pd.DataFrame, now: pd.Timestamp) -> Looks:
     >>> looks.seconds.tolist(), looks.progress.tolist(), looks.total_seconds.tolist()
     ([0.0, 60.0], [0.0, 50.0], [240.0])
     """
-    require_columns(observations.columns, LOOK_COLUMNS, what="estimate_completion")
     created = times(observations["created_at"])
     progress = observations["progress"].to_numpy(dtype=float, na_value=np.nan)
     rows, ids = _sound_rows(observations, created, progress, now)
@@ -104,7 +103,7 @@ def read_looks(observations: pd.DataFrame, now: pd.Timestamp) -> Looks:
     last_row = np.zeros(len(ids), np.intp)
     for which in (way, ends):
         last_row[rows.video[which]] = rows.row[which]
-    completed = observations["status"].iloc[last_row].eq("COMPLETED").fillna(False)
+    (completed,) = status_in(observations["status"].iloc[last_row], ["COMPLETED"])
     return Looks(
         video=rows.video[way],
         at=rows.at[way],
@@ -114,7 +113,7 @@ def read_looks(observations: pd.DataFrame, now: pd.Timestamp) -> Looks:
         types=observations["type"].iloc[last_row].reset_index(drop=True),
         total_seconds=total,
         over=np.isin(np.arange(len(ids)), rows.video[ends]),
-        completed=completed.to_numpy(dtype=bool),
+        completed=completed,
         place=place,
     )
 
@@ -127,7 +126,7 @@ def _sound_rows(
 ) -> tuple[_Rows, pd.Series[str]]:
     """Sort recent looks that show a render on its way or over, each once, by video and time."""
     at, today = times(observations["observed_at"]), np.datetime64(now.tz_convert(None), "us")
-    started, over = _is(observations["status"], ["STARTED"], FINAL_STATUSES)
+    started, over = status_in(observations["status"], ["STARTED"], FINAL_STATUSES)
     # a missing time is neither before nor after any other
     recent = (created >= today - RECENT) & (at <= today) & observations["video_id"].notna()
     row = np.flatnonzero(recent & (started | over))
@@ -137,8 +136,3 @@ def _sound_rows(
     again = rows.same_as_before()
     again[1:] &= (rows.at[1:] == rows.at[:-1]) & (rows.over[1:] == rows.over[:-1])
     return rows.only(~again), pd.Series(ids)
-
-
-def _is(status: pd.Series[str], *lists: list[str] | tuple[str, ...]) -> list[NDArray[np.bool_]]:
-    codes, names = pd.factorize(status)
-    return [np.r_[np.isin(np.asarray(names, dtype=object), each), False][codes] for each in lists]

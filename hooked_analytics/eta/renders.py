@@ -77,10 +77,11 @@ def read_renders(videos: pd.DataFrame) -> Renders:
     """
     created, seconds = times(videos["created_at"]), np.full(len(videos), np.nan)
     known = {}
-    for status, (name, end) in STATUS_COLUMNS.items():
-        known[name] = videos["status"].eq(status).fillna(False).to_numpy(dtype=bool)
+    shown = status_in(videos["status"], *([status] for status in STATUS_COLUMNS))
+    for (name, end), there in zip(STATUS_COLUMNS.values(), shown, strict=True):
+        known[name] = there
         took = (times(videos[end]) - created) / SECOND
-        seconds = np.where(known[name] & (took >= 0), took, seconds)
+        seconds = np.where(there & (took >= 0), took, seconds)
     return Renders(videos["type"].reset_index(drop=True), created, seconds, **known)
 
 
@@ -106,6 +107,23 @@ def ends_of(renders: Renders, chosen: NDArray[np.bool_]) -> Ends:
         failed=renders.failed[used],
         running=renders.rendering[used],
     )
+
+
+def status_in(
+    status: pd.Series[str], *lists: list[str] | tuple[str, ...]
+) -> list[NDArray[np.bool_]]:
+    """
+    Whether a status is in one list of them, in the next, and so on; a missing one is in none.
+
+    Examples
+    --------
+    >>> [found.tolist() for found in status_in(pd.Series(["a", None, "b"]), ["b"], ["a", "b"])]
+    [[False, False, True], [True, False, True]]
+    """
+    codes, names = pd.factorize(status)
+    known = np.asarray(names, dtype=object)
+    # the code of a missing one is -1: the last place, which is in no list
+    return [np.append(np.isin(known, each), False)[codes] for each in lists]
 
 
 def times(column: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
