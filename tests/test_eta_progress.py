@@ -276,6 +276,15 @@ def test_no_observations_change_nothing(looks):
     pd.testing.assert_series_equal(nobody.dtypes, found.dtypes)
 
 
+def test_a_look_without_a_time_is_passed_over():
+    running = frame(now((60, 50))).assign(fetched_at=lambda each: each["fetched_at"].shift())
+    found = estimate_completion(running, observations=frame(past(20)))
+    assert found["basis"].tolist() == ["no usable time"]
+    timeless = frame(past(20)).assign(observed_at=lambda each: each["observed_at"].shift(99))
+    found = estimate_completion(frame(now((60, 50))), observations=timeless)
+    assert found["basis"].str.startswith("too few").all()
+
+
 def test_columns_that_are_missing_are_named():
     running, observations = frame(now((60, 50))), frame(past(1))
     with pytest.raises(ValueError, match="needs the column 'observed_at'"):

@@ -150,7 +150,8 @@ def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
     [
         ([1, 2, 2, 2, 2, 2, 3, 3, 3, 9], (2, 3)),  # the 10th and 90th of 100 are days 1 and 9
         ([1, 1, 2, 2, 3], (1, 2)),
-        ([1, 1, 2, 2, 2, 3, 3, 3, 4, 4], (2, 4)),
+        ([1, 1, 2, 2, 2, 3, 3, 3, 4, 4], (1, 3)),  # as short and as many: the earlier
+        ([1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4], (2, 4)),
         ([5] * 10, (5, 5)),
     ],
 )

@@ -55,7 +55,7 @@ def estimate_completion(
     From renders of the same type: among those still running after the same time, when were
     they over? An end is COMPLETED or FAILED. Where an archive has seen renders on their way,
     the question is: among those as far as this one, how wrong was the straight line through
-    their progress? That is three to four times as exact.
+    their progress?
 
     Parameters
     ----------

@@ -125,7 +125,8 @@ def _sound_rows(
     now: pd.Timestamp,
 ) -> tuple[_Rows, pd.Series[str]]:
     """Sort recent looks that show a render on its way or over, each once, by video and time."""
-    at, today = times(observations["observed_at"]), np.datetime64(now.tz_convert(None), "us")
+    at = times(observations["observed_at"])
+    (today,) = times(pd.Series([now], dtype="datetime64[us, UTC]"))
     started, over = status_in(observations["status"], ["STARTED"], FINAL_STATUSES)
     # a missing time is neither before nor after any other
     recent = (created >= today - RECENT) & (at <= today) & observations["video_id"].notna()
