@@ -6,13 +6,15 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from hooked_analytics.survival import count_ends, kaplan_meier
-from hooked_analytics.videos.ends import by_group, with_ends
+from hooked_analytics.eta.renders import LOST_SECONDS, ends_of, read_renders, type_codes
+from hooked_analytics.survival import kaplan_meier
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
+
+    from hooked_analytics.survival import Ends
 
     Floats = NDArray[np.float64]
 
@@ -56,6 +58,7 @@ def look_ahead(videos: pd.DataFrame, history: pd.DataFrame) -> Ahead | None:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> at = pd.to_datetime(["2024-01-15T10:00Z"] * 21)
     >>> took = pd.to_timedelta([*range(10, 210, 10), 0], unit="s")
     >>> videos = pd.DataFrame({
@@ -66,21 +69,24 @@ def look_ahead(videos: pd.DataFrame, history: pd.DataFrame) -> Ahead | None:
     >>> round(ahead.all_low), round(ahead.all_high)
     (20, 150)
     """
-    running = with_ends(videos, ["type"], what="look_ahead")
-    running = running[running["rendering"].eq(1)]
-    learnt = with_ends(history, ["type"], what="look_ahead")
-    if running.empty or running["seconds"].isna().any() or learnt["seconds"].isna().all():
+    under_way, learnt = read_renders(videos), read_renders(history)
+    known = under_way.rendering & (under_way.seconds <= LOST_SECONDS)
+    if not known.any() or np.isnan(learnt.seconds).all():
         return None
-    horizon = max(learnt["seconds"].max() - running["seconds"].min(), 1.0)
+    elapsed = under_way.seconds[known]
+    horizon = max(np.nanmax(learnt.seconds) - elapsed.min(), 1.0)
     seconds = np.geomspace(1.0, 1.0 + horizon, _STEPS) - 1.0
-    found = [_over_by(part, learnt, seconds) for part in by_group(running, ["type"])]
-    over, m = np.vstack([each for each, _ in found]), np.concatenate([m for _, m in found])
-    known = m >= FEWEST_COMPARABLE
-    if not known.any():
+    over, m = np.zeros((len(elapsed), _STEPS)), np.zeros(len(elapsed))
+    here, there = type_codes(under_way.types[known], learnt.types)
+    for code in np.unique(here):
+        rows = here == code
+        over[rows], m[rows] = _over_by(elapsed[rows], ends_of(learnt, there == code), seconds)
+    told = m >= FEWEST_COMPARABLE
+    if not told.any():
         return None
     # of those with too few to compare: at best over at once, at worst never
-    cautious = np.where(known, m / (m + 1), 0.0)[:, None] * over
-    over[~known] = 1.0
+    cautious = np.where(told, m / (m + 1), 0.0)[:, None] * over
+    over[~told] = 1.0
     tail = (1 - COVERAGE) / 2
     return Ahead(
         seconds,
@@ -91,24 +97,14 @@ def look_ahead(videos: pd.DataFrame, history: pd.DataFrame) -> Ahead | None:
     )
 
 
-def _over_by(running: pd.DataFrame, learnt: pd.DataFrame, seconds: Floats) -> tuple[Floats, Floats]:
+def _over_by(elapsed: Floats, ends: Ends, seconds: Floats) -> tuple[Floats, Floats]:
     """Chance of each render of a type to be over after more seconds, and how many it rests on."""
-    kind = running["type"].iloc[0]
-    same = learnt["type"].isna() if pd.isna(kind) else learnt["type"].eq(kind).fillna(False)
-    of_type = learnt[same.astype(bool)]
-    ends = count_ends(
-        of_type["seconds"].to_numpy(dtype=float),
-        completed=of_type["completed"],
-        failed=of_type["failed"],
-        running=of_type["rendering"],
-    )
     left = np.r_[1.0, kaplan_meier(ends).share]
-    elapsed = running["seconds"].to_numpy(dtype=float)[:, None]
-    at = np.searchsorted(ends.seconds, np.hstack([elapsed, elapsed + seconds]), side="right")
-    after = left[at]
+    at = elapsed[:, None]
+    place = np.searchsorted(ends.seconds, np.hstack([at, at + seconds]), side="right")
+    after = left[place]
     now = np.where(after[:, :1] > 0, after[:, :1], np.nan)
-    over = np.nan_to_num(1 - after[:, 1:] / now)
-    return over, np.r_[ends.at_risk, 0.0][at[:, 0]]
+    return np.nan_to_num(1 - after[:, 1:] / now), np.r_[ends.at_risk, 0.0][place[:, 0]]
 
 
 def _spread(over: Floats) -> Floats:

@@ -64,7 +64,11 @@ class Facts:
 
 
 def facts(
-    videos: pd.DataFrame, history: pd.DataFrame | None = None, *, elapsed_seconds: float = 0.0
+    videos: pd.DataFrame,
+    history: pd.DataFrame | None = None,
+    *,
+    estimates: pd.DataFrame | None = None,
+    elapsed_seconds: float = 0.0,
 ) -> Facts:
     """
     Work out what there is to show.
@@ -73,6 +77,7 @@ def facts(
     ----------
     videos : the last look
     history : renders to learn from, beside those of *videos*
+    estimates : what `estimate_completion` gives, when it was asked a moment ago
     elapsed_seconds : since the first look [s]
 
     Examples
@@ -85,8 +90,10 @@ def facts(
     >>> shown.counts["completed"], shown.done["rendering"], shown.credits, shown.credits_unknown
     (1, 0.2, 5.0, 1)
     """
-    learnt = videos if history is None else pd.concat([history, videos], ignore_index=True)
-    rows = _rows(videos, learnt)
+    learnt = renders_like(videos, history)
+    if estimates is None:
+        estimates = estimate_completion(videos, history=learnt)
+    rows = _rows(videos, estimates.set_index("video_id"))
     kinds, progress = rows["kind"], rows["progress"]
     counts = {kind: int(kinds.eq(kind).sum()) for kind in KINDS}
     part = progress.where(kinds.eq("rendering"), 100.0).fillna(0.0).groupby(kinds).sum()
@@ -155,9 +162,15 @@ def str_key(names: pd.Series) -> pd.Series:
     return names.str.casefold()
 
 
-def _rows(videos: pd.DataFrame, learnt: pd.DataFrame) -> pd.DataFrame:
+def renders_like(videos: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame:
+    """Put what is learnt from in one frame: earlier renders, and the videos themselves."""
+    if history is None:
+        return videos
+    return pd.concat([history, videos[history.columns]], ignore_index=True)
+
+
+def _rows(videos: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
     kinds = kind_of(videos)
-    estimates = estimate_completion(videos, history=learnt).set_index("video_id")
     end = videos["fetched_at"].where(kinds.eq("rendering"), videos["updated_at"])
     elapsed = (end - videos["created_at"]).dt.total_seconds().astype(float)
     asked = pd.Index(videos["video_id"])
@@ -171,23 +184,21 @@ def _rows(videos: pd.DataFrame, learnt: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "position": np.arange(len(videos)),
-            "video_id": videos["video_id"].to_numpy(),
-            "name": videos["name"].to_numpy(),
-            "type": videos["type"].to_numpy(),
-            "status": videos["status"].to_numpy(),
-            "kind": kinds.to_numpy(),
+            "video_id": videos["video_id"].array,
+            "name": videos["name"].array,
+            "type": videos["type"].array,
+            "status": videos["status"].array,
+            "kind": kinds.array,
             "progress": videos["progress"].to_numpy(dtype=float, na_value=np.nan),
             "elapsed_seconds": elapsed.where(elapsed.ge(0)).to_numpy(),
             **left,
-            "error": videos["error"].to_numpy(),
+            "error": videos["error"].array,
             "stuck": estimates["stuck"].reindex(asked).fillna(False).to_numpy(dtype=bool),
             "used_credits": videos["used_credits"].to_numpy(dtype=float, na_value=np.nan),
             "reason": videos["message"]
             .where(videos["error"].isna(), videos["error_message"])
-            .to_numpy(),
+            .array,
         }
-    ).astype(
-        dict.fromkeys(("video_id", "name", "type", "status", "kind", "reason", "error"), "string")
     )
 
 

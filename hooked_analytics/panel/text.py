@@ -11,8 +11,9 @@ import pandas as pd
 
 from hooked_analytics.client import HookedClient
 from hooked_analytics.errors import WaitTimeout
+from hooked_analytics.eta import estimate_completion
 from hooked_analytics.fetch import asked_ids
-from hooked_analytics.panel.facts import Facts, facts
+from hooked_analytics.panel.facts import Facts, facts, renders_like
 from hooked_analytics.panel.page import span
 from hooked_analytics.panel.picture import picture
 from hooked_analytics.panel.static import frozen
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 7200.0
 # Renders an archive gives to learn from: the newest, for speed drifts and looks shall be quick.
-MOST_LEARNT = 5000
+MOST_LEARNT, MOST_LOOKS = 5000, 20_000
+# Estimating takes this many times its own time off; a time at which a render ends stays true.
+_REST_AFTER_ESTIMATING = 10
 _LEARNT = ["type", "status", "created_at", "updated_at", "fetched_at"]
 _SLICE_SECONDS = 0.2
 WITHOUT_WIDGETS = "ProgressPanel: no notebook here, so .wait() prints progress as lines of text."
@@ -48,7 +51,10 @@ class Controls:
     """
 
     _watcher: Watcher
-    _learnt: pd.DataFrame | None
+    _learnt: pd.DataFrame | None = None
+    _looks: pd.DataFrame | None = None
+    _estimates: pd.DataFrame | None = None
+    _estimate_after = 0.0
     _owns_client: bool
 
     def _set_up(
@@ -63,7 +69,10 @@ class Controls:
         self._owns_client = client is None
         asked = asked_ids(video_ids, used)
         known = empty_videos() if archive is None else archive.videos()
-        self._learnt = known.nlargest(MOST_LEARNT, "created_at")[_LEARNT] if len(known) else None
+        if archive is not None and len(known):
+            self._learnt = known.nlargest(MOST_LEARNT, "created_at")[_LEARNT]
+            if seen := getattr(archive, "observations", None):
+                self._looks = seen().nlargest(MOST_LOOKS, "observed_at")
         ids = [each.shown for each in asked]
         self._watcher = Watcher(
             ids,
@@ -180,7 +189,19 @@ class Controls:
         return frozen(shown, png=png, seen=seen, why=self._why())
 
     def _facts(self) -> Facts:
-        return facts(self.videos, self._learnt, elapsed_seconds=self._elapsed_seconds)
+        videos, began = self.videos, time.monotonic()
+        if self._estimates is None or began >= self._estimate_after:
+            self._estimates = estimate_completion(
+                videos, history=renders_like(videos, self._learnt), observations=self._looks
+            )
+            took = time.monotonic() - began
+            self._estimate_after = began + took + _REST_AFTER_ESTIMATING * took
+        return facts(
+            videos,
+            self._learnt,
+            estimates=self._estimates,
+            elapsed_seconds=self._elapsed_seconds,
+        )
 
     def _picture(self, shown: Facts) -> bytes:
         history = self._watcher.history
