@@ -298,3 +298,16 @@ class Sandbox:
         )
         self._store.add(video)
         return video.id
+
+    def delete_video(self, video_id: str) -> None:
+        """
+        Delete a video, as its owner may: from now on it is not found.
+
+        Examples
+        --------
+        >>> sandbox = Sandbox(videos=1)
+        >>> sandbox.delete_video("vid_abc123")
+        >>> sandbox.video_ids
+        []
+        """
+        self._store.remove(video_id)
