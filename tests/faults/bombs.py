@@ -35,12 +35,12 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     if child.returncode:
         raise RuntimeError(f"the process that meets the bombs ended with {child.returncode}")
     return {
-        "answers met": len(found),
+        "answers": sum(row["asked"] for row in found),
         "kinds": len({row["kind"] for row in found}),
-        "rows": sum(row["rows"] == row["asked"] for row in found),
-        "rows with the reason": sum(row["reasons"] == row["asked"] for row in found),
-        "most memory for one answer [MB]": max(r["up"] for r in found if r["asked"] == 1),
-        "most memory for 16 at once [MB]": max(r["up"] for r in found if r["asked"] > 1),
+        "rows missing": sum(row["asked"] - row["rows"] for row in found),
+        "reasons missing": sum(row["asked"] - row["reasons"] for row in found),
+        "memory up by one [MB]": max(row["up"] for row in found if row["asked"] == 1),
+        "memory up by 16 at once [MB]": max(row["up"] for row in found if row["asked"] > 1),
     }
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import count as counting
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from hooked_analytics import HookedClient, Sandbox, VideoArchive, is_final, poll_videos
 from hooked_analytics.client import budget
+from hooked_analytics.watch import last_frame
 from tests.faults.proxy import evenly, spoiling
 
 DAY_SECONDS = 86_400
@@ -79,25 +81,23 @@ def watch(url: str, folder: str, count: str) -> dict[str, object]:
     interval = max(SHORTEST_INTERVAL_SECONDS, INTERVAL_SECONDS / scale)
     archive = VideoArchive(Path(folder, "archive"))
     seen: list[tuple[float, ...]] = []
-    rounds = 0
+    rounds = counting(1)
     with HookedClient(KEY, base_url=url, timeout_seconds=TIMEOUT_SECONDS) as client:
-        for videos in poll_videos(
+        frames = poll_videos(
             json.load(sys.stdin),
             client=client,
             archive=archive,
             interval_seconds=interval,
             timeout_seconds=int(count) * 3 + 60,
-        ):
-            rounds += 1
-            if rounds % LOOK_EVERY == 0:
-                seen.append(_look())
+        )
+        videos = last_frame(frames, lambda _: next(rounds) % LOOK_EVERY or seen.append(_look()))
     time.sleep(TIMEOUT_SECONDS)  # a question under way may still wait for its answer
     kept = archive.videos()
     return {
-        "rounds": rounds,
+        "rounds": next(rounds) - 1,
         **_growth(seen),
         "threads at the end": threading.active_count(),
-        "rows in the archive": len(kept[is_final(kept)]),
+        "missing in the archive": len(videos) - len(kept[is_final(kept)]),
         "status": dict(zip(videos["video_id"], videos["status"].fillna(""), strict=True)),
     }
 

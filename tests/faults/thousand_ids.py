@@ -37,7 +37,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         good = videos["error"].isna()
         wrong = (videos[good][TOLD].fillna(0) != truth[good][TOLD].fillna(0)).any(axis=1)
         return {
-            "rows": len(videos),
+            "rows missing": count - len(videos),
             "in order": videos["video_id"].tolist() == sandbox.video_ids,
             "requests per id": round(len(proxy.requests) / count, 3),
             "faults": sum(proxy.dealt.values()),
