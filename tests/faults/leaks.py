@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import pandas as pd
 import pyarrow.parquet as pq
 
 
@@ -30,7 +31,7 @@ def leaks(secret: str, *places: Path | object) -> list[str]:
 
 def _contents(place: Path | object) -> Iterator[tuple[str, bytes]]:
     if not isinstance(place, Path):
-        yield type(place).__name__, f"{place!r}\n{place}\n{vars_of(place)}".encode(errors="replace")
+        yield type(place).__name__, _shown(place).encode(errors="replace")
     elif place.is_dir():
         for path in sorted(place.rglob("*")):
             if path.is_file():
@@ -41,8 +42,11 @@ def _contents(place: Path | object) -> Iterator[tuple[str, bytes]]:
         yield from ((f"{place.name}: {inner}", data) for inner, data in _unpacked(place, raw))
 
 
-def vars_of(value: object) -> str:
-    return repr(getattr(value, "__dict__", ""))
+def _shown(value: object) -> str:
+    """All that a print, a log or a debugger shows of it; a frame shows but a part of itself."""
+    if isinstance(value, pd.DataFrame):
+        return f"{value.to_csv()}\n{value.attrs}"
+    return f"{value!r}\n{value}\n{getattr(value, '__dict__', '')}"
 
 
 def _unpacked(path: Path, raw: bytes) -> Iterator[tuple[str, bytes]]:
