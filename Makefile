@@ -53,6 +53,10 @@ check: $(VENV)/ready-test ## style, types, and the layers of the package
 bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about forty minutes)
 	@$(BIN)/python -m benchmarks
 
+.PHONY: faults
+faults: $(VENV)/ready-test ## the package under faults, kills and attack; writes its part of the results
+	@$(BIN)/python -m tests.faults
+
 .PHONY: lab
 lab: $(VENV)/ready ## JupyterLab on the notebooks, with a sandbox running
 	@$(BIN)/hooked-analytics sandbox --port $(LAB_PORT) & sandbox=$$!; \

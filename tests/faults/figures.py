@@ -143,8 +143,8 @@ FIGURES = (
     Figure(
         "a state machine over sandbox, archive, fetch and poll, with faults, kills and interrupts",
         "machine",
-        150,
-        6,
+        60,
+        3,
         "one row per id, final stays final, credits once, requests within bounds, no half file, "
         "no key",
         lambda f: f["histories"] > 0 and f["broken promises"] == 0,

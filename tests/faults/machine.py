@@ -18,11 +18,12 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 from unittest import mock
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,7 +34,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from hooked_analytics import FetchInterrupted, HookedClient, Sandbox, VideoArchive, poll_videos
+from hooked_analytics import (
+    FetchInterrupted,
+    HookedClient,
+    Sandbox,
+    VideoArchive,
+    fetch_videos,
+    poll_videos,
+)
 from hooked_analytics.client import retry
 from tests.faults.leaks import leaks
 from tests.faults.promises import End, Promises
@@ -47,13 +55,13 @@ FATES = (
     "cut", "reset", "drop", "status_408", "status_500", "status_503", "gateway", "stray_429",
     "too_long", "too_short", "no_json", "another_video", "redirect", "many_fields",
 )  # fmt: skip
-LATE_SECONDS = 3600
 PATIENCE_SECONDS = 10
+WORKERS = ("hooked-fetch", "hooked-watch")
 # Forked by a server that has imported everything: an import for each kill would take minutes.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.kills", "tests.faults.machine"])
 
-seconds = st.integers(0, 400)
+seconds = st.integers(0, 1000)
 renders = st.lists(
     st.tuples(st.integers(1, 900), st.booleans(), st.integers(0, 9)), min_size=1, max_size=5
 )
@@ -61,7 +69,7 @@ several = st.lists(st.integers(0, 11), min_size=1, max_size=8)
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
-    """Go through *count* histories; a broken promise is raised with the shortest way to it."""
+    """Go through *count* histories; a broken promise is raised with the steps to it."""
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     Histories.counts = Counter()
     try:
@@ -80,6 +88,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
                     deadline=None,
                     database=None,
                     suppress_health_check=list(HealthCheck),
+                    phases=(Phase.generate,),  # to shorten a history takes minutes
                 ),
             )
     finally:
@@ -114,6 +123,7 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            self.counts["temporary files left by kills"] += len(list(self.folder.glob("*.tmp")))
             self.promises.of_the_credits(self.archive)
             assert leaks(KEY, self.folder.parent, self.client, self.archive, *self.seen) == []
         finally:
@@ -206,16 +216,20 @@ class Histories(RuleBasedStateMachine):
         assert child.exitcode in (0, -signal.SIGKILL)
         child.close()
 
-    @rule(which=st.integers(0, 7), late=st.booleans())
-    def answer_comes_again(self, which: int, late: bool) -> None:
-        frames = [seen for seen in self.seen if hasattr(seen, "columns")]
-        if frames:
-            videos = frames[which % len(frames)]
-            if late:  # seen long ago, but arriving as if it were news
-                moment = self.sandbox.now()
-                videos = videos.assign(fetched_at=moment).astype(videos.dtypes)
-            self.archive.append(videos)
-            self.counts["late answers"] += 1
+    @rule(which=several, ahead=seconds, late=st.booleans())
+    def overtaken(self, which: list[int], ahead: int, late: bool) -> None:
+        """An answer comes only after a newer one, with its own time or with that of its coming."""
+        video_ids = self._some(which)
+        with self._counted(len(video_ids)):
+            old = fetch_videos(video_ids, client=self.client, progress=False)
+        self.sandbox.advance(ahead)
+        self.sync(which)
+        if late:
+            coming = self.sandbox.now() + timedelta(hours=1)
+            old = old.assign(fetched_at=coming).astype(old.dtypes)
+        self.archive.append(old)
+        self.seen.append(old)
+        self.counts["late answers"] += 1
 
     @rule()
     def compact(self) -> None:
@@ -283,9 +297,7 @@ class Histories(RuleBasedStateMachine):
     def _silence(self) -> None:
         """Wait until the threads of an interrupted call have ended, as they must."""
         give_up = time.monotonic() + PATIENCE_SECONDS
-        while any(
-            t.name.startswith(("hooked-fetch", "hooked-watch")) for t in threading.enumerate()
-        ):
+        while any(thread.name.startswith(WORKERS) for thread in threading.enumerate()):
             assert time.monotonic() < give_up, "threads go on after an interrupt"
             time.sleep(0.002)
 

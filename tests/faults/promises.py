@@ -40,11 +40,12 @@ class Promises:
         self.final: dict[str, End] = {}
 
     def of_a_frame(self, videos: pd.DataFrame, asked: Sequence[str]) -> None:
-        """One row per id, in the order asked; what is final is as the server has it."""
+        """One row per id, in the order asked; what it shows as final is final from now on."""
         assert videos["video_id"].tolist() == list(dict.fromkeys(asked))
         shown = self._final_rows(videos)
         for video_id in set(asked) & set(self.final):
-            assert shown[video_id] == self.final[video_id]
+            assert shown.get(video_id) == self.final[video_id], f"{video_id} has moved back"
+        self.final |= shown
 
     def of_an_archive(self, archive: VideoArchive) -> None:
         """One row per video, no way back from an end, all files whole."""
