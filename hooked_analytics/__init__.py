@@ -6,7 +6,8 @@ The tour, in the order of a working day:
 ===================  ==========================================================
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
-watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last)
+watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last),
+                     `WebhookReceiver` (Hooked says when)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
@@ -74,6 +75,7 @@ from hooked_analytics.render_time import (
 )
 from hooked_analytics.videos import is_final, videos_from_records
 from hooked_analytics.watch import poll_videos, wait_for_videos
+from hooked_analytics.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
     from hooked_analytics.sandbox import Sandbox
@@ -95,6 +97,7 @@ __all__ = [
     "VideoArchive",
     "VideoNotFoundError",
     "WaitTimeout",
+    "WebhookReceiver",
     "__version__",
     "completion_curve",
     "credit_change",

@@ -358,6 +358,13 @@ def test_links_lose_query_fragment_and_user(tmp_path):
     assert back["url"].isna().tolist() == [False] * 5 + [True]
 
 
+def test_of_a_webhook_only_the_host_is_written(tmp_path):
+    links = ["https://me:pw@h.example:8443/a-secret?x=1", "h.example/a-secret", "/a-secret", None]
+    videos = frame(webhook=links)
+    back = there_and_back(videos, tmp_path / "v.parquet")
+    assert back["webhook"].fillna("-").tolist() == ["https://h.example:8443", "h.example", "", "-"]
+
+
 @pytest.mark.parametrize(
     ("said", "left"),
     [

@@ -45,6 +45,7 @@ def test_the_core_needs_none(tmp_path):
         ("ha.plot_credits(videos)", "notebook"),
         ("ha.plot_render_times(videos)", "notebook"),
         ("ha.Sandbox()", "sandbox"),
+        ("ha.WebhookReceiver()", "webhooks"),
         ("ha.export_videos(videos, 'videos.xlsx')", "report"),
     ],
 )

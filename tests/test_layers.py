@@ -14,6 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "hooked_analytics"
 LAYERS = {
     "_version": 0,
     "errors": 0,
+    "hints": 0,
+    "serving": 0,
     "videos": 0,
     "survival": 0,
     "export": 1,
@@ -27,16 +29,17 @@ LAYERS = {
     "plots": 2,
     "archive": 3,
     "watch": 3,
+    "webhooks": 3,
     "cli": 5,
     "__init__": 6,
 }
-# the analysis sees frames only; the sandbox stands apart and knows the errors alone
+# the analysis sees frames only; the sandbox stands apart and shares the way of serving alone
 ONLY = {
     "survival": set(),
     "render_time": {"videos", "survival"},
     "eta": {"videos", "survival"},
     "credits": {"videos"},
-    "sandbox": {"errors"},
+    "sandbox": {"errors", "serving"},
 }
 LATE = {
     "matplotlib",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse
 
 from hooked_analytics.sandbox.answers import failure, too_many_requests
 from hooked_analytics.sandbox.draws import seeded
+from hooked_analytics.serving import App, Receive, Scope, Send
 
 __all__ = ["KINDS", "Faults", "fault_rates"]
 
@@ -27,11 +28,6 @@ KINDS = {
 }
 # Short, so that a sandbox that closes need not wait for a drip.
 DRIP_PAUSE_SECONDS = 0.1
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:

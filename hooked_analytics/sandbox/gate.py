@@ -12,8 +12,9 @@ from typing import Any
 
 from hooked_analytics.sandbox.answers import failure, too_many_requests
 from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.faults import App, Faults, Receive, Scope, Send
+from hooked_analytics.sandbox.faults import Faults
 from hooked_analytics.sandbox.limit import Limit
+from hooked_analytics.serving import App, Receive, Scope, Send
 
 __all__ = ["Gate", "RequestLog"]
 

@@ -11,16 +11,20 @@ from hooked_analytics.sandbox.clock import Clock, unix_seconds
 from hooked_analytics.sandbox.draws import new_video, seeded
 from hooked_analytics.sandbox.limit import limit_for
 from hooked_analytics.sandbox.store import VideoStore
+from hooked_analytics.sandbox.webhooks import SHAPES, Courier
 from hooked_analytics.sandbox.world import foreign_videos, own_videos
 
 if TYPE_CHECKING:
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.sandbox.server import ServerThread
+    from hooked_analytics.sandbox.webhooks import Call
+    from hooked_analytics.serving import ServerThread
 
 __all__ = ["Sandbox"]
 
 REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
 FOREIGN_VIDEOS = 5
+# Longer than anybody's polling interval, so that no request meets a closing connection.
+KEEP_ALIVE_SECONDS = 75
 MISSING_EXTRA = (
     "the sandbox needs starlette and uvicorn, which are not installed; "
     'install them with: pip install "hooked-analytics[sandbox]"'
@@ -51,6 +55,7 @@ class Sandbox:
     burst : makes the limit a token bucket of this size instead of a fixed window
     latency_seconds : added to each API answer, in real time [s]
     drip_seconds : how long a body takes under the fault ``drip``, in real time [s]
+    webhook_shape : ``project`` or ``video``: which of the two known shapes its calls have
 
     Examples
     --------
@@ -79,6 +84,7 @@ class Sandbox:
         burst: int | None = None,
         latency_seconds: float = 0.0,
         drip_seconds: float = 2.0,
+        webhook_shape: str = "project",
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
@@ -89,6 +95,8 @@ class Sandbox:
             raise ValueError(f"videos must be 1 or more, not {videos!r}: the sample is one")
         if not api_key:
             raise ValueError("api_key must not be empty, or every request would be let in")
+        if webhook_shape not in SHAPES:
+            raise ValueError(f"webhook_shape is one of {', '.join(SHAPES)}, not {webhook_shape!r}")
         start = unix_seconds(started_at)
         self.api_key = api_key
         self._seed = seed
@@ -102,6 +110,7 @@ class Sandbox:
         self._store = VideoStore(
             own_videos(videos, seed, start), foreign_videos(FOREIGN_VIDEOS, seed, start)
         )
+        self._courier = Courier(self._clock, self._link, webhook_shape)
         self._gate = Gate(
             self._clock,
             Faults(faults, seed=seed, drip_seconds=drip_seconds, retry_after=retry_after),
@@ -131,17 +140,20 @@ class Sandbox:
         """
         from hooked_analytics.sandbox.app import build_routes
         from hooked_analytics.sandbox.links import Links
-        from hooked_analytics.sandbox.server import ServerThread, listen
+        from hooked_analytics.serving import ServerThread, listen
 
         if self._server is not None:
             return self
         sock = listen(self._port)
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        links = Links(url, seed=self._seed)
+        links = self._links = Links(url, seed=self._seed)
         self._gate.app = build_routes(self._store, self._clock, links, flat_body=self._flat_body)
-        server = ServerThread(self._gate, sock)
+        server = ServerThread(
+            self._gate, sock, what="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
+        )
         self._clock.start()
         server.start()
+        self._courier.start()
         self._server, self._url = server, url
         return self
 
@@ -155,6 +167,7 @@ class Sandbox:
         """
         server, self._server, self._url = self._server, None, None
         if server is not None:
+            self._courier.close()
             server.close()
 
     @property
@@ -183,6 +196,11 @@ class Sandbox:
     def request_counts(self) -> dict[str, int]:
         """How many came by kind of path: details, list, download, thumbnail, other."""
         return {kind: self._gate.log.counts[kind] for kind in REQUEST_KINDS}
+
+    @property
+    def webhook_calls(self) -> list[Call]:
+        """Latest calls it made: id of the video, the how manieth, HTTP status or failure."""
+        return self._courier.made()
 
     def client(self, **settings: Any) -> HookedClient:
         """
@@ -236,6 +254,7 @@ class Sandbox:
         1
         """
         self._clock.advance(seconds)
+        self._courier.wake()
 
     def create_video(
         self,
@@ -260,6 +279,9 @@ class Sandbox:
         Parameters
         ----------
         type : any text; those Hooked does not know behave like ``ugc_video``
+        webhook : address to call when the render has ended, on this machine only
+            A call that is not answered 2xx within 5 s (real time) is made again 1, 5 and 15
+            minutes later (sandbox time).
         created_at : now, if missing
         duration_seconds : length of the finished video [s]
         render_seconds : from creation to the end, good or bad [s]
@@ -297,6 +319,7 @@ class Sandbox:
             **values,
         )
         self._store.add(video)
+        self._courier.expect(video)
         return video.id
 
     def delete_video(self, video_id: str) -> None:
@@ -311,3 +334,6 @@ class Sandbox:
         []
         """
         self._store.remove(video_id)
+
+    def _link(self, video_id: str, now: float) -> str:
+        return self._links.download(video_id, now)

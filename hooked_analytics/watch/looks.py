@@ -57,6 +57,13 @@ class Looks:
         self._work([partial(self._details, video) for video in chosen])
         self._plan.end_round(answers=self._answers, failures=self._failures)
 
+    def called(self) -> bool:
+        """Ask at once about those Hooked called about; say whether anything was answered."""
+        self._answers = self._failures = 0
+        chosen = self._plan.next_called(self._client.requests_left)
+        self._work([partial(self._details, video) for video in chosen])
+        return self._answers > 0
+
     def _work(self, jobs: list[Callable[[], None]]) -> None:
         """Do the jobs in threads; wait until they are done, or the caller wants no more."""
         if not jobs or self._over():

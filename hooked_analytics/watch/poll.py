@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
+from hooked_analytics.watch.ear import Ear
 from hooked_analytics.watch.ends import interrupted, timed_out
 from hooked_analytics.watch.looks import Looks
+from hooked_analytics.watch.pace import Pace, check_pace
 from hooked_analytics.watch.plan import Plan
 from hooked_analytics.watch.rows import Watched, frame_of, news, recall
 
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
-
-SHORTEST_INTERVAL_SECONDS = 1.0
-# Part of the interval by which a round may come early or late, so that watchers do not beat.
-JITTER = 0.05
 
 
 def poll_videos(
@@ -32,6 +30,7 @@ def poll_videos(
     *,
     client: HookedClient | None = None,
     archive: Archive | None = None,
+    webhooks: Webhooks | None = None,
     interval_seconds: float = 5,
     timeout_seconds: float = 1800,
     stop: threading.Event | None = None,
@@ -51,6 +50,9 @@ def poll_videos(
     client : whose key, limit and connections to use; a new `HookedClient` when missing
     archive : something with ``.videos()`` and ``.append(frame)``, such as a video archive
         What is final there costs no request; what is seen here is kept there.
+    webhooks : something that hears Hooked call, such as a `WebhookReceiver`
+        A call has its video asked for at once, and rounds come up to six times more slowly,
+        as long as no end is seen of which no call told. Calls about other ids cost nothing.
     interval_seconds : from the start of one round to the start of the next [s]
         At least 1, except on this machine. While Hooked does not answer, rounds come up to
         12 times more slowly.
@@ -60,9 +62,10 @@ def poll_videos(
     Yields
     ------
     videos frame, one row per distinct id, in the order asked
-        Where the last question failed, the row keeps its last good values and ``error`` and
-        ``error_message`` say what failed; ``not_fetched`` means its turn has not come.
-        Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
+        With webhooks also one for each call that was followed. Where the last question
+        failed, the row keeps its last good values and ``error`` and ``error_message`` say what
+        failed; ``not_fetched`` means its turn has not come. Rows with ``invalid_id``,
+        ``not_found`` or ``forbidden`` are not asked again.
 
     Raises
     ------
@@ -86,79 +89,69 @@ def poll_videos(
     ['COMPLETED']
     """
     used = client or HookedClient()
-    _check(used, interval_seconds, timeout_seconds)
+    check_pace(used, interval_seconds, timeout_seconds)
+    closing = contextlib.nullcontext() if client else used
+    pace = Pace(interval_seconds, stop or threading.Event())
+    plan = planned(video_ids, used, archive, pace)
+    return rounds(used, plan, archive, pace, timeout_seconds, closing, webhooks=webhooks)
+
+
+def planned(
+    video_ids: str | Iterable[object], client: HookedClient, archive: Archive | None, pace: Pace
+) -> Plan:
+    """Lay out a watch: every id checked, and what an archive knows of it."""
     videos = [
         Watched(asked.shown, failure=("invalid_id", asked.problem), done=True)
         if asked.problem
         else Watched(asked.shown)
-        for asked in asked_ids(video_ids, used)
+        for asked in asked_ids(video_ids, client)
     ]
     if archive is not None:
         recall(videos, archive.videos())
-    limit = used.requests_per_minute
-    rounds_a_minute = budget.WINDOW_SECONDS / interval_seconds
-    plan = Plan(
+    limit = client.requests_per_minute
+    rounds_a_minute = budget.WINDOW_SECONDS / pace.interval_seconds
+    return Plan(
         videos,
         per_round=float("inf") if limit is None else limit / rounds_a_minute,
         rounds_a_minute=rounds_a_minute,
     )
-    pace = _Pace(interval_seconds, timeout_seconds, stop or threading.Event())
-    closing = contextlib.nullcontext() if client else used
-    return _rounds(used, plan, archive, pace, closing)
 
 
-class _Pace(NamedTuple):
-    interval_seconds: float
-    timeout_seconds: float
-    stop: threading.Event
-
-
-def _check(client: HookedClient, interval_seconds: float, timeout_seconds: float) -> None:
-    if not interval_seconds > 0 or not timeout_seconds > 0:
-        raise ValueError("interval_seconds and timeout_seconds are above 0")
-    if interval_seconds < SHORTEST_INTERVAL_SECONDS and not client.is_local:
-        raise ValueError(
-            f"interval_seconds is at least {SHORTEST_INTERVAL_SECONDS:g} for Hooked, not "
-            f"{interval_seconds:g}: renders take minutes, and quicker rounds would only use up "
-            "the rate limit. Shorter intervals are for a server on this machine."
-        )
-
-
-def _rounds(
+def rounds(
     client: HookedClient,
     plan: Plan,
     archive: Archive | None,
-    pace: _Pace,
+    pace: Pace,
+    timeout_seconds: float,
     closing: contextlib.AbstractContextManager[object],
+    *,
+    webhooks: Webhooks | None = None,
 ) -> Iterator[pd.DataFrame]:
-    deadline = time.monotonic() + pace.timeout_seconds
+    """Go round until all is final; *closing* is closed at the end."""
+    deadline = time.monotonic() + timeout_seconds
     looks = Looks(client, plan, over=lambda: pace.stop.is_set() or time.monotonic() >= deadline)
-    with closing:
+    with closing, Ear(webhooks, plan, client) as ear:
+        pace.heard = ear.heard if webhooks is not None else None
         try:
             while True:
-                began = time.monotonic()
-                looks.round()
+                if ear.called:
+                    ear.followed(looks.called())
+                else:
+                    began = time.monotonic()
+                    looks.round()
                 _keep(archive, plan)
                 yield frame_of(plan.videos)
-                if not plan.open:
-                    return
-                pause = _pause_seconds(pace.interval_seconds, plan.slower_by())
-                until = min(began + pause, deadline)
-                if pace.stop.wait(max(0.0, until - time.monotonic())):
+                slower_by = plan.slower_by(listening=ear.listening)
+                if not plan.open or not pace.rest(began, slower_by, deadline):
                     return
                 if time.monotonic() >= deadline:
-                    raise timed_out(plan.videos, pace.timeout_seconds)
+                    raise timed_out(plan.videos, timeout_seconds)
         except KeyboardInterrupt:
             looks.batch.stop.set()
             _keep(archive, plan)
             raise interrupted(frame_of(plan.videos)) from None
         finally:
             looks.batch.stop.set()
-
-
-def _pause_seconds(interval_seconds: float, slower_by: int) -> float:
-    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
-    return interval_seconds * slower_by * jitter
 
 
 def _keep(archive: Archive | None, plan: Plan) -> None:
