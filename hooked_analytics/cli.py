@@ -16,6 +16,7 @@ from hooked_analytics.credits import credit_usage, failures
 from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeout
 from hooked_analytics.export import atomic_write, export_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
+from hooked_analytics.leaks import check_files, key_of_environment
 from hooked_analytics.plots import clock, plot_credits, plot_render_times
 from hooked_analytics.render_time import render_times
 from hooked_analytics.sandbox import Sandbox, serve
@@ -113,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(listing, required=False)
     _add_budget(listing)
     listing.set_defaults(command=_list)
+
+    check = commands.add_parser("check", help="files for keys and live links, before sharing them")
+    check.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="file or folder")
+    check.set_defaults(command=_check)
 
     sandbox = commands.add_parser("sandbox", help="the Hooked API on localhost, until Ctrl-C")
     sandbox.add_argument("--port", type=int, default=8787)
@@ -227,6 +232,35 @@ def _list(arguments: argparse.Namespace) -> int:
         done = "" if pd.isna(progress) else f"{progress:.0f}%"
         print(f"{video_id}\t{_plain(status)}\t{done}\t{made}\t{_plain(name)}")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    try:
+        key = key_of_environment()
+    except ValueError as error:
+        _say(f"hooked-analytics: {error}")
+        return 2
+    checked = check_files(arguments.paths, key)
+    for line in checked.leaks:
+        print(line)
+    for line in checked.unread:
+        _say(f"hooked-analytics: not searched: {line}")
+    searched = _count(checked.files, "file")
+    if checked.dead_links:
+        searched += f", {_count(checked.dead_links, 'expired link')}"
+    if checked.leaks:
+        holds = "place holds" if len(checked.leaks) == 1 else "places hold"
+        _say(
+            f"{len(checked.leaks):,} {holds} a secret ({searched}). Take it out before you share "
+            "them, and replace a key that was shared in Hooked's settings."
+        )
+        return 1
+    print(f"No key and no live link in {searched}.")
+    return 2 if checked.unread else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:

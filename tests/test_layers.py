@@ -27,6 +27,7 @@ LAYERS = {
     "eta": 1,
     "fetch": 2,
     "plots": 2,
+    "leaks": 2,
     "archive": 3,
     "watch": 3,
     "webhooks": 3,
