@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks.bench_archive import bench_archive
+from benchmarks.bench_download import bench_download
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
 from benchmarks.bench_statistics import bench_statistics
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "limits": (bench_limits, 5, 1),
     "watch": (bench_watch, 3, 1),
     "export": (bench_export, 5, 1),
+    "download": (bench_download, 9, 3),
     "import": (bench_import, 15, 5),
     "archive": (bench_archive, 15, 3),
     "statistics": (bench_statistics, 1000, 40),

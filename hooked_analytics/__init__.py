@@ -14,8 +14,8 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
                      `forecast_credits`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`
-out of it            `export_videos`
+                     `plot_forecast`, `plot_contact_sheet`
+out of it            `export_videos`, `download_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
 
@@ -44,6 +44,7 @@ from hooked_analytics.credits import (
     failures,
     forecast_credits,
 )
+from hooked_analytics.download import download_videos
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -62,6 +63,7 @@ from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import (
+    plot_contact_sheet,
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
@@ -103,6 +105,7 @@ __all__ = [
     "credit_change",
     "credit_usage",
     "credits_over_time",
+    "download_videos",
     "elapsed_seconds",
     "estimate_completion",
     "export_videos",
@@ -112,6 +115,7 @@ __all__ = [
     "is_final",
     "list_videos",
     "observed_renders",
+    "plot_contact_sheet",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

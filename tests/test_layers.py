@@ -25,10 +25,12 @@ LAYERS = {
     "render_time": 1,
     "credits": 1,
     "eta": 1,
+    "crew": 2,
     "fetch": 2,
     "plots": 2,
     "leaks": 2,
     "archive": 3,
+    "download": 3,
     "watch": 3,
     "webhooks": 3,
     "cli": 5,
@@ -51,6 +53,7 @@ LATE = {
     "starlette",
     "uvicorn",
     "openpyxl",
+    "PIL",
 }
 
 

@@ -47,6 +47,8 @@ class Sandbox:
     requests_per_minute : the limit, per sandbox minute; None for none
     faults : kind -> rate, or one rate shared by all kinds of
         `hooked_analytics.sandbox.faults.KINDS`
+    file_faults : the same for downloads and thumbnails, of
+        `hooked_analytics.sandbox.faults.FILE_KINDS`
     api_key : what the header ``x-api-key`` must say
     started_at : where the sandbox's clock begins; now, if missing
     port : 0 for any free one
@@ -85,6 +87,7 @@ class Sandbox:
         latency_seconds: float = 0.0,
         drip_seconds: float = 2.0,
         webhook_shape: str = "project",
+        file_faults: float | Mapping[str, float] | None = None,
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
@@ -113,7 +116,13 @@ class Sandbox:
         self._courier = Courier(self._clock, self._link, webhook_shape)
         self._gate = Gate(
             self._clock,
-            Faults(faults, seed=seed, drip_seconds=drip_seconds, retry_after=retry_after),
+            Faults(
+                faults,
+                files=file_faults,
+                seed=seed,
+                drip_seconds=drip_seconds,
+                retry_after=retry_after,
+            ),
             limit_for(requests_per_minute, burst),
             api_key=api_key,
             latency_seconds=latency_seconds,
