@@ -66,9 +66,22 @@ FIGURES = (
         "hostile names in CSV and XLSX, opened by LibreOffice and converted back",
         "spreadsheets",
         500,
-        25,
+        "tests/faults/test_spreadsheets.py",
         "0 formula cells; the text is there",
-        lambda f: False,
+        lambda f: (
+            none("formula cells", "texts lost")(f) and f["formula cells without the guard"] > 0
+        ),
+    ),
+    Figure(
+        "keys planted in files of every kind and writing, searched by `check`",
+        "shared_files",
+        1000,
+        "tests/test_leaks.py",
+        "all found, 0 false alarms, no piece of a key shown",
+        lambda f: (
+            f["found"] == f["found by their name alone"] == f["keys planted"]
+            and none("pieces of a key shown", "false alarms")(f)
+        ),
     ),
     Figure(
         "hostile names in panel, report and frozen panel, in Chromium",
@@ -113,7 +126,7 @@ FIGURES = (
         1000,
         50,
         "0 wrong states; the receiver answers p99 ≤ 100 ms",
-        lambda f: False,
+        lambda f: f["wrong_states"] == 0 and f["p99_ms"] <= 100 and f["calls"] > 0,
     ),
     Figure(
         "gzip bomb, endless body, 10,000-field body",
@@ -141,7 +154,8 @@ FIGURES = (
         ),
     ),
     Figure(
-        "a state machine over sandbox, archive, fetch and poll, with faults, kills and interrupts",
+        "histories made up by a state machine over sandbox, archive, poll, downloads and webhooks, "
+        "with faults, interrupts, kills, dead links, late and false calls",
         "machine",
         60,
         3,

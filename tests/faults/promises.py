@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from hooked_analytics import VideoArchive, credit_usage, is_final
+from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND
+from hooked_analytics.sandbox.mp4 import mp4_file
+from tests.scripted import Request
 
 ONE_VIDEO = r"/v1/video/(list\?[^/]*|[^/?#]+)"
+ONE_FILE = r"/hooked-videos/[^/?#]+\.mp4(\?X-Amz-[^#]*)?"
 OURS = re.compile(
     r"_hooked_archive\.json|_merges|_lock|(observed|merged)-\d{19}-[0-9a-f]{16}\.parquet"
 )
 TEMPORARY = re.compile(r"\.hooked-[0-9a-f]+-[0-9a-f]+\.tmp")
+
+
+@cache
+def sha256_of(video_id: str) -> str:
+    """Of the file the sandbox has for a video of a second."""
+    return hashlib.sha256(mp4_file(video_id, FRAMES_PER_SECOND, "ratio_1_1")).hexdigest()
 
 
 class End(NamedTuple):
@@ -38,6 +50,7 @@ class Promises:
     def __init__(self, ends: dict[str, End]) -> None:
         self.ends = ends
         self.final: dict[str, End] = {}
+        self.whole: set[str] = set()
 
     def of_a_frame(self, videos: pd.DataFrame, asked: Sequence[str]) -> None:
         """One row per id, in the order asked; what it shows as final is final from now on."""
@@ -72,10 +85,26 @@ class Promises:
         assert len(temporary) <= kills
         assert all(OURS.fullmatch(name) for name in set(names) - set(temporary)), names
 
-    def of_requests(self, paths: Sequence[str], *, most: int) -> None:
-        """Only the addresses of videos and of the list, and no more than needed."""
-        assert len(paths) <= most, f"{len(paths)} requests, where {most} would do"
-        assert all(re.fullmatch(ONE_VIDEO, path) for path in paths), paths
+    def of_requests(self, requests: Sequence[Request], *, most: int) -> None:
+        """No more than needed, to known addresses only, and with the key only to the API."""
+        paths = [request.path for request in requests]
+        assert len(paths) <= most, f"{len(paths)} requests, where {most} would do: {paths}"
+        for request in requests:
+            api, file = (re.fullmatch(known, request.path) for known in (ONE_VIDEO, ONE_FILE))
+            assert api or file, request.path
+            assert bool(api) is ("x-api-key" in request.headers), request.path
+
+    def of_files(self, folder: Path) -> set[str]:
+        """Whole files under their names, parts beside them; what was whole once is still there."""
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        whole = {name for name in names if name.endswith(".mp4")}
+        for name in whole:
+            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            assert digest == sha256_of(name.removesuffix(".mp4")), f"{name} is not whole"
+        assert all(re.fullmatch(r".*\.mp4\.part(\.json)?", name) for name in names - whole), names
+        assert whole >= self.whole
+        self.whole = whole
+        return whole
 
     def _final_rows(self, videos: pd.DataFrame) -> dict[str, End]:
         rows = videos[is_final(videos) & videos["used_credits"].notna()]
