@@ -47,7 +47,7 @@ def row(figure: Figure, *, short: bool, seed: int) -> str:
     began = time.monotonic()
     try:
         found = figure.run(count, seed)
-        outcome = "met" if figure.met(found) else "**missed**"
+        outcome = "met" if figure.met(found) and figure.in_time(found) else "**missed**"
     except Exception as fault:  # noqa: BLE001 - the other figures are still to come
         traceback.print_exc()
         found, outcome = {"broke off": f"{type(fault).__name__}: {fault}"}, "**missed**"

