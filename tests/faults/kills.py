@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from importlib.util import find_spec
 from itertools import count as counting
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -146,6 +147,17 @@ KILLED: dict[str, Killed] = {
     "archive": Killed(appended, observed, keeps_all=True),
     "download": Killed(downloaded, films, keeps_all=True, left="*.part"),
 }
+
+
+if find_spec("hooked_analytics.report"):
+    from tests.faults import killed_reports as reports
+
+    KILLED |= {
+        "report, its page": Killed(reports.page_written, reports.page_found),
+        "report, its tables": Killed(
+            reports.tables_written, reports.tables_found, left=".hooked-stage-*"
+        ),
+    }
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
