@@ -36,6 +36,7 @@ from hooked_analytics import (
 )
 from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND
 from hooked_analytics.sandbox.mp4 import mp4_file
+from tests.faults import killed_reports as reports
 
 ROWS = 200
 FILM_SECONDS = 3600
@@ -150,8 +151,6 @@ KILLED: dict[str, Killed] = {
 
 
 if find_spec("hooked_analytics.report"):
-    from tests.faults import killed_reports as reports
-
     KILLED |= {
         "report, its page": Killed(reports.page_written, reports.page_found),
         "report, its tables": Killed(
