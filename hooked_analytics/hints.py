@@ -93,6 +93,7 @@ class Trust:
         self.left = most
         self.holds = True  # the last that is known of the calls speaks for them
         self._most = most
+        self._lock = threading.Lock()
 
     def was_true(self) -> None:
         """Note a hint that the API confirmed."""
@@ -100,7 +101,8 @@ class Trust:
 
     def was_false(self) -> None:
         """Note a hint that the API did not confirm."""
-        self.left = max(0, self.left - 1)
+        with self._lock:
+            self.left = max(0, self.left - 1)
         self.holds = False
 
     def missed(self) -> None:
@@ -109,4 +111,5 @@ class Trust:
 
     def regain(self) -> None:
         """Get a unit back."""
-        self.left = min(self._most, self.left + 1)
+        with self._lock:
+            self.left = min(self._most, self.left + 1)

@@ -28,8 +28,8 @@ from hooked_analytics.videos import parse_record
 from hooked_analytics.watch.plan import CALLED_APART, Plan
 from hooked_analytics.watch.rows import AT, Watched, merged
 from hooked_analytics.webhooks import receiver as receiver_module
+from tests.faults.callers import make_calls
 from tests.faults.webhook_storm import run as storm
-from tests.faults.webhook_storm import send_call
 from tests.scripted import answer
 from tests.test_watch import Hooked, started, watching
 
@@ -273,6 +273,16 @@ def test_who_says_nothing_or_little_is_cut_off(monkeypatch):
                     pass
 
 
+def test_a_body_that_takes_too_long_is_told_so(monkeypatch):
+    monkeypatch.setattr("hooked_analytics.webhooks.door.BODY_SECONDS", 0.2)
+    with WebhookReceiver() as receiver:
+        parts = urlsplit(receiver.url)
+        head = f"POST {parts.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as sock:
+            sock.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + b"{")
+            assert sock.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
 def test_a_head_without_end_is_cut_off():
     with WebhookReceiver() as receiver:
         parts = urlsplit(receiver.url)
@@ -301,9 +311,10 @@ def test_connections_are_bounded(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"token": "short"}, "token is at least 16"),
+        ({"token": "short"}, "token is text of at least 16"),
         ({"token": "a/slash/in/the/token"}, "token has characters"),
-        ({"secret": "short"}, "secret is at least 16"),
+        ({"secret": b"bytes are no text here"}, "secret is text"),
+        ({"secret": "short"}, "secret is text of at least 16"),
         ({"public_url": "hooks.example.org"}, "public_url is an address"),
         ({"public_url": "https://hooks.example.org/?a=1"}, "public_url is an address"),
     ],
@@ -349,7 +360,8 @@ def test_token_and_secret_are_in_no_repr_log_pickle_or_traceback(monkeypatch):
                     traced(lambda: next(receiver.listen())),
                 ]
         shown += [traced(lambda: receiver.url)]
-        wrong = {"token": token[:8]}, {"token": f"{token}/"}, {"secret": f"{secret}\n\u2713"}
+        wrong = [{"token": token[:8]}, {"token": f"{token}/"}, {"token": token.encode()}]
+        wrong += [{"secret": f"{secret}{odd}"} for odd in ("\n\u2713", "\ud800", "\x7f")]
         for refused in wrong:
             shown.append(traced(lambda refused=refused: build(refused)))
     finally:
@@ -566,16 +578,8 @@ def test_a_storm_of_calls_changes_no_state_and_costs_few_requests():
 
 
 def flood(url: str, ids: list[str]) -> None:
-    def send(part: list[str]) -> None:
-        for video_id in part:
-            status, _ = send_call(url, json.dumps(completed(video_id)).encode())
-            assert status == 200
-
-    threads = [threading.Thread(target=send, args=(ids[n::8],)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = make_calls(url, [(0, json.dumps(completed(video_id))) for video_id in ids])
+    assert {status for status, _ in made} == {200}
 
 
 def test_a_flood_of_a_thousand_costs_at_most_two_hundred_requests():

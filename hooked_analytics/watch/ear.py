@@ -29,7 +29,7 @@ class Ear:
         self._plan = plan
         self._client = client
         self._hints = Hints(listening=False)
-        self._wary = False
+        self._more = False  # whether some that were called about may still be unasked
 
     def __enter__(self) -> Self:
         if self._webhooks is not None:
@@ -48,11 +48,12 @@ class Ear:
     def heard(self) -> bool:
         """Whether there is now somebody to ask about; takes the calls that came."""
         calls = self._hints.take()
-        self._plan.called(calls)
-        self._wary = self._wary and not calls
-        self.called = not self._wary and bool(self._plan.next_called(self._client.requests_left))
+        if calls or self._more:
+            self._plan.called(calls)
+            self.called = bool(self._plan.next_called(self._client.requests_left))
+            self._more = self.called
         return self.called
 
     def followed(self, answered: bool) -> None:
         """Note a look at those called about; without an answer the next round comes first."""
-        self.called, self._wary = False, not answered
+        self.called, self._more = False, answered

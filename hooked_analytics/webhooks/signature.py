@@ -116,20 +116,22 @@ def checked_secret(text: str | None, *, what: str, pattern: str = r"[\x20-\x7e]+
     --------
     >>> checked_secret("short", what="token")
     Traceback (most recent call last):
-    ValueError: the token is at least 16 characters; make one with secrets.token_urlsafe()
+    ValueError: the token is text of at least 16 characters; make one with
+    secrets.token_urlsafe()
     """
     if text is None:
         return None
-    hidden = Hidden(text.strip())
-    long = len(text.strip()) >= SHORTEST_SECRET
-    fine = re.fullmatch(pattern, text.strip(), re.ASCII) is not None
+    cleaned = text.strip() if isinstance(text, str) else ""
+    long = len(cleaned) >= SHORTEST_SECRET
+    fine = re.fullmatch(pattern, cleaned, re.ASCII) is not None
+    hidden = Hidden(cleaned) if fine else None
     # a traceback with locals must not show a secret that was refused
-    del text
+    del text, cleaned
     if not long:
         raise ValueError(
-            f"the {what} is at least {SHORTEST_SECRET} characters; make one with "
+            f"the {what} is text of at least {SHORTEST_SECRET} characters; make one with "
             "secrets.token_urlsafe()"
         )
-    if not fine:
+    if hidden is None:
         raise ValueError(f"the {what} has characters that do not fit its place")
     return hidden

@@ -6,19 +6,16 @@ Forged, repeated and late webhooks against a watch: none may change what the API
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from urllib.parse import urlsplit
 
 from hooked_analytics import Sandbox, WebhookReceiver, poll_videos
+from tests.faults.callers import START_SECONDS, make_calls
 
 VIDEOS = 40
-CALLERS = 8
 SHORTEST, LONGEST = 30.0, 150.0  # renders, in sandbox time [s]
 FINAL = {"COMPLETED", "FAILED"}
 KINDS = ("forged", "stranger", "replayed", "duplicate", "late")
@@ -40,15 +37,14 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         WebhookReceiver() as receiver,
         sandbox.client() as client,
     ):
-        world = _World(sandbox, receiver.url, random)
+        world = _World(sandbox, receiver.url, random, lead=START_SECONDS * LONGEST / seconds)
         watch = threading.Thread(target=world.watch, args=(client, receiver))
         watch.start()
-        began = time.monotonic()
+        began = time.time()
         # spread over the renders, so that calls meet videos before, at and after their ends
         moments = sorted(random.uniform(0, seconds) for _ in range(count))
-        calls = [(began + moment, world.body(random)) for moment in moments]
-        with ThreadPoolExecutor(CALLERS) as callers:
-            answered = list(callers.map(lambda call: _send_at(receiver.url, *call), calls))
+        calls = [(began + START_SECONDS + moment, world.body(random)) for moment in moments]
+        answered = make_calls(receiver.url, calls)
         watch.join()
         took = sorted(ms for status, ms in answered if status == 200)
         return {
@@ -62,12 +58,13 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
 class _World:
     """Videos whose ends are known beforehand, and what a watch may say of them when."""
 
-    def __init__(self, sandbox: Sandbox, url: str, random: Random) -> None:
+    def __init__(self, sandbox: Sandbox, url: str, random: Random, lead: float) -> None:
         self.sandbox = sandbox
         self.ends: dict[str, tuple[float, str]] = {}
         self.wrong_states = 0
         for number in range(VIDEOS):
-            seconds, fails = random.uniform(SHORTEST, LONGEST), number % 5 == 0
+            seconds = lead + random.uniform(SHORTEST, LONGEST)
+            fails = number % 5 == 0
             created = sandbox.now()
             video_id = sandbox.create_video(
                 "class",
@@ -93,7 +90,7 @@ class _World:
                 last[video_id] = status
         self.wrong_states += sum(status not in FINAL for status in last.values())
 
-    def body(self, random: Random, numbers=itertools.count()) -> bytes:  # noqa: B008 - one sequence
+    def body(self, random: Random, numbers=itertools.count()) -> str:  # noqa: B008 - one sequence
         kind, video_id = random.choice(KINDS), random.choice(self.ids)
         state = "completed" if self.ends[video_id][1] == "FAILED" else "failed"  # a lie
         if kind == "stranger":
@@ -109,22 +106,4 @@ class _World:
         else:
             video = {"id": video_id, "url": "https://a.example/v.mp4"}
             said = {"event": f"project.{state}", "status": state, "video": video}
-        return json.dumps(said).encode()
-
-
-def _send_at(url: str, moment: float, body: bytes) -> tuple[int, float]:
-    time.sleep(max(0.0, moment - time.monotonic()))
-    return send_call(url, body)
-
-
-def send_call(url: str, body: bytes) -> tuple[int, float]:
-    """Make one call; give its status and how long the answer took [ms]."""
-    parts = urlsplit(url)
-    began = time.perf_counter()
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
-    try:
-        connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
-        status = connection.getresponse().status
-    finally:
-        connection.close()
-    return status, 1000 * (time.perf_counter() - began)
+        return json.dumps(said)
