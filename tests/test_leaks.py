@@ -24,9 +24,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hooked_analytics.archive import VideoArchive
 from hooked_analytics.cli import main
 from hooked_analytics.export import export_videos
-from hooked_analytics.leaks import check_files
+from hooked_analytics.leaks import check_files, contents
 from hooked_analytics.leaks.forms import KeyForms
 from hooked_analytics.videos import videos_from_records
 from tests import planting
@@ -285,13 +286,13 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_searched(tmp_path):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1" + key.encode())
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04" + key.encode())
     (tmp_path / "broken.ipynb").write_text('{"cells": [' + key)
-    whole = gzip.compress(os.urandom(50_000))
+    whole = gzip.compress(key.encode() + os.urandom(50_000))
     (tmp_path / "cut.gz").write_bytes(whole[:30_000])
     (tmp_path / "empty.ipynb").write_text("")
     os.mkfifo(tmp_path / "pipe")
     checked = check_files([tmp_path, tmp_path / "pipe", tmp_path / "none"], KeyForms(key))
     assert [Path(line.split(":")[0]).name for line in checked.leaks] == [
-        "broken.ipynb", "broken.parquet", "broken.zip",
+        "broken.ipynb", "broken.parquet", "broken.zip", "cut.gz",
     ]  # fmt: skip
     assert [line.rsplit("/", 1)[1] for line in checked.unread] == [
         "broken.parquet: its contents are damaged (ArrowInvalid)",
@@ -299,6 +300,53 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_searched(tmp_path):
         "pipe: it is neither a file nor a folder",
         "none: there is no such file",
     ]
+
+
+def test_a_packed_file_that_never_ends_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "_UNPACKED_BYTES", 2_000_000)
+    (tmp_path / "bomb.gz").write_bytes(
+        gzip.compress(b"api_key=" + b"9f86D081" * 4 + bytes(5_000_000))
+    )
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(5):
+            archive.writestr(f"{number}.txt", bytes(900_000))
+    checked = check_files([tmp_path], None)
+    assert ["bomb.gz" in line for line in checked.leaks] == [True]
+    assert ["unpacks to more than" in line for line in checked.unread] == [True] * 4
+
+
+def test_what_is_packed_too_many_times_over_is_named(tmp_path):
+    body = b"9f86D081" * 4
+    for _ in range(6):
+        body = gzip.compress(body)
+    (tmp_path / "a.gz.gz").write_bytes(body)
+    (line,) = check_files([tmp_path], KeyForms("9f86D081" * 4)).unread
+    assert "packed too many times over" in line
+
+
+@pytest.mark.parametrize("before", range(0, 60, 3))
+def test_what_lies_across_two_windows_is_judged_whole(tmp_path, before):
+    path = tmp_path / "a.log"
+    path.write_text("." * (2**20 - before) + " HOOKED_API_KEY=sandbox-key\n" + "." * 99)
+    assert check_files([path], None).leaks == []
+    path.write_text("." * (2**20 - before * 6) + f" {amazon(-1)}\n" + "." * 99)
+    checked = check_files([path], None)
+    assert (checked.leaks, checked.dead_links) == ([], 1)
+
+
+def test_a_field_given_twice_in_a_notebook_hides_nothing(tmp_path):
+    key = "9f86D081" * 4
+    (tmp_path / "a.ipynb").write_text(f'{{"cells": [{{"source": "{key}", "source": "x"}}]}}')
+    (leak,) = check_files([tmp_path], KeyForms(key)).leaks
+    assert "cell 1, source, line 1" in leak
+
+
+def test_an_archive_is_a_folder_of_tables(tmp_path):
+    key = "9f86D081" * 4
+    videos = videos_from_records([{"id": "vid_1", "name": key, "url": amazon(5)}])
+    VideoArchive(tmp_path).append(videos)
+    (leak,) = check_files([tmp_path], KeyForms(key)).leaks
+    assert leak.endswith("column name, row 1: the API key of this environment")
 
 
 def test_links_are_not_followed_out_of_the_folder(tmp_path):

@@ -191,7 +191,8 @@ class _Capped(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        piece = self._plain.read(len(buffer))
+        # one step at a time, or a cut file loses what came before the cut
+        piece: bytes = self._plain.read1(len(buffer))  # type: ignore[attr-defined]
         self._budget.left -= len(piece)
         if self._budget.left < 0:
             raise _TooMuchError(

@@ -68,12 +68,10 @@ class Search:
         """
         first_line, first_byte, tail, links = 1, 0, b"", set[bytes]()
         reported: set[tuple[int, str]] = set()
-        block = stream.read(_WINDOW_BYTES)
-        while block:
-            following = stream.read(_WINDOW_BYTES)
+        for block, last in _blocks(stream):
             window = tail + (lines(block) if lines else block)
             earlier, links = links, set()
-            for find in self._window(window, not following, links, earlier):
+            for find in self._window(window, last, links, earlier):
                 line = first_line + find.line
                 if (line, find.what) not in reported:
                     reported.add((line, find.what))
@@ -81,7 +79,7 @@ class Search:
             cut = max(len(window) - _OVERLAP_BYTES, 0)
             first_line, first_byte = first_line + window.count(b"\n", 0, cut), first_byte + cut
             reported = {found for found in reported if found[0] >= first_line}
-            tail, block = window[cut:], following
+            tail = window[cut:]
 
     def _window(
         self, window: bytes, last: bool, links: set[bytes], earlier: set[bytes]
@@ -122,6 +120,30 @@ class Search:
                 self.dead_links += link.signature not in earlier
             else:
                 yield _find(view, link.start, _link(link.ends_at))
+
+
+def _blocks(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:
+    """Read to the end, or to the damage, which is raised after what came before it."""
+    read = getattr(stream, "read1", stream.read)
+    block, fault = _block(read)
+    while block:
+        following, fault = (b"", fault) if fault else _block(read)
+        yield block, not following
+        block = following
+    if fault:
+        raise fault
+
+
+def _block(read: Callable[[int], bytes]) -> tuple[bytes, Exception | None]:
+    pieces: list[bytes] = []
+    left = _WINDOW_BYTES
+    try:
+        while left and (piece := read(left)):
+            pieces.append(piece)
+            left -= len(piece)
+    except Exception as fault:  # noqa: BLE001 - raised by the caller
+        return b"".join(pieces), fault
+    return b"".join(pieces), None
 
 
 def _find(view: bytes, at: int, what: str) -> Find:
