@@ -127,9 +127,12 @@ def test_files_rows_and_order(tmp_path):
 
 def test_a_file_that_is_there_costs_no_request(tmp_path):
     row, _ = download(part_of, tmp_path)
+    # as a process leaves it that is killed right after the move
+    (tmp_path / "vid_1.mp4.part.json").write_text("{}")
     again, requests = download(part_of, tmp_path)
     assert requests == []
     assert again == row
+    assert names(tmp_path) == ["vid_1.mp4"]
     assert row["sha256"] == hashlib.sha256(FILM).hexdigest()
 
 
@@ -564,7 +567,7 @@ def test_this_machine_is_for_clients_of_this_machine(tmp_path):
 def test_redirects_are_judged_like_links(to, tmp_path, monkeypatch):
     row, requests = download(lambda r: answer(b"", 302, Location=to), tmp_path)
     assert row["error"] == "link_refused"
-    assert len(requests) <= 4
+    assert len(requests) == (1 if to else 4)
     assert SECRET not in row["error_message"]
 
 

@@ -12,7 +12,7 @@ from hooked_analytics.client.retry import LONGEST_RETRY_AFTER_SECONDS, backoff_s
 from hooked_analytics.download.failed import DownloadFailed, LinkDied, fail
 from hooked_analytics.download.kinds import HEAD_BYTES
 from hooked_analytics.download.links import about_to_die
-from hooked_analytics.download.part import CHUNK_BYTES, Part, TargetIsThere, hash_file
+from hooked_analytics.download.part import CHUNK_BYTES, Part, TargetIsThere, hash_file, note_path
 from hooked_analytics.download.plan import Outcome
 from hooked_analytics.download.ranges import content_length, content_range, note_of
 from hooked_analytics.errors import HookedError
@@ -77,6 +77,8 @@ class Jobs:
         if found is None:
             return None
         path, size = found
+        if not wanted.part.exists():  # its owner was killed between the move and the last word
+            note_path(wanted.part).unlink(missing_ok=True)
         digest = hashlib.sha256()
         with path.open("rb", buffering=0) as file:
             hash_file(file, digest, self._batch.stop)

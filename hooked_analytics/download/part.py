@@ -65,7 +65,7 @@ class Part:
         over: Callable[[], bool] = lambda: False,
     ) -> None:
         self.path = path
-        self._note_path = path.with_name(path.name + ".json")
+        self._note_path = note_path(path)
         self._stop = stop
         self._file = self._owned(patience_seconds, over)
         self.sha256 = hashlib.sha256()
@@ -160,6 +160,11 @@ class Part:
                 self.path.unlink(missing_ok=True)
                 self._note_path.unlink(missing_ok=True)
         self._file.close()
+
+
+def note_path(part: Path) -> Path:
+    """Where the note of a part is."""
+    return part.with_name(part.name + ".json")
 
 
 class TargetIsThere(Exception):  # noqa: N818
