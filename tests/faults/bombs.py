@@ -14,6 +14,7 @@ from tests.faults.proxy import FaultProxy, spoiling
 
 BOMBS = ("gzip_bomb", "endless", "endless_chunks", "endless_headers", "many_fields")
 WORKERS = 16
+ROOT = Path(__file__).parent.parent.parent
 KEY = "sandbox-key"
 
 
@@ -29,6 +30,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
         )
         with child:
             found = list(_met(child, proxy))

@@ -109,9 +109,13 @@ FIGURES = (
         "downloads: cut × kill × expire × range ignored × disk full",
         "download_matrix",
         200,
-        10,
+        "tests/test_download.py",
         "every finished file's sha256 right, 0 half files under a final name, ≤ 1 refresh each",
-        lambda f: False,
+        lambda f: (
+            f["runs"] >= 200
+            and none("wrong_sha", "half_files", "unfilled", "left_behind")(f)
+            and f["most_refreshes"] <= 1
+        ),
     ),
     Figure(
         "kills during export, report, archive, download",
@@ -125,7 +129,7 @@ FIGURES = (
         "forged, replayed, duplicate and late webhooks",
         "webhook_storm",
         1000,
-        50,
+        "tests/test_webhooks.py",
         "0 wrong states; the receiver answers p99 ≤ 100 ms",
         lambda f: f["wrong_states"] == 0 and f["calls"] > 0,
         in_time=lambda f: f["p99_ms"] <= 100,

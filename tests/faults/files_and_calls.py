@@ -19,9 +19,9 @@ from hooked_analytics import (
     fetch_videos,
     poll_videos,
 )
+from tests.faults.callers import send_call
 from tests.faults.history import History, press_stop, seconds, several
 from tests.faults.promises import sha256_of
-from tests.faults.webhook_storm import send_call
 
 DAY_SECONDS = 86_400
 REQUESTS_PER_FILE = 3  # for a link, for the file, and once more where the link had died
@@ -105,7 +105,7 @@ class FilesAndCalls(History):
             body = {"event": f"project.{state}", "status": state, "video": video}
             if flat:
                 body = {"event": f"video.{state}", "videoId": video_id, "status": state}
-            status, _ = send_call(self.receiver.url, json.dumps(body).encode())
+            status, _ = send_call(self.receiver.url, json.dumps(body))
             assert status == 200
             self.counts["calls"] += 1
 

@@ -32,6 +32,7 @@ SHORTEST_INTERVAL_SECONDS = 0.02
 TIMEOUT_SECONDS = 1
 LOOK_EVERY = 10  # rounds; to count the objects takes as long as a round
 KEY = "sandbox-key"
+ROOT = Path(__file__).parent.parent.parent
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
@@ -48,6 +49,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
             input=json.dumps(list(fails)),
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
             check=True,
         )
         told = json.loads(done.stdout.splitlines()[-1])
