@@ -30,7 +30,8 @@ FAILING_SHARE = 0.08
 INTERVAL_SECONDS = 60
 SHORTEST_INTERVAL_SECONDS = 0.02
 TIMEOUT_SECONDS = 1
-LOOK_EVERY = 10  # rounds; to count the objects takes as long as a round
+LOOKS = 200  # at most; to count the objects takes as long as a round
+FEWEST_LOOKS = 4
 KEY = "sandbox-key"
 ROOT = Path(__file__).parent.parent.parent
 
@@ -43,16 +44,17 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         spoiling(sandbox.url, rates=evenly(SHARE), seed=seed) as proxy,
         tempfile.TemporaryDirectory() as folder,
     ):
-        fails = _renders(sandbox, videos, Random(seed))
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-m", "tests.faults.long_watch", proxy.url, folder, str(count)],
-            input=json.dumps(list(fails)),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            check=True,
-        )
-        told = json.loads(done.stdout.splitlines()[-1])
+        ) as watcher:
+            watcher.stdout.readline()  # it is ready: the day begins
+            fails = _renders(sandbox, videos, Random(seed))
+            said, _ = watcher.communicate(json.dumps(list(fails)))
+        told = json.loads(said.splitlines()[-1])
         status = told.pop("status")
         wrong = sum((status.get(i) == "FAILED") is not failing for i, failing in fails.items())
         faults, requests = sum(proxy.dealt.values()), len(proxy.requests)
@@ -78,12 +80,19 @@ def _renders(sandbox: Sandbox, videos: int, draw: Random) -> dict[str, bool]:
 
 def watch(url: str, folder: str, count: str) -> dict[str, object]:
     """Poll to the end, and look at this process every few rounds."""
+    print("ready", flush=True)
     scale = DAY_SECONDS / int(count)
     budget.WINDOW_SECONDS /= scale  # the limit is counted in the sandbox's minutes
     interval = max(SHORTEST_INTERVAL_SECONDS, INTERVAL_SECONDS / scale)
     archive = VideoArchive(Path(folder, "archive"))
     seen: list[tuple[float, ...]] = []
-    rounds = counting(1)
+    rounds, began = counting(), time.monotonic()
+
+    def look(_: object) -> None:
+        next(rounds)
+        if time.monotonic() >= began + len(seen) * int(count) / LOOKS:
+            seen.append(_look())
+
     with HookedClient(KEY, base_url=url, timeout_seconds=TIMEOUT_SECONDS) as client:
         frames = poll_videos(
             json.load(sys.stdin),
@@ -92,11 +101,13 @@ def watch(url: str, folder: str, count: str) -> dict[str, object]:
             interval_seconds=interval,
             timeout_seconds=int(count) * 3 + 60,
         )
-        videos = last_frame(frames, lambda _: next(rounds) % LOOK_EVERY or seen.append(_look()))
+        videos = last_frame(frames, look)
+    while len(seen) < FEWEST_LOOKS:  # a machine so busy that a day had three rounds
+        seen.append(_look())
     time.sleep(TIMEOUT_SECONDS)  # a question under way may still wait for its answer
     kept = archive.videos()
     return {
-        "rounds": next(rounds) - 1,
+        "rounds": next(rounds),
         **_growth(seen),
         "threads at the end": threading.active_count(),
         "missing in the archive": len(videos) - len(kept[is_final(kept)]),
