@@ -6,15 +6,15 @@ The tour, in the order of a working day:
 ===================  ==========================================================
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
-watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last),
-                     `WebhookReceiver` (Hooked says when)
+watching renders     `ProgressPanel` (in the notebook), `poll_videos` (a frame per round),
+                     `wait_for_videos` (the last), `WebhookReceiver` (Hooked says when)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
                      `forecast_credits`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`, `plot_contact_sheet`
+                     `plot_forecast`, `plot_progress`, `plot_contact_sheet`
 out of it            `export_videos`, `download_videos`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
@@ -67,6 +67,7 @@ from hooked_analytics.plots import (
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
+    plot_progress,
     plot_render_times,
 )
 from hooked_analytics.render_time import (
@@ -80,6 +81,7 @@ from hooked_analytics.watch import poll_videos, wait_for_videos
 from hooked_analytics.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
+    from hooked_analytics.panel import ProgressPanel
     from hooked_analytics.sandbox import Sandbox
 
 __all__ = [
@@ -93,6 +95,7 @@ __all__ = [
     "HookedError",
     "InvalidVideoIdError",
     "NetworkError",
+    "ProgressPanel",
     "RateLimitError",
     "Sandbox",
     "ServerError",
@@ -119,6 +122,7 @@ __all__ = [
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",
+    "plot_progress",
     "plot_render_times",
     "poll_videos",
     "read_videos",
@@ -135,6 +139,11 @@ def __getattr__(name: str) -> object:
         from hooked_analytics.sandbox import Sandbox
 
         return Sandbox
+    # widgets are loaded for those who show one
+    if name == "ProgressPanel":
+        from hooked_analytics.panel import ProgressPanel
+
+        return ProgressPanel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import trustme
 
 from hooked_analytics import (
+    AuthenticationError,
     FetchInterrupted,
     HookedClient,
     Sandbox,
@@ -626,6 +629,71 @@ def test_what_is_connected_to_is_the_address_that_was_checked(tmp_path, monkeypa
     with HookedClient("key") as client:
         row = only(download_videos(frame("https://files.hooked.so"), tmp_path, client=client))
     assert (row["error"], tried) == ("network", ["52.216.1.1"])
+
+
+# --- TLS and proxies --------------------------------------------------------------------------
+
+
+def tls_for(name: str, bundle: Path, monkeypatch) -> ssl.SSLContext:
+    """A server's certificate for *name*, known to those who use the environment's bundle."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    return context
+
+
+def test_https_with_interruptions_and_kept_connections(tmp_path, monkeypatch):
+    context = tls_for("127.0.0.1", tmp_path / "ca.pem", monkeypatch)
+    ids = [f"vid_{n}" for n in range(12)]
+    with serving(cut_first, context) as server, local(server) as client:
+        files = download_videos(frame(server.url, *ids), tmp_path / "f", client=client)
+    assert files["sha256"].tolist() == [hashlib.sha256(FILM).hexdigest()] * 12
+    assert files["resumed"].sum() == 1
+    assert server.connections <= 6
+
+
+@pytest.mark.parametrize("certified", ["files.hooked.so", "127.0.0.1"])
+def test_the_certificate_is_that_of_the_name_not_of_the_address(certified, tmp_path, monkeypatch):
+    context = tls_for(certified, tmp_path / "ca.pem", monkeypatch)
+
+    def resolve(host, port, *rest, **more):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("hooked_analytics.download.pace.may_connect", lambda *a, **k: True)
+    with serving(part_of, context) as server, HookedClient("key") as client:
+        port = server.url.rpartition(":")[2]
+        videos = frame(f"https://files.hooked.so:{port}")
+        row = only(download_videos(videos, tmp_path / "f", client=client))
+    if certified == "127.0.0.1":
+        assert (row["error"], server.requests) == ("network", [])
+        assert "certificate" in row["error_message"]
+    else:
+        assert row["error"] is None
+        assert server.requests[0].headers["host"] == f"files.hooked.so:{port}"
+
+
+def test_a_proxy_looks_names_up_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr("hooked_analytics.download.pace._checked_addresses", pytest.fail)
+    with serving(lambda request: answer(b"", 502)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with HookedClient("key") as client:
+            row = only(download_videos(frame("https://files.hooked.so"), tmp_path, client=client))
+    assert {request.path for request in proxy.requests} == {"files.hooked.so:443"}
+    assert row["error"] == "network"
+    assert "the proxy" in row["error_message"]
+
+
+def test_a_wrong_key_stops_everything(tmp_path):
+    with Sandbox(videos=3) as sandbox, sandbox.client() as client:
+        videos = fetch_videos(["vid_abc123"], client=client)
+        sandbox.advance(LINK_LIFE_SECONDS + 1)
+        with HookedClient("wrong-key", base_url=sandbox.url) as other:
+            with pytest.raises(AuthenticationError):
+                download_videos(videos, tmp_path, client=other)
+    assert names(tmp_path) == []
 
 
 # --- folders and names ------------------------------------------------------------------------

@@ -469,6 +469,14 @@ def test_excel_runs_no_formula_even_unguarded(tmp_path):
     assert (cell.value, cell.data_type) == ("=1+1", "s")
 
 
+def test_text_that_excel_would_take_for_a_sign_is_written_so_that_it_is_not(tmp_path):
+    names = ["_x003D_1+1", "a_x000d__x000d_b", "_x12_", "snake_xray_case"]
+    export_videos(frame(name=names), tmp_path / "v.xlsx")
+    assert [row[1].value for row in cells(tmp_path / "v.xlsx")[1:]] == [
+        "_x005F_x003D_1+1", "a_x005F_x000d__x005F_x000d_b", "_x12_", "snake_xray_case",
+    ]  # fmt: skip
+
+
 def test_excel_header_is_bold_and_stays_in_sight(tmp_path):
     from openpyxl import load_workbook
 

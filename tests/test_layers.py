@@ -33,6 +33,7 @@ LAYERS = {
     "download": 3,
     "watch": 3,
     "webhooks": 3,
+    "panel": 4,
     "cli": 5,
     "__init__": 6,
 }

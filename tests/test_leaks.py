@@ -45,7 +45,7 @@ def pieces(key: str, said: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(key=ANY_KEY | PLAIN_KEY, writing=st.sampled_from(list(WRITINGS)))
 def test_the_key_is_found_in_every_format_and_writing(tmp_path_factory, name, key, writing):
     path = tmp_path_factory.mktemp("shared") / name
@@ -109,7 +109,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("line", NAMED)
-@pytest.mark.parametrize("name", ["source.ipynb", "output.ipynb", "debug.log", "all.zip"])
+@pytest.mark.parametrize("name", ["source.ipynb", "all.zip"])
 def test_a_value_behind_the_name_of_a_key_is_found(tmp_path, line, name):
     key = "hk_live_" + "9f86D081" * 3
     FORMATS[name](tmp_path / name, line.format(key=key))
@@ -118,6 +118,7 @@ def test_a_value_behind_the_name_of_a_key_is_found(tmp_path, line, name):
     assert pieces(key, leak) == []
 
 
+@settings(max_examples=40)
 @given(key=st.text(LETTERS, min_size=24, max_size=48), line=st.sampled_from(NAMED))
 def test_any_value_that_looks_drawn_is_found(tmp_path_factory, key, line):
     folder = tmp_path_factory.mktemp("drawn")
@@ -199,10 +200,12 @@ def test_a_live_link_is_found_and_a_dead_one_counted(tmp_path, signer, write):
     assert "9f86" not in leak
 
 
-@pytest.mark.parametrize("name", FORMATS)
+# exports take the signature off, and nobody signs the bytes of a picture
+WITH_LINKS = [n for n in FORMATS if FORMATS[n] not in {planting.frame, planting.picture}]
+
+
+@pytest.mark.parametrize("name", WITH_LINKS)
 def test_a_live_link_is_found_in_every_format(tmp_path, name):
-    if FORMATS[name] in {planting.frame, planting.picture}:
-        pytest.skip("links lose their signature there, or nobody signs a picture's bytes")
     FORMATS[name](tmp_path / name, f"see {amazon(1)}")
     (leak,) = check_files([tmp_path], None).leaks
     assert "a signed link that opens until" in leak
@@ -324,7 +327,7 @@ def test_what_is_packed_too_many_times_over_is_named(tmp_path):
     assert "packed too many times over" in line
 
 
-@pytest.mark.parametrize("before", range(0, 60, 3))
+@pytest.mark.parametrize("before", range(0, 60, 7))
 def test_what_lies_across_two_windows_is_judged_whole(tmp_path, before):
     path = tmp_path / "a.log"
     path.write_text("." * (2**20 - before) + " HOOKED_API_KEY=sandbox-key\n" + "." * 99)
@@ -373,11 +376,11 @@ def test_a_file_full_of_secrets_is_told_shortly(tmp_path):
 def test_a_large_log_takes_little_memory(tmp_path):
     line = b"12:00:00 DEBUG GET /v1/video/vid_%20_1 \\n {'a': \"b\"} & more\n"
     with (tmp_path / "large.log").open("wb") as stream:
-        for _ in range(16):
+        for _ in range(12):
             stream.write(line * 16_000)
         stream.write(b"x-api-key: " + b"9f86D081" * 4)
     size = (tmp_path / "large.log").stat().st_size
-    bomb = gzip.compress(bytes(60_000_000), 1)
+    bomb = gzip.compress(bytes(50_000_000), 1)
     (tmp_path / "bomb.gz").write_bytes(bomb)
     code = (
         "import pathlib, re, sys\n"
@@ -392,7 +395,7 @@ def test_a_large_log_takes_little_memory(tmp_path):
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
     )
     leaks, grown = map(int, done.stdout.split())
-    assert size > 15_000_000
+    assert size > 11_000_000
     assert leaks == 1
     assert grown < 40_000  # kB
 

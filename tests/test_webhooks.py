@@ -21,7 +21,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from hooked_analytics import Sandbox, WebhookReceiver, poll_videos, wait_for_videos
+from hooked_analytics import (
+    ProgressPanel,
+    Sandbox,
+    WebhookReceiver,
+    poll_videos,
+    wait_for_videos,
+)
 from hooked_analytics.hints import Hints, Trust
 from hooked_analytics.sandbox.webhooks import RETRY_SECONDS
 from hooked_analytics.videos import parse_record
@@ -484,6 +490,20 @@ def test_two_watches_share_a_receiver():
             assert list(polled) == []
         assert client.requests_sent == 4
         assert len(receiver._listeners) == 0
+
+
+def test_a_panel_shows_an_end_at_its_call():
+    hooked = Hooked(a="STARTED")
+    with watching(hooked) as client, WebhookReceiver() as receiver:
+        panel = ProgressPanel("a", client=client, webhooks=receiver, **LONG)
+        deadline = time.monotonic() + 10
+        while panel.state != "waiting" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        hooked.end("a")
+        call(receiver.url, completed("a"))
+        assert panel.wait(timeout_seconds=10)["status"].tolist() == ["COMPLETED"]
+        assert panel.state == "ended"
+        panel.close()
 
 
 def test_stop_and_time_limit_are_heard_while_it_listens():

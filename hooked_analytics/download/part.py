@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1024 * 1024
 _LOOK_SECONDS = 0.1
+_WINDOWS = os.name == "nt"  # where an open file can be neither moved nor removed
+# what file systems say that have no locks
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 _NO_LINK_FOLLOWED: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -147,6 +151,8 @@ class Part:
 
     def finish(self, target: Path) -> None:
         """Move the whole file to its name; the lock is held until it is there."""
+        if _WINDOWS:
+            self._file.close()
         move_into_place(self.path, target)
         self._note_path.unlink(missing_ok=True)
         self._file.close()
@@ -155,6 +161,8 @@ class Part:
         """Let go; what can be gone on from stays."""
         if self._file.closed:
             return
+        if _WINDOWS:
+            self._file.close()
         if self.note is None or not self.size:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
@@ -194,6 +202,9 @@ def _lock(file: BinaryIO) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     return True
 
 

@@ -86,8 +86,8 @@ class Sandbox:
         burst: int | None = None,
         latency_seconds: float = 0.0,
         drip_seconds: float = 2.0,
-        webhook_shape: str = "project",
         file_faults: float | Mapping[str, float] | None = None,
+        webhook_shape: str = "project",
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)

@@ -21,7 +21,7 @@ WHY_NOT = "LibreOffice is not installed (Debian: libreoffice-calc)"
 SIGNS = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\u2212"]
 BEFORE = [
     "", "", "", " ", "\t", "\r", "\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u202e", "'", '"',
-    "a\n", "a\r\n", 'a"\n', "{", "a,", "a\t", "of:", "\x00",
+    "a\n", "a\r\n", 'a"\n', "{", "a,", "a\t", "of:", "\x00", "_x003D_", "a_x000D_",
 ]  # fmt: skip
 BODIES = [
     "1+1",
@@ -86,11 +86,16 @@ def cells(path: Path) -> Iterator[tuple[bool, str]]:
                 yield f"{_TABLE}formula" in cell.attrib, text
             return
         shared = ET.parse(book.open("xl/sharedStrings.xml")).iter(f"{_MAIN}si")
-        texts = ["".join(t.text or "" for t in item.iter(f"{_MAIN}t")) for item in shared]
+        texts = [_plain("".join(t.text or "" for t in item.iter(f"{_MAIN}t"))) for item in shared]
         for cell in ET.parse(book.open("xl/worksheets/sheet1.xml")).iter(f"{_MAIN}c"):
             value = cell.findtext(f"{_MAIN}v") or ""
             formula = cell.find(f"{_MAIN}f") is not None
             yield formula, texts[int(value)] if cell.get("t") == "s" else value
+
+
+def _plain(text: str) -> str:
+    """Read the signs that XLSX spells by their numbers."""
+    return re.sub("_x([0-9A-Fa-f]{4})_", lambda sign: chr(int(sign[1], 16)), text)
 
 
 def letters(text: str) -> str:
