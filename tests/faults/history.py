@@ -78,7 +78,7 @@ class History(RuleBasedStateMachine):
         self.asked: list[str] = []  # all there ever were
         self.seen: list = []
         self.kills = 0
-        self.files: list[Path] = []  # as they were when the archive was read last
+        self.checked: object = None  # what was there when the archive was read last
         self.open = contextlib.ExitStack()
         self.folder = Path(self.open.enter_context(tempfile.TemporaryDirectory()), "archive")
         self.archive = VideoArchive(self.folder)
@@ -220,9 +220,10 @@ class History(RuleBasedStateMachine):
     def every_promise_holds(self) -> None:
         self.counts["steps"] += 1
         self.promises.of_a_folder(self.folder, kills=self.kills)
-        if (files := sorted(self.folder.glob("*"))) != self.files:
+        now = (sorted(self.folder.glob("*")), dict(self.promises.final))
+        if now != self.checked:
             self.promises.of_an_archive(self.archive)
-            self.files = files
+            self.checked = now
 
     # How it is done
 
