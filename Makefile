@@ -52,6 +52,10 @@ check: $(VENV)/ready-test ## style, types, and the layers of the package
 bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about forty minutes)
 	@$(BIN)/python -m benchmarks
 
+.PHONY: faults
+faults: $(VENV)/ready-test ## the package under faults, kills and attack; writes its part of the results
+	@$(BIN)/python -m tests.faults
+
 .PHONY: lab
 lab: $(VENV)/ready ## JupyterLab on the panel, with a sandbox that is rendering
 	@$(BIN)/jupyter lab $(AS_ROOT) notebooks/02_watch_renders.ipynb

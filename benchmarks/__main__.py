@@ -9,34 +9,24 @@ Measure and write ``RESULTS.md``.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_download import bench_download
 from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
-from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
+from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
 from benchmarks.bench_panel import bench_panel
 from benchmarks.bench_statistics import bench_statistics
 from benchmarks.bench_watch import bench_watch
 from benchmarks.figures import HEAD, Figure
-
-RESULTS = Path(__file__).with_name("RESULTS.md")
-NOTES = Path(__file__).with_name("NOTES.md")
-PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy", "narwhals")
+from benchmarks.results import keep
 
 # name -> (benchmark, rounds, rounds when quick)
 BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "fetch": (bench_latency, 9, 3),
     "limits": (bench_limits, 5, 1),
-    "faults": (bench_faults, 5, 2),
     "watch": (bench_watch, 3, 1),
     "export": (bench_export, 5, 1),
     "download": (bench_download, 9, 3),
@@ -61,22 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         table = "\n".join([HEAD, *(figure.row() for figure in figures)])
         print(f"## {name}\n\n{table}\n", flush=True)
         if not arguments.quick:
-            keep(name, table)
+            keep(name, table, order=BENCHMARKS)
     return 0
-
-
-def keep(name: str, table: str) -> None:
-    """Put the table of one benchmark into the results, in place of its older one."""
-    old = RESULTS.read_text() if RESULTS.exists() else ""
-    sections = dict(re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
-    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    sections[name] = (
-        f"{table}\n\nMeasured on {datetime.now(UTC):%Y-%m-%d} with Python "
-        f"{platform.python_version()}, {packages}; {os.cpu_count()} cores, "
-        f"{platform.system()} {platform.machine()}."
-    )
-    written = [f"## {n}\n\n{sections[n].strip()}\n" for n in BENCHMARKS if n in sections]
-    RESULTS.write_text("\n".join([NOTES.read_text(), *written]))
 
 
 if __name__ == "__main__":

@@ -229,27 +229,6 @@ def bench_limits(rounds: int = 5) -> list[Figure]:
     return figures
 
 
-def bench_faults(rounds: int = 5, count: int = 1000) -> list[Figure]:
-    costs = []
-    for _ in range(rounds):
-        with serving("--latency", 0.005, "--faults", 0.2) as (url, _):
-            costs.append(ours(url, count))
-    per_id = [cost.sent / count for cost in costs]
-    failed = [float(cost.failed) for cost in costs]
-    return [
-        Figure(
-            f"{count:,} ids, 20 % faults (500, 502, drop, cut, stray 429): requests per id",
-            "one each",
-            f"≤ 1.5, {count:,} rows",
-            f"{spread(per_id)}; {min(cost.rows for cost in costs):,} rows, "
-            f"{spread(failed, '{:.0f}')} of them errors",
-            "1.00",
-            spread(per_id),
-            max(per_id) <= 1.5 and all(cost.rows == count for cost in costs),
-        )
-    ]
-
-
 def bench_import(rounds: int = 15) -> list[Figure]:
     def seconds(what: str) -> float:
         began = time.perf_counter()

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import math
-import random
 import resource
 import sys
 import time
@@ -122,8 +121,6 @@ class Server:
             if settings.bucket
             else None
         )
-        self.faults = settings.faults
-        self.random = random.Random(7)
         self.requests = self.refused = self.connections = 0
         self.dated = (0, b"")
         self.late = self.waited = 0.0
@@ -142,28 +139,9 @@ class Server:
             self.refused += 1
             after = b"Retry-After: %d\r\n" % max(1, math.ceil(wait))
             self.later(connection.send, b"429 Too Many Requests", b'{"success":false}', after)
-        elif self.faults and self.random.random() < self.faults:
-            self.fault(connection)
         else:
             body = b"".join((BEFORE, video_id, BETWEEN, video_id, BETWEEN_2, video_id, AFTER))
             self.later(connection.send, b"200 OK", body)
-
-    def fault(self, connection: Connection) -> None:
-        kind = self.random.choice(("500", "502", "drop", "cut", "429"))
-        if kind == "500":
-            self.later(connection.send, b"500 Internal Server Error", b'{"success":false}')
-        elif kind == "502":
-            self.later(connection.send, b"502 Bad Gateway", b"<html>bad gateway</html>")
-        elif kind == "429":
-            self.refused += 1
-            self.later(connection.send, b"429 Too Many Requests", b"{}", b"Retry-After: 0.05\r\n")
-        elif kind == "cut":
-            self.later(
-                connection.transport.write, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"
-            )
-            self.later(connection.transport.close)
-        else:
-            self.later(connection.transport.abort)
 
     def later(self, call: Callable[..., object], *arguments: object) -> None:
         if not self.latency:
@@ -208,5 +186,4 @@ if __name__ == "__main__":
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--window", type=int)
     parser.add_argument("--bucket", type=float, nargs=2)
-    parser.add_argument("--faults", type=float, default=0.0)
     asyncio.run(main(parser.parse_args()))

@@ -42,7 +42,7 @@ def echo(request: Request) -> bytes:
 
 
 class Reset(Exception):
-    """Raised by a handler: drop the connection with a reset."""
+    """Raised by a handler, or by an iterator of pieces: drop the connection with a reset."""
 
 
 class ScriptedServer:
@@ -103,14 +103,14 @@ class ScriptedServer:
     def _reply(self, connection: socket.socket, request: Request) -> bool:
         try:
             said = self.handler(request)
+            if said is None:
+                self.closing.wait(60)
+                return False
+            for piece in [said] if isinstance(said, bytes) else said:
+                connection.sendall(piece)
         except Reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
-        if said is None:
-            self.closing.wait(60)
-            return False
-        for piece in [said] if isinstance(said, bytes) else said:
-            connection.sendall(piece)
         return isinstance(said, bytes)
 
 

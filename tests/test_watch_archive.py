@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from hooked_analytics import Sandbox, VideoArchive, observed_renders, wait_for_videos
+import os
+import signal
+import threading
+
+import pytest
+
+from hooked_analytics import (
+    FetchInterrupted,
+    HookedClient,
+    Sandbox,
+    VideoArchive,
+    observed_renders,
+    poll_videos,
+    wait_for_videos,
+)
+from tests.scripted import Request, answer, serving, video
 
 
 def test_a_watch_fills_the_archive_and_a_second_one_costs_nothing(tmp_path):
@@ -23,3 +38,53 @@ def test_a_watch_fills_the_archive_and_a_second_one_costs_nothing(tmp_path):
     assert kept["used_credits"].equals(videos.set_index("video_id")["used_credits"])
     seen = observed_renders(archive.observations()).set_index("video_id").loc[ids]
     assert (seen["first_seen_final"] > seen["last_seen_started"]).all()
+
+
+def ended(video_id: str) -> bytes:
+    return answer(video(video_id, status="COMPLETED", usedCredits=1))
+
+
+def test_an_answer_that_comes_while_an_interrupted_watch_writes_is_not_shown_unkept(tmp_path):
+    writing, answered = threading.Event(), threading.Event()
+
+    def handler(request: Request) -> bytes:
+        if request.path.endswith("vid_1"):
+            return ended("vid_1")
+        if request.path.endswith("vid_2"):
+            os.kill(os.getpid(), signal.SIGINT)
+            writing.wait(10)
+            threading.Timer(0.2, answered.set).start()
+            return ended("vid_2")
+        return answer({}, 404)
+
+    class Slow(VideoArchive):
+        def append(self, videos):
+            writing.set()
+            answered.wait(10)
+            super().append(videos)
+
+    archive = Slow(tmp_path / "archive")
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        with pytest.raises(FetchInterrupted) as stopped:
+            list(poll_videos(["vid_1", "vid_2"], client=client, archive=archive))
+    shown = stopped.value.videos
+    assert "vid_1" in set(archive.videos()["video_id"])
+    seen_well = set(shown.loc[shown["error"].isna(), "video_id"])
+    assert seen_well <= set(archive.videos()["video_id"])
+
+
+def test_rows_whose_writing_was_interrupted_are_written_then(tmp_path):
+    class Interrupted(VideoArchive):
+        def append(self, videos):
+            if not self.directory.exists():
+                self.directory.mkdir()
+                raise KeyboardInterrupt
+            super().append(videos)
+
+    archive = Interrupted(tmp_path / "archive")
+    with serving(lambda request: ended("vid_1")) as server:
+        with HookedClient("k", base_url=server.url) as client:
+            with pytest.raises(FetchInterrupted) as stopped:
+                list(poll_videos(["vid_1"], client=client, archive=archive))
+    assert stopped.value.videos["status"].tolist() == ["COMPLETED"]
+    assert archive.videos()["status"].tolist() == ["COMPLETED"]

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from hooked_analytics.client.key import ApiKey
 
 CONNECT_SECONDS = 5.0
-LARGEST_BODY_BYTES = 5 * 1024 * 1024
+# Many at once must not fill the memory: sixteen workers with a bomb each stay below 50 MB.
+LARGEST_VIDEO_BYTES = 2 * 1024 * 1024
+LARGEST_PAGE_BYTES = 5 * 1024 * 1024
 _SLICE_BYTES = 64 * 1024
 _NO_RETRIES = urllib3.Retry(False, redirect=False)  # retries live in one layer, not in this one
 # HTTP dates are whole seconds: a difference up to this is rounding, not a wrong clock.
@@ -122,6 +124,7 @@ class Transport:
         self, path: str, video_id: str | None, seconds: float
     ) -> Reply | HookedError | BaseException:
         who = video_id or "the list"
+        largest = LARGEST_VIDEO_BYTES if video_id else LARGEST_PAGE_BYTES
         began = datetime.now(UTC)
         try:
             raw = self._pool.urlopen(
@@ -134,11 +137,10 @@ class Transport:
                 assert_same_host=False,
                 preload_content=False,
             )
-            body = _read(raw)
+            body = _read(raw, largest)
         except _TooLarge:
             return BadResponseError(
-                f"{who}: the answer is larger than {LARGEST_BODY_BYTES:,} bytes, "
-                "so it is no Hooked answer",
+                f"{who}: the answer is larger than {largest:,} bytes, so it is no Hooked answer",
                 video_id=video_id,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -159,7 +161,7 @@ class _TooLarge(Exception):  # noqa: N818
     pass
 
 
-def _read(raw: Any) -> bytes:
+def _read(raw: Any, largest: int) -> bytes:
     """Read a body slice by slice, under a cap on decoded bytes."""
     pieces: list[bytes] = []
     size = 0
@@ -167,7 +169,7 @@ def _read(raw: Any) -> bytes:
         while piece := raw.read1(_SLICE_BYTES, decode_content=True):
             pieces.append(piece)
             size += len(piece)
-            if size > LARGEST_BODY_BYTES:
+            if size > largest:
                 raise _TooLarge
     except BaseException:
         raw.close()  # a connection with half an answer in it is not used again

@@ -331,5 +331,18 @@ class Sandbox:
         self._courier.expect(video)
         return video.id
 
+    def delete_video(self, video_id: str) -> None:
+        """
+        Delete a video, as its owner may: from now on it is not found.
+
+        Examples
+        --------
+        >>> sandbox = Sandbox(videos=1)
+        >>> sandbox.delete_video("vid_abc123")
+        >>> sandbox.video_ids
+        []
+        """
+        self._store.remove(video_id)
+
     def _link(self, video_id: str, now: float) -> str:
         return self._links.download(video_id, now)

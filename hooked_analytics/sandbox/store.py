@@ -93,6 +93,22 @@ class VideoStore:
         bisect.insort(own, video, key=lambda each: each.created_at)
         self.own = own
 
+    def remove(self, video_id: str) -> None:
+        """
+        Take out a video of the team.
+
+        Examples
+        --------
+        >>> from hooked_analytics.sandbox.draws import sample_video
+        >>> store = VideoStore([sample_video()], [])
+        >>> store.remove("vid_abc123")
+        >>> store.find("vid_abc123") is None
+        True
+        """
+        if self._own.pop(video_id, None) is None:
+            raise ValueError(f"the team has no video {video_id!r}")
+        self.own = [video for video in self.own if video.id != video_id]
+
     def select(self, now: float, *, type_name: str | None, status: str | None) -> list[Video]:
         """
         Videos that pass the list endpoint's filters.

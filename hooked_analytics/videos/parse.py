@@ -42,6 +42,8 @@ _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOCKS_MAY_DIFFER = timedelta(minutes=5)
+# What an answer adds beyond this is no new field, and every archive would carry it on.
+_MOST_EXTRA_CHARACTERS = 65_536
 
 
 def clean_text(text: str) -> str:
@@ -250,9 +252,13 @@ def parse_record(
     _check_times(row, fields, fetched_at, quality)
     _check_duration(row, quality)
     spare.update((key, value) for key, value in record.items() if key not in _KNOWN_FIELDS)
+    extra = _json(spare) if spare else None
+    if extra is not None and len(extra) > _MOST_EXTRA_CHARACTERS:
+        extra = None
+        quality.append("too_large(extra)")
     row[_AT["fetched_at"]] = fetched_at
     row[_AT["quality"]] = ", ".join(quality) or None
-    row[_AT["extra"]] = _json(spare) if spare else None
+    row[_AT["extra"]] = extra
     return tuple(row)
 
 

@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING
 from hooked_analytics.errors import FetchInterrupted, WaitTimeout
 from hooked_analytics.videos import is_final
 from hooked_analytics.watch.plan import ENDING_FAILURES
-from hooked_analytics.watch.rows import Watched, frame_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
 
-def timed_out(videos: Sequence[Watched], seconds: float) -> WaitTimeout:
-    """Make the error of a watch whose time is up."""
-    left = sum(not video.done for video in videos)
+def timed_out(videos: pd.DataFrame, *, left: int, seconds: float) -> WaitTimeout:
+    """Make the error of a watch whose time is up, with so many videos *left*."""
     return WaitTimeout(
         f"{left:,} of {len(videos):,} videos had not ended after {seconds:,.5g} s. Their "
         "renders go on at Hooked: ask again later with the same ids. What is known is in "
         ".videos of this error.",
-        videos=frame_of(videos),
+        videos=videos,
     )
 
 

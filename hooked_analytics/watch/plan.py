@@ -208,10 +208,11 @@ class Plan:
     def answered(self, video: Watched, row: Row) -> None:
         """Note the details of a video."""
         was_rendering = video.row is not None and not video.is_final
+        # first, so that no other thread takes this end for one that only the list told of
+        video.done = row[AT["status"]] in FINAL_STATUSES
         video.row = merged(video.row, row, from_list=False)
         video.failure, video.asked = None, self.round
         video.failed = video.unchanged = 0
-        video.done = row[AT["status"]] in FINAL_STATUSES
         self._judge_calls(video, was_rendering=was_rendering)
         if not video.listed and (video.unlisted or not self._by_turns):
             video.unlisted += 1

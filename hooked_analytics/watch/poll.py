@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
+from hooked_analytics.videos import frame_from_rows
 from hooked_analytics.watch.ear import Ear
 from hooked_analytics.watch.ends import interrupted, timed_out
 from hooked_analytics.watch.looks import Looks
@@ -139,21 +140,27 @@ def rounds(
                 else:
                     began = time.monotonic()
                     looks.round()
-                _keep(archive, plan)
-                yield frame_of(plan.videos)
+                yield _kept_frame(archive, plan)
                 slower_by = plan.slower_by(listening=ear.listening)
                 if not plan.open or not pace.rest(began, slower_by, deadline):
                     return
                 if time.monotonic() >= deadline:
-                    raise timed_out(plan.videos, timeout_seconds)
+                    videos = _kept_frame(archive, plan)
+                    raise timed_out(videos, left=len(plan.open), seconds=timeout_seconds)
         except KeyboardInterrupt:
             looks.batch.stop.set()
-            _keep(archive, plan)
-            raise interrupted(frame_of(plan.videos)) from None
+            raise interrupted(_kept_frame(archive, plan)) from None
         finally:
             looks.batch.stop.set()
 
 
-def _keep(archive: Archive | None, plan: Plan) -> None:
-    if archive is not None and len(fresh := news(plan.videos)):
-        archive.append(fresh)
+def _kept_frame(archive: Archive | None, plan: Plan) -> pd.DataFrame:
+    """Make the frame of this moment; what it shows is kept before anybody sees it."""
+    # in this order: answers that come while an archive writes are in neither
+    videos = frame_of(plan.videos)
+    if archive is not None and (fresh := news(plan.videos)):
+        archive.append(frame_from_rows([row for _, row in fresh]))
+        # last: an interrupt that ends the writing early leaves them to be kept
+        for video, row in fresh:
+            video.kept = row
+    return videos

@@ -120,11 +120,8 @@ def recall(videos: Iterable[Watched], known: pd.DataFrame) -> None:
         video.done = bool(final)
 
 
-def news(videos: Iterable[Watched]) -> pd.DataFrame:
-    """Rows that came since the last call, as they were answered, for an archive."""
+def news(videos: Iterable[Watched]) -> list[tuple[Watched, Row]]:
+    """Rows that an archive does not have yet, as they were answered, and whose they are."""
     # an end that only the list told of is not kept: it would pass for the last word
-    told = (video for video in videos if video.done or not video.is_final)
-    fresh = [video for video in told if video.row is not video.kept]
-    for video in fresh:
-        video.kept = video.row
-    return frame_from_rows([video.kept for video in fresh if video.kept is not None])
+    told = ((video, video.row) for video in videos if video.done or not video.is_final)
+    return [(video, row) for video, row in told if row is not None and row is not video.kept]

@@ -294,7 +294,7 @@ def test_an_answer_that_closes_its_connection_is_read_whole():
 
 
 def test_an_endless_body_is_refused_early(monkeypatch):
-    monkeypatch.setattr(transport, "LARGEST_BODY_BYTES", 100_000)
+    monkeypatch.setattr(transport, "LARGEST_VIDEO_BYTES", 100_000)
     sent = []
 
     def endless(request: Request):

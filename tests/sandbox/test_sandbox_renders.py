@@ -34,6 +34,19 @@ def test_a_render_from_start_to_end(still, ask):
     assert (data["durationInFrames"], data["durationInSeconds"]) == (500, 20)
 
 
+def test_a_deleted_video_is_neither_found_nor_listed(still, ask):
+    video_id = still.create_video("ugc_ads", render_seconds=10)
+    url = ask(still, "/v1/video/vid_abc123").json()["data"]["url"]
+    for each in (video_id, "vid_abc123"):
+        still.delete_video(each)
+        assert ask(still, f"/v1/video/{each}").status_code == 404
+    assert ask(still, url).status_code == 404
+    listed = ask(still, "/v1/video/list").json()["data"]["videos"]
+    assert not {video_id, "vid_abc123"} & {item["id"] for item in listed}
+    with pytest.raises(ValueError, match="has no video"):
+        still.delete_video(video_id)
+
+
 def test_a_finished_video_stays_as_it_is(still, ask):
     video_id = still.create_video("ugc_ads", render_seconds=10, fails=False)
     still.advance(10)

@@ -229,9 +229,12 @@ def test_unknown_fields_are_kept_as_json():
     assert one(zeta={}, alpha=[1, "é"])["extra"] == '{"alpha": [1, "é"], "zeta": {}}'
 
 
-def test_many_unknown_fields_are_one_cell():
-    row = one(**{f"field_{n}": n for n in range(10_000)})
-    assert len(json.loads(row["extra"])) == 10_000
+def test_many_unknown_fields_are_one_cell_up_to_a_size_and_named_beyond_it():
+    row = one(**{f"field_{n}": n for n in range(1_000)})
+    assert len(json.loads(row["extra"])) == 1_000
+    row = one(name="kept", **{f"field_{n}": n for n in range(10_000)})
+    assert row[["name", "quality"]].tolist() == ["kept", "too_large(extra)"]
+    assert row["extra"] is pd.NA
 
 
 json_values = st.recursive(

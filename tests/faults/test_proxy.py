@@ -1,0 +1,129 @@
+"""The proxy does what its table says, seen by raw sockets."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import pytest
+
+from hooked_analytics import Sandbox
+from tests.faults.proxy import FAULTS, FaultProxy, bomb, evenly, spoiling
+
+PATH = "/v1/video/vid_abc123"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(videos=2) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(sandbox) -> Iterator[FaultProxy]:
+    with spoiling(sandbox.url) as between:
+        yield between
+
+
+@pytest.fixture(scope="module")
+def good(sandbox) -> bytes:
+    with spoiling(sandbox.url) as between:
+        return got(between)[1]
+
+
+def got(proxy: FaultProxy, *, first: float = 10, most: int = 300_000) -> tuple[bytes, bytes, str]:
+    """Head and body as they come, and how the connection ended: open, closed or reset."""
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname, address.port), timeout=first) as connection:
+        connection.sendall(f"GET {PATH} HTTP/1.1\r\nx-api-key: sandbox-key\r\n\r\n".encode())
+        raw, end = b"", "open"
+        try:
+            while len(raw) < most and (piece := connection.recv(65536)):
+                raw += piece
+                connection.settimeout(0.2)
+            end = "closed" if len(raw) < most else "open"
+        except TimeoutError:
+            pass
+        except ConnectionResetError:
+            end = "reset"
+    head, _, body = raw.partition(b"\r\n\r\n")
+    return head, body, end
+
+
+def test_without_a_fate_the_answer_is_the_servers_own(proxy, sandbox):
+    head, body, end = got(proxy)
+    record = json.loads(body)["data"]
+    assert (record["id"], record["status"], end) == ("vid_abc123", "COMPLETED", "open")
+    assert record["url"].startswith(proxy.url)
+    assert head.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("fate", "status", "end", "whole"),
+    [
+        ("latency", 200, "open", True),
+        ("drip", 200, "closed", True),
+        ("cut", 200, "closed", False),
+        ("status_500", 500, "open", False),
+        ("gateway", 502, "open", False),
+        ("stray_429", 429, "open", False),
+        ("too_long", 200, "closed", True),
+        ("too_short", 200, "open", True),
+        ("no_json", 200, "open", False),
+        ("another_video", 200, "open", False),
+        ("redirect", None, "open", False),
+    ],
+)
+def test_a_fate(proxy, good, fate, status, end, whole):
+    proxy.fates.append(fate)
+    head, body, ended = got(proxy)
+    told = int(head.split()[1])
+    assert told == status or (status is None and 301 <= told <= 308)
+    assert ended == end
+    assert (len(body) == len(good)) is whole
+    stated = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    assert (stated == len(body)) is (fate not in {"cut", "too_long", "too_short"})
+    assert proxy.dealt == {fate: 1}
+
+
+def test_drops_resets_and_silence(proxy):
+    proxy.fates.extend(["drop", "silence", "reset"])
+    assert got(proxy) == (b"", b"", "reset")
+    assert got(proxy, first=0.3) == (b"", b"", "open")
+    assert got(proxy)[2] == "reset"
+
+
+@pytest.mark.parametrize("fate", ["endless", "endless_chunks", "endless_headers"])
+def test_what_never_ends(proxy, fate):
+    proxy.fates.append(fate)
+    head, body, end = got(proxy)
+    assert len(head) + len(body) >= 290_000
+    assert end == "open"
+
+
+def test_a_bomb_is_small_and_holds_much():
+    small = bomb(8 * 2**20)
+    assert len(small) < 20_000
+    assert len(gzip.decompress(small)) > 8 * 2**20
+
+
+def test_many_fields_lie_over_the_good_answer(proxy):
+    proxy.fates.append("many_fields")
+    record = json.loads(got(proxy)[1])["data"]
+    assert len(record) > 10_000
+    assert record["id"] == "vid_abc123"
+
+
+def test_a_seed_draws_the_same_fates_at_the_rate_asked_for():
+    drawn = []
+    for _ in range(2):
+        with spoiling("http://127.0.0.1:1", rates=evenly(0.2), seed=3) as proxy:
+            drawn.append([proxy._next_fate() for _ in range(4000)])
+    assert drawn[0] == drawn[1]
+    assert 0.16 < sum(fate is not None for fate in drawn[0]) / 4000 < 0.24
+    assert set(drawn[0]) == {None, *FAULTS}
+    assert sum(pair == ("status_500",) * 2 for pair in pairwise(drawn[0])) > 5
