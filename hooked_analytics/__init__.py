@@ -10,7 +10,8 @@ watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the l
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
-                     `forecast_credits`
+                     `forecast_credits`, `retry_chains`, `credit_outliers`,
+                     `focus_table`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
                      `plot_forecast`
@@ -38,10 +39,13 @@ from hooked_analytics.client import HookedClient
 from hooked_analytics.credits import (
     Forecast,
     credit_change,
+    credit_outliers,
     credit_usage,
     credits_over_time,
     failures,
+    focus_table,
     forecast_credits,
+    retry_chains,
 )
 from hooked_analytics.errors import (
     AuthenticationError,
@@ -98,6 +102,7 @@ __all__ = [
     "__version__",
     "completion_curve",
     "credit_change",
+    "credit_outliers",
     "credit_usage",
     "credits_over_time",
     "elapsed_seconds",
@@ -105,6 +110,7 @@ __all__ = [
     "export_videos",
     "failures",
     "fetch_videos",
+    "focus_table",
     "forecast_credits",
     "is_final",
     "list_videos",
@@ -117,6 +123,7 @@ __all__ = [
     "read_videos",
     "render_seconds",
     "render_times",
+    "retry_chains",
     "videos_from_records",
     "wait_for_videos",
 ]

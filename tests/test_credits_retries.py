@@ -1,0 +1,176 @@
+"""Videos made again after a failure: from tiny lists with the chains written beside them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hooked_analytics import retry_chains, videos_from_records
+
+START = pd.Timestamp("2024-01-15T10:00Z")
+
+
+def videos(*rows: tuple[str | None, str | None, float | None], **same: object) -> pd.DataFrame:
+    """Rows of (script, status, credits), made a minute after one another."""
+    return videos_from_records(
+        [
+            {
+                "id": f"vid_{n}",
+                "name": f"name {n}",
+                "type": "class",
+                "script": script,
+                "status": status,
+                "usedCredits": credits,
+                "createdAt": (START + pd.Timedelta(n, "min")).isoformat(),
+                **same,
+            }
+            for n, (script, status, credits) in enumerate(rows)
+        ]
+    )
+
+
+def none(values: pd.Series) -> list[object]:
+    return [None if pd.isna(value) else value for value in values]
+
+
+def test_a_chain_runs_from_its_first_attempt_to_its_success():
+    chains = retry_chains(
+        videos(
+            ("Hello", "FAILED", 1),
+            ("Other", "COMPLETED", 9),
+            ("Hello", "FAILED", 2),
+            ("Hello", "COMPLETED", 5),
+        )
+    )
+    assert chains.to_dict("list") == {
+        "video_id": ["vid_3"],
+        "name": ["name 3"],
+        "type": ["class"],
+        "attempts": [3],
+        "failures": [2],
+        "succeeded": [True],
+        "credits": [8.0],
+        "credits_unknown": [0],
+        "wasted_credits": [3.0],
+        "success_credits": [8.0],
+        "first_created_at": [START],
+        "last_created_at": [START + pd.Timedelta(3, "min")],
+        "first_video_id": ["vid_0"],
+    }
+
+
+def test_a_success_closes_the_chain():
+    again = retry_chains(
+        videos(
+            ("a", "FAILED", 1), ("a", "COMPLETED", 5),
+            ("a", "COMPLETED", 5),
+            ("a", "FAILED", 2), ("a", "COMPLETED", 5),
+        )
+    )  # fmt: skip
+    assert again["first_video_id"].tolist() == ["vid_3", "vid_0"]
+    assert again["success_credits"].tolist() == [7.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        ["COMPLETED", "COMPLETED"],
+        ["COMPLETED", "FAILED"],
+        ["STARTED", "STARTED"],
+        ["STARTED", "FAILED"],
+        ["FAILED"],
+    ],
+)
+def test_without_an_attempt_after_a_failure_there_is_no_chain(statuses):
+    assert len(retry_chains(videos(*[("a", status, 1) for status in statuses]))) == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "succeeded"), [("COMPLETED", True), ("FAILED", False), ("STARTED", None), (None, None)]
+)
+def test_whether_it_ended_in_success_is_missing_while_it_is_open(last, succeeded):
+    chains = retry_chains(videos(("a", "FAILED", 1), ("a", last, 2)))
+    assert none(chains["succeeded"]) == [succeeded]
+    assert chains["succeeded"].dtype == "boolean"
+    assert none(chains["success_credits"]) == [3.0 if succeeded else None]
+
+
+def test_unknown_credits_are_counted_and_never_zero():
+    chains = retry_chains(
+        videos(
+            ("a", "FAILED", None), ("a", "COMPLETED", 5),
+            ("b", "FAILED", None), ("b", "FAILED", None),
+        )
+    )  # fmt: skip
+    assert none(chains["credits"]) == [5.0, None]
+    assert chains["credits_unknown"].tolist() == [1, 2]
+    assert none(chains["wasted_credits"]) == [None, None]
+    assert none(chains["success_credits"]) == [None, None]
+
+
+def test_nothing_wasted_is_known_when_the_failure_was_free():
+    chains = retry_chains(videos(("a", "FAILED", 0), ("a", "COMPLETED", 5)))
+    assert chains["wasted_credits"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize("script", [None, "", "  "])
+def test_what_has_no_script_is_not_known_to_be_the_same(script):
+    frame = videos((script, "FAILED", 1), (script, "COMPLETED", 1))
+    assert len(retry_chains(frame)) == 0
+
+
+@pytest.mark.parametrize("field", ["type", "avatar_id"])
+def test_another_type_or_avatar_is_another_video(field):
+    frame = videos(("a", "FAILED", 1), ("a", "COMPLETED", 1))
+    assert len(retry_chains(frame)) == 1
+    assert len(retry_chains(frame.assign(**{field: ["one", "two"]}))) == 0
+    assert len(retry_chains(frame.assign(**{field: pd.array([None, None], "string")}))) == 1
+
+
+def test_an_attempt_without_a_time_has_no_place():
+    frame = videos(("a", "FAILED", 1), ("a", "COMPLETED", 1)).assign(
+        created_at=lambda f: f["created_at"].where([True, False])
+    )
+    assert len(retry_chains(frame)) == 0
+
+
+@pytest.mark.parametrize(
+    "frame", [videos(), videos(("a", "FAILED", None)), videos((None, None, 1))]
+)
+def test_no_chain_is_an_empty_table_with_its_dtypes(frame):
+    found = retry_chains(frame)
+    assert len(found) == 0
+    pd.testing.assert_series_equal(
+        found.dtypes, retry_chains(videos(("a", "FAILED", 1), ("a", "COMPLETED", 1))).dtypes
+    )
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ValueError, match="retry_chains needs the columns 'updated_at', 'script'"):
+        retry_chains(videos().drop(columns=["script", "updated_at"]))
+
+
+attempts = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.sampled_from(["COMPLETED", "FAILED", "STARTED", None]),
+        st.none() | st.integers(0, 9).map(float),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=20)
+@given(attempts, st.randoms())
+def test_neither_the_order_of_rows_nor_a_row_given_twice_changes_anything(drawn, random):
+    frame = videos(*drawn)
+    again = frame.iloc[random.choices(range(len(frame)), k=3 * len(frame)) if drawn else []]
+    both = pd.concat([again, frame.sample(frac=1, random_state=random.randint(0, 99))])
+    chains = retry_chains(frame)
+    pd.testing.assert_frame_equal(chains, retry_chains(both))
+    assert (
+        chains["failures"] + chains["succeeded"].eq(True).fillna(False) <= chains["attempts"]
+    ).all()
+    assert (chains["attempts"] >= 2).all()
