@@ -27,6 +27,7 @@ LAYERS = {
     "plots": 2,
     "archive": 3,
     "watch": 3,
+    "report": 3,
     "cli": 5,
     "__init__": 6,
 }
@@ -47,6 +48,9 @@ LATE = {
     "starlette",
     "uvicorn",
     "openpyxl",
+    "jinja2",
+    "markupsafe",
+    "great_tables",
 }
 
 

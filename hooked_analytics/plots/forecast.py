@@ -57,12 +57,12 @@ def plot_forecast(
     ('forecast, 80 % range of a day', 'credits')
     """
     forecast = forecast_credits(videos, horizon_days=horizon_days, balance=balance)
-    first = forecast.daily["day"].iloc[0]
-    history = credits_over_time(videos).query("period < @first")
+    history = credits_over_time(videos).query("period < @forecast.daily.day.iloc[0]")
     shown = history.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, 28))
     ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
     draw_days(ax, shown["period"], shown["credits"])
     draw_ahead(ax, forecast.daily)
+    with_headroom(ax)
     date_axis(ax)
     note(ax, _sentences(forecast))
     return ax
@@ -76,11 +76,10 @@ def draw_days(
 ) -> None:
     """Bars of the credits of past days."""
     ax.bar(_naive(days), credits, width=0.8, align="edge", color=colour)
-    ax.set_ylim(0, None)
     ax.set_ylabel("credits", color=INK)
 
 
-def draw_ahead(ax: Axes, daily: pd.DataFrame) -> None:
+def draw_ahead(ax: Axes, daily: pd.DataFrame, mark: str = "") -> None:
     """Draw the ``daily`` frame of a `Forecast`: a line in its range, behind a mark."""
     at = _naive(daily["day"] + pd.Timedelta(12, "h"))
     ax.fill_between(at, daily["low"], daily["high"], color=PALETTE["completed"], alpha=0.18, lw=0)
@@ -88,8 +87,13 @@ def draw_ahead(ax: Axes, daily: pd.DataFrame) -> None:
     start = _naive(daily["day"].head(1))[0]
     ax.axvline(start, color=INK, lw=0.8, ls=(0, (3, 3)))
     ranged = daily["low"].notna().any()
-    _mark(ax, start, "forecast, 80 % range of a day" if ranged else "forecast, no range")
-    ax.set_ylim(0, None)
+    said = "forecast, 80 % range of a day" if ranged else "forecast, no range"
+    _mark(ax, start, mark or said)
+
+
+def with_headroom(ax: Axes) -> None:
+    """Begin at 0 and leave a line above everything drawn, where the mark is written."""
+    ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
 
 
 def _naive(days: pd.Series[pd.Timestamp]) -> Any:

@@ -9,10 +9,12 @@ import pandas as pd
 
 from hooked_analytics.credits import (
     credit_change,
+    credit_outliers,
     credit_usage,
     credits_over_time,
     failures,
     forecast_credits,
+    retry_chains,
 )
 from hooked_analytics.credits.usage import FAILURE_COLUMNS
 from hooked_analytics.plots.render_times import groups_drawn, time_span
@@ -23,6 +25,7 @@ from hooked_analytics.report.tables import (
     THIS,
     dated,
     failure_reasons,
+    first_row,
     forecast_tables,
     harmless,
     totals,
@@ -34,9 +37,8 @@ from hooked_analytics.videos.ends import END_COLUMNS
 if TYPE_CHECKING:
     from hooked_analytics.credits import Forecast
 
-_COLUMNS = sorted(
-    {*FAILURE_COLUMNS, *END_COLUMNS, "duration_seconds", "error_message", "quality"}
-)
+_OTHER_COLUMNS = ("duration_seconds", "error_message", "quality", "script", "avatar_id")
+_COLUMNS = sorted({*FAILURE_COLUMNS, *END_COLUMNS, *_OTHER_COLUMNS})
 _HORIZONS_DAYS = (28, 21, 14, 7)
 _MOST_CURVES, _CURVE_POINTS = 20, 121
 _WIDEST_GAP_DAYS = 3  # between two periods that are one history
@@ -92,7 +94,7 @@ def build_report(
         5  credits spent, without 1 video whose figure is not known
       2.5  credits per finished minute, failures folded in
         –  credits on 1 failed video: none has a figure
-        –  no forecast: 28 days ahead need 56 complete days of history, and there are 1
+        –  no forecast: 7 days ahead need 14 complete days of history, and there are 1
     Not known: 1 of 2 videos has no credit figure (50%). It is counted as a video and left out
     of every credit total.
     """
@@ -116,7 +118,11 @@ def build_report(
             videos.assign(message=videos["error_message"].fillna(videos["message"]))
         ),
     }
-    tables["failure_reasons"] = failure_reasons(tables["failures"])
+    tables |= {
+        "failure_reasons": failure_reasons(tables["failures"]),
+        "retry_chains": retry_chains(videos),
+        "credit_outliers": credit_outliers(videos),
+    }
     if before is not None:
         tables["credit_change"] = credit_change(before, videos)
     if forecast is not None:
@@ -156,13 +162,13 @@ def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
 
 def _forecast(history: pd.DataFrame, balance: float | None) -> tuple[Forecast | None, str]:
     """Look as far ahead as the history allows, or say why nothing can be said."""
-    reasons = []
+    reason = ""
     for days in _HORIZONS_DAYS:
         try:
             return forecast_credits(history, horizon_days=days, balance=balance), ""
         except ValueError as refused:
-            reasons.append(str(refused))
-    return None, reasons[-1]
+            reason = str(refused).split(";")[0]  # what follows is for those who write code
+    return None, reason
 
 
 def _curves(videos: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
@@ -174,7 +180,8 @@ def _curves(videos: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
 
 
 def _title(summary: pd.DataFrame) -> str:
-    first, last = summary.loc[0, ["first_day", "last_day"]]
+    now = first_row(summary)
+    first, last = now.first_day, now.last_day
     if pd.isna(first):
         return "Credit spend"
     if first.date() == last.date():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from hooked_analytics.report.tables import PREVIOUS
+from hooked_analytics.report.tables import PREVIOUS, first_row
 from hooked_analytics.report.words import MISSING, count, dates, joined, number, share
 
 if TYPE_CHECKING:
@@ -65,15 +65,18 @@ def headlines(report: Report) -> list[Headline]:
 
 
 def _periods(report: Report) -> tuple[Any, Any]:
-    rows = list(report.tables["totals"].itertuples(index=False))
-    return rows[0], rows[1] if len(rows) > 1 and rows[1].period == PREVIOUS else None
+    totals = report.tables["totals"]
+    before = totals[totals["period"].eq(PREVIOUS)]
+    return first_row(totals), first_row(before) if len(before) else None
 
 
 def _spent(now: Any, before: Any, price: float | None) -> Headline:
     if not now.videos:
         return Headline(MISSING, "credits: there is no video to count")
     if pd.isna(now.credits):
-        return Headline(MISSING, f"credits spent: none of {count(now.videos, 'video')} has a figure")
+        return Headline(
+            MISSING, f"credits spent: none of {count(now.videos, 'video')} has a figure"
+        )
     parts = ["credits spent"]
     if price is not None:
         parts.append(f"{now.credits * price:,.2f} in money")
@@ -114,7 +117,7 @@ def _next(report: Report) -> Headline:
     if "forecast_total" not in report.tables:
         return Headline(MISSING, f"no forecast: {report.no_forecast}")
     days = len(report.tables["forecast"])
-    (total,) = report.tables["forecast_total"].itertuples(index=False)
+    total = first_row(report.tables["forecast_total"])
     if report.balance is not None and pd.notna(total.run_out_chance):
         return _run_out(total, days)
     if pd.isna(total.total_low):
@@ -150,7 +153,7 @@ def forecast_sentence(report: Report) -> str:
     if "forecast_total" not in report.tables:
         return f"No forecast: {report.no_forecast}."
     days = len(report.tables["forecast"])
-    (total,) = report.tables["forecast_total"].itertuples(index=False)
+    total = first_row(report.tables["forecast_total"])
     ahead = f"Next {days} days: about {number(total.total)} credits"
     if pd.isna(total.total_low):
         return f"{ahead}, without a range: {total.history_days:,} days of history are too few."
@@ -159,7 +162,7 @@ def forecast_sentence(report: Report) -> str:
         return f"{ahead}, in 8 of 10 cases. There is too little history to test that by."
     return (
         f"{ahead}, in 8 of 10 cases. Of {count(total.backtest_origins, 'such range')} made in the "
-        f"past of this list {share(total.backtest_coverage)} held."
+        f"past of this list, {share(total.backtest_coverage)} held."
     )
 
 
@@ -211,8 +214,10 @@ def _unknown_credits(now: Any) -> str:
 _NOTES: tuple[tuple[str, Callable[[int], str]], ...] = (
     (
         "rendering",
-        lambda n: f"{count(n, 'video')} still rendering: the credits may change, and the time so "
-        "far counts as “longer than”.",
+        lambda n: (
+            f"{count(n, 'video')} still rendering: the credits may change, and the time so "
+            "far counts as “longer than”."
+        ),
     ),
     ("not_fetched", lambda n: f"{count(n, 'id')} could not be fetched; failures say why."),
     ("other", lambda n: f"{count(n, 'video')} with a status this report does not know."),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hooked_analytics.plots.canvas import INK, PALETTE, canvas, date_axis, labels, nothing, rows
 from hooked_analytics.plots.credits import draw_usage
-from hooked_analytics.plots.forecast import draw_ahead, draw_days
+from hooked_analytics.plots.forecast import draw_ahead, draw_days, with_headroom
 from hooked_analytics.plots.render_times import draw_curves, groups_drawn, name_curves
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def _days(report: Report, ax: Axes) -> None:
     draw_days(ax, *_columns(by_day[earlier]), colour=PALETTE["unknown"])
     draw_days(ax, *_columns(by_day[~earlier]))
     if "forecast" in report.tables:
-        draw_ahead(ax, report.tables["forecast"])
+        draw_ahead(ax, report.tables["forecast"], mark="forecast")
+    with_headroom(ax)
     date_axis(ax)
 
 
@@ -122,8 +123,10 @@ def _svg(
     figure = Figure(figsize=size, layout="constrained")
     figure.patch.set_alpha(0)
     written = io.StringIO()
+    ax = figure.subplots()
+    ax.tick_params(axis="x", pad=7)  # the first label of x would touch that of y
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "text.parse_math": False}):
-        draw(report, figure.subplots())
+        draw(report, ax)
         figure.savefig(written, format="svg", metadata={"Date": None})
     return _embedded(written.getvalue(), name, size, alt)
 
@@ -148,6 +151,7 @@ def _embedded(svg: str, name: str, size: tuple[float, float], alt: str) -> str:
 def _own(tag: str, name: str) -> str:
     tag = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", tag)
     tag = re.sub(r"font: (?:[a-z0-9]+ )*?([0-9.]+px) [^;\"]*", r"font-size: \1", tag)
+    tag = tag.replace('<text style="', '<text style="white-space: pre; ')
     for variable, colour in _VARIABLES.items():
         tag = tag.replace(colour, f"var(--{variable}, {colour})")
     return tag

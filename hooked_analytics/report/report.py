@@ -21,7 +21,8 @@ class Tables(Mapping[str, pd.DataFrame]):
     Examples
     --------
     >>> tables = Tables({"totals": pd.DataFrame({"credits": [5.0]})})
-    >>> tables["totals"].loc[0, "credits"] = 0.0
+    >>> totals = tables["totals"]
+    >>> totals.loc[0, "credits"] = 0.0
     >>> tables["totals"]["credits"].tolist()
     [5.0]
     """
@@ -59,8 +60,9 @@ class Report:
     tables : name -> frame, read-only
         ``totals`` (one row per period), ``credit_usage``, ``render_times``,
         ``completion_curve``, ``credits_by_day``, ``credits_by_month``, ``failures``,
-        ``failure_reasons``; ``credit_change`` with a period to compare; ``forecast`` and
-        ``forecast_total`` where there is enough history. A missing figure is missing.
+        ``failure_reasons``, ``retry_chains``, ``credit_outliers``; ``credit_change`` with a
+        period to compare; ``forecast`` and ``forecast_total`` where there is enough history.
+        A missing figure is missing.
     timezone : whose midnight begins a day
     price_per_credit, balance : as given
     no_forecast : why there is none; empty when there is one

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -25,7 +26,7 @@ UNITS = {
         (
             "credits", "credits_before", "credits_after", "change", "volume", "mix", "rate",
             "used_credits", "wasted_credits", "low", "high", "total", "total_low", "total_high",
-            "balance",
+            "balance", "success_credits", "median_credits",
         ),
         "credits",
     ),
@@ -33,7 +34,7 @@ UNITS = {
         (
             "videos", "completed", "failed", "rendering", "other", "not_fetched", "undated",
             "refused", "repeated", "credits_unknown", "failed_unknown", "unknown_before",
-            "unknown_after",
+            "unknown_after", "attempts", "failures",
         ),
         "videos",
     ),
@@ -51,7 +52,7 @@ UNITS = {
         ),
         "s",
     ),
-    **dict.fromkeys(("created_at", "seen_at"), "UTC"),
+    **dict.fromkeys(("created_at", "seen_at", "first_created_at", "last_created_at"), "UTC"),
     **dict.fromkeys(("first_day", "last_day", "period"), "day, by the report's time zone"),
     **dict.fromkeys(("day", "run_out", "run_out_low", "run_out_high"), "day, UTC"),
     "credits_per_video": "credits per video",
@@ -105,7 +106,7 @@ def dated(videos: pd.DataFrame) -> pd.DataFrame:
     0
     """
     seen = videos["fetched_at"].max()
-    around = seen if pd.notna(seen) else videos["created_at"].dropna().median()
+    around: Any = seen if pd.notna(seen) else videos["created_at"].dropna().median()
     if pd.isna(around):
         return videos.iloc[:0]
     usable = videos["created_at"].between(around - _FARTHEST, around + _FARTHEST)
@@ -120,8 +121,8 @@ def totals(periods: Mapping[str, pd.DataFrame | None], timezone: str) -> pd.Data
     --------
     >>> from hooked_analytics import videos_from_records
     >>> videos = videos_from_records([{"id": "vid_1", "status": "FAILED"}])
-    >>> row = totals({"this": videos}, "UTC").iloc[0]
-    >>> int(row["videos"]), int(row["failed_unknown"]), row["credits"], row["wasted_credits"]
+    >>> row = first_row(totals({"this": videos}, "UTC"))
+    >>> row.videos, row.failed_unknown, row.credits, row.wasted_credits
     (1, 1, nan, nan)
     """
     rows = [
@@ -162,7 +163,9 @@ def _day(moment: pd.Series[pd.Timestamp], timezone: str) -> pd.Series[pd.Timesta
     """First moment of the day, or of what is left of it where midnight is skipped."""
     local = pd.to_datetime(moment, utc=True).dt.tz_convert(timezone).dt.tz_localize(None)
     midnight = local.dt.as_unit("us").dt.normalize()
-    return midnight.dt.tz_localize(timezone, ambiguous=[True], nonexistent="shift_forward")
+    return midnight.dt.tz_localize(
+        timezone, ambiguous=np.array([True]), nonexistent="shift_forward"
+    )
 
 
 def failure_reasons(failed: pd.DataFrame) -> pd.DataFrame:
@@ -213,6 +216,18 @@ def forecast_tables(forecast: Forecast) -> dict[str, pd.DataFrame]:
     return {"forecast": forecast.daily, "forecast_total": total}
 
 
+def first_row(table: pd.DataFrame) -> Any:
+    """
+    Take the first row, its columns as attributes.
+
+    Examples
+    --------
+    >>> first_row(pd.DataFrame({"credits": [5.0]})).credits
+    5.0
+    """
+    return next(table.itertuples(index=False))
+
+
 def harmless(table: pd.DataFrame) -> pd.DataFrame:
     """
     Take the signature off links in any text; categories become text.
@@ -223,12 +238,12 @@ def harmless(table: pd.DataFrame) -> pd.DataFrame:
     >>> harmless(said)["message"].tolist()
     ['403 at https://a.example/v.mp4']
     """
-    texts = [name for name in table if table[name].dtype.kind == "O"]
+    texts = [str(name) for name in table if table[name].dtype.kind == "O"]
     return table.assign(**{name: _scrubbed(table[name]) for name in texts})
 
 
 def _scrubbed(column: pd.Series[str]) -> pd.Series[str]:
     text = column.astype("string")
-    values = pa.array(text.to_numpy(dtype=object, na_value=None), pa.large_string())
+    values = pa.array([None if pd.isna(each) else each for each in text], pa.large_string())
     clean = pd.Series(scrub_text(values).to_pylist(), index=column.index, dtype="string")
     return clean.astype(text.dtype)

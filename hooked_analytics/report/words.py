@@ -37,6 +37,28 @@ def number(value: float, *, signed: bool = False) -> str:
     return (MINUS if value < 0 else plus) + written
 
 
+def column(values: Iterable[float], *, signed: bool = False) -> list[str]:
+    """
+    Write figures that stand below one another, with as many decimals each.
+
+    Examples
+    --------
+    >>> column([125.5, 3, float("nan")]), column([0, 4000.5], signed=True)
+    (['125.5', '3.0', '–'], ['0', '+4,000'])
+    """
+    known = list(values)
+    sizes = [abs(float(value)) for value in known if not pd.isna(value)]
+    places = 0 if max(sizes, default=0) >= 1000 or all(s == int(s) for s in sizes) else 1
+    written = [MISSING if pd.isna(value) else f"{abs(value):,.{places}f}" for value in known]
+    plus = "+" if signed else ""
+    return [
+        text
+        if pd.isna(value) or not float(text.replace(",", ""))
+        else (MINUS if value < 0 else plus) + text
+        for text, value in zip(written, known, strict=True)
+    ]
+
+
 def share(value: float) -> str:
     """
     Write a share in per cent, with a decimal where it is small.
