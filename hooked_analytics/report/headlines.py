@@ -39,18 +39,17 @@ class NotKnown(NamedTuple):
 def scope(report: Report) -> str:
     """Say which videos the report is about, and as of when."""
     now, before = _periods(report)
-    made = dates(now.first_day, now.last_day)
-    parts = [
-        count(now.videos, "video")
-        + (f" made {made}" if made != MISSING else "")
-        + f" ({report.timezone})"
-    ]
+    parts = [f"{_made(now)} ({report.timezone})"]
     if before is not None:
-        earlier = dates(before.first_day, before.last_day)
-        parts.append(f"compared with {count(before.videos, 'video')} made {earlier}")
+        parts.append(f"compared with {_made(before)}")
     if pd.notna(now.seen_at):
         parts.append(f"as seen {now.seen_at.day} {now.seen_at:%b %Y %H:%M} UTC")
     return " · ".join(parts)
+
+
+def _made(period: Any) -> str:
+    when = dates(period.first_day, period.last_day)
+    return count(period.videos, "video") + (f" made {when}" if when != MISSING else "")
 
 
 def headlines(report: Report) -> list[Headline]:
@@ -79,7 +78,7 @@ def _spent(now: Any, before: Any, price: float | None) -> Headline:
         )
     parts = ["credits spent"]
     if price is not None:
-        parts.append(f"{now.credits * price:,.2f} in money")
+        parts.append(f"worth {now.credits * price:,.2f} at {price:g} each")
     if before is not None and pd.notna(before.credits):
         change = now.credits - before.credits
         relative = f" ({share(abs(change) / before.credits)})" if before.credits else ""

@@ -149,22 +149,25 @@ def _total(name: str, videos: pd.DataFrame, timezone: str) -> pd.DataFrame:
             undated=len(videos) - len(usable),
             refused=int(videos["quality"].notna().sum()),
             repeated=int(videos["video_id"].duplicated().sum()),
-            first_day=usable.min(),
-            last_day=usable.max(),
-            seen_at=videos["fetched_at"].max(),
+            first_day=_day(usable.min(), timezone),
+            last_day=_day(usable.max(), timezone),
+            seen_at=_moment(videos["fetched_at"].max()),
         )
     )
-    return row.assign(
-        first_day=_day(row["first_day"], timezone), last_day=_day(row["last_day"], timezone)
-    )
+    return row
 
 
-def _day(moment: pd.Series[pd.Timestamp], timezone: str) -> pd.Series[pd.Timestamp]:
+def _moment(moment: Any) -> pd.Series[pd.Timestamp]:
+    """One UTC time as a column; a missing one has the type too."""
+    return pd.Series(pd.to_datetime([moment], utc=True)).dt.as_unit("us")
+
+
+def _day(moment: Any, timezone: str) -> pd.Series[pd.Timestamp]:
     """First moment of the day, or of what is left of it where midnight is skipped."""
-    local = pd.to_datetime(moment, utc=True).dt.tz_convert(timezone).dt.tz_localize(None)
-    midnight = local.dt.as_unit("us").dt.normalize()
-    return midnight.dt.tz_localize(
-        timezone, ambiguous=np.array([True]), nonexistent="shift_forward"
+    local = _moment(moment).dt.tz_convert(timezone).dt.tz_localize(None)
+    first = np.array([True])
+    return local.dt.normalize().dt.tz_localize(
+        timezone, ambiguous=first, nonexistent="shift_forward"
     )
 
 
