@@ -138,7 +138,7 @@ def test_the_forecast_is_a_range_or_says_why_not(days, figure, sentence):
 
 def test_a_balance_gets_a_range_of_days():
     within = headlines(build_report(with_days(60), balance=100))[3]
-    assert within.figure == "7 Nov 2026"
+    assert within.figure == "7 Nov"
     assert within.sentence == "a balance of 100 runs out, in 8 of 10 cases"
     beyond = headlines(build_report(with_days(60), balance=10_000))[3]
     assert beyond == ("> 28 days", "a balance of 10,000 lasts, in 9 of 10 cases")
@@ -149,6 +149,13 @@ def test_days_between_two_periods_that_nobody_listed_are_not_empty_days():
     assert len(build_report(OCTOBER, before=may).tables["credits_by_day"]) == 4
     september = videos(record(99, createdAt="2026-09-29T10:00:00Z"))
     assert len(build_report(OCTOBER, before=september).tables["credits_by_day"]) == 6
+
+
+def test_a_longer_history_is_for_the_forecast_alone():
+    report = build_report(OCTOBER, history=with_days(60))
+    assert headlines(report)[0].figure == "15"
+    assert headlines(report)[3].figure == "420–420"
+    assert len(report.tables["credits_by_day"]) == 60
 
 
 CASES = {

@@ -49,6 +49,7 @@ def build_report(
     *,
     title: str | None = None,
     before: pd.DataFrame | None = None,
+    history: pd.DataFrame | None = None,
     price_per_credit: float | None = None,
     balance: float | None = None,
     timezone: str = "UTC",
@@ -65,7 +66,8 @@ def build_report(
         Needs the columns of a videos frame. May be empty.
     title : of the page; made of the period when missing
     before : videos of an earlier period to compare with
-        When it ends where *videos* begin, the forecast learns from it too.
+    history : videos the figures by day and the forecast are made of
+        When missing, *videos* and, where it ends as they begin, *before*.
     price_per_credit : adds money, in the price's currency
     balance : credits left after the last complete day; adds the day on which it runs out
     timezone : whose midnight begins a day; the forecast keeps to days in UTC
@@ -77,7 +79,7 @@ def build_report(
     Raises
     ------
     TypeError
-        *videos* or *before* is not a pandas frame.
+        *videos*, *before* or *history* is not a pandas frame.
     ValueError
         A needed column is not there, or a price or balance is below 0.
 
@@ -98,13 +100,13 @@ def build_report(
     Not known: 1 of 2 videos has no credit figure (50%). It is counted as a video and left out
     of every credit total.
     """
-    for frame in (videos, before):
+    for frame in (videos, before, history):
         _require_videos(frame)
     for name, value in (("price_per_credit", price_per_credit), ("balance", balance)):
         if value is not None and not 0 <= value < np.inf:
             raise ValueError(f"{name} is 0 or more, not {value!r}")
-    history = _history(videos, before)
-    forecast, reason = _forecast(history, balance)
+    days = dated(history) if history is not None else _history(videos, before)
+    forecast, reason = _forecast(days, balance)
     summary = totals({THIS: videos, PREVIOUS: before}, timezone)
     times = render_times(videos)
     tables = {
@@ -112,8 +114,8 @@ def build_report(
         "credit_usage": credit_usage(videos, price_per_credit=price_per_credit),
         "render_times": times,
         "completion_curve": _curves(videos, times),
-        "credits_by_day": credits_over_time(history, timezone=timezone),
-        "credits_by_month": credits_over_time(history, freq="M", timezone=timezone),
+        "credits_by_day": credits_over_time(days, timezone=timezone),
+        "credits_by_month": credits_over_time(days, freq="M", timezone=timezone),
         "failures": failures(
             videos.assign(message=videos["error_message"].fillna(videos["message"]))
         ),

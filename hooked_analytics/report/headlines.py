@@ -141,8 +141,9 @@ def _run_out(total: Any, days: int) -> Headline:
         return Headline(
             f"from {first}", f"{balance} may run out; within {days} days in {chance} of cases"
         )
+    days_named = dates(total.run_out_low, total.run_out_high)
     return Headline(
-        dates(total.run_out_low, total.run_out_high),
+        days_named.removesuffix(f" {total.run_out_high.year}"),
         f"{balance} runs out, in 8 of 10 cases",
     )
 

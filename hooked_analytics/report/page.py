@@ -87,7 +87,7 @@ def _render(template: str, report: Report, *, inline: bool) -> str:
         pictures=drawn,
         sections=[(section, markup(_table(section))) for section in sections(report)],
         cohort=_cohort(report),
-        earlier="credit_change" in report.tables,
+        outside=_has_days_outside(report),
         ahead="forecast" in report.tables,
         timezone=report.timezone,
         version=__version__,
@@ -148,3 +148,9 @@ def _cohort(report: Report) -> str:
         f"{count(measured, 'video')} measured: {now.completed:,} completed, {now.failed:,} failed, "
         f"{now.rendering:,} still rendering, counted as “longer than so far”."
     )
+
+
+def _has_days_outside(report: Report) -> bool:
+    now = first_row(report.tables["totals"])
+    days = report.tables["credits_by_day"]["period"].dropna()
+    return bool((~days.between(now.first_day, now.last_day)).any())

@@ -13,6 +13,7 @@ from hooked_analytics.plots.canvas import INK, PALETTE, canvas, date_axis, label
 from hooked_analytics.plots.credits import draw_usage
 from hooked_analytics.plots.forecast import draw_ahead, draw_days, with_headroom
 from hooked_analytics.plots.render_times import draw_curves, groups_drawn, name_curves
+from hooked_analytics.report.tables import first_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,10 +82,10 @@ def _days(report: Report, ax: Axes) -> None:
     if by_day["credits"].notna().sum() == 0:
         nothing(ax)
         return
-    first = report.tables["totals"]["first_day"].iloc[0]
-    earlier = by_day["period"] < first
-    draw_days(ax, *_columns(by_day[earlier]), colour=PALETTE["unknown"])
-    draw_days(ax, *_columns(by_day[~earlier]))
+    now = first_row(report.tables["totals"])
+    outside = ~by_day["period"].between(now.first_day, now.last_day)
+    draw_days(ax, *_columns(by_day[outside]), colour=PALETTE["unknown"])
+    draw_days(ax, *_columns(by_day[~outside]))
     if "forecast" in report.tables:
         draw_ahead(ax, report.tables["forecast"], mark="forecast")
     with_headroom(ax)
