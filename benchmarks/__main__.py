@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
+from benchmarks.bench_report import bench_report
 from benchmarks.bench_statistics import bench_statistics
 from benchmarks.bench_watch import bench_watch
 from benchmarks.figures import HEAD, Figure
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "export": (bench_export, 5, 1),
     "import": (bench_import, 15, 5),
     "archive": (bench_archive, 15, 3),
+    "report": (bench_report, 5, 1),
     "statistics": (bench_statistics, 1000, 40),
 }
 
