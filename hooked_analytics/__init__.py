@@ -6,7 +6,8 @@ The tour, in the order of a working day:
 ===================  ==========================================================
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
-watching renders     `poll_videos` (a frame per round), `wait_for_videos` (the last)
+watching renders     `ProgressPanel` (in the notebook), `poll_videos` (a frame per round),
+                     `wait_for_videos` (the last)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
@@ -14,7 +15,7 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
                      `focus_table`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`
+                     `plot_forecast`, `plot_progress`
 out of it            `export_videos`, `build_report` (a page, a folder of tables),
                      `read_report`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
@@ -69,6 +70,7 @@ from hooked_analytics.plots import (
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
+    plot_progress,
     plot_render_times,
 )
 from hooked_analytics.render_time import (
@@ -82,6 +84,7 @@ from hooked_analytics.videos import is_final, videos_from_records
 from hooked_analytics.watch import poll_videos, wait_for_videos
 
 if TYPE_CHECKING:
+    from hooked_analytics.panel import ProgressPanel
     from hooked_analytics.sandbox import Sandbox
 
 __all__ = [
@@ -95,6 +98,7 @@ __all__ = [
     "HookedError",
     "InvalidVideoIdError",
     "NetworkError",
+    "ProgressPanel",
     "RateLimitError",
     "Report",
     "Sandbox",
@@ -122,6 +126,7 @@ __all__ = [
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",
+    "plot_progress",
     "plot_render_times",
     "poll_videos",
     "read_report",
@@ -140,6 +145,11 @@ def __getattr__(name: str) -> object:
         from hooked_analytics.sandbox import Sandbox
 
         return Sandbox
+    # widgets are loaded for those who show one
+    if name == "ProgressPanel":
+        from hooked_analytics.panel import ProgressPanel
+
+        return ProgressPanel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

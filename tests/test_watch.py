@@ -32,7 +32,7 @@ from hooked_analytics import (
 from hooked_analytics.cli import main
 from hooked_analytics.videos import VIDEOS_SCHEMA, empty_videos, videos_from_records
 from hooked_analytics.watch import last_frame
-from hooked_analytics.watch.poll import _pause_seconds
+from hooked_analytics.watch.pace import pause_seconds
 from tests.scripted import Request, answer, serving, video
 
 FAST = {"interval_seconds": 0.02}
@@ -480,10 +480,10 @@ def test_the_interval_counts_from_start_to_start():
 
 
 def test_rounds_jitter_within_bounds():
-    pauses = [_pause_seconds(10, 1) for _ in range(300)]
+    pauses = [pause_seconds(10, 1) for _ in range(300)]
     assert 9.5 <= min(pauses) < 9.8
     assert 10.2 < max(pauses) <= 10.5
-    assert 19 <= _pause_seconds(10, 2) <= 21
+    assert 19 <= pause_seconds(10, 2) <= 21
 
 
 # --- stopping

@@ -9,6 +9,7 @@ API is drawn as text: no mathematics, no control characters.
 from hooked_analytics.plots.canvas import PALETTE, clock
 from hooked_analytics.plots.credits import plot_credits, plot_credits_over_time
 from hooked_analytics.plots.forecast import plot_forecast
+from hooked_analytics.plots.progress import plot_progress
 from hooked_analytics.plots.render_times import plot_render_times
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",
+    "plot_progress",
     "plot_render_times",
 ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
 from hooked_analytics.watch.ends import interrupted, timed_out
 from hooked_analytics.watch.looks import Looks
+from hooked_analytics.watch.pace import Pace, check_pace
 from hooked_analytics.watch.plan import Plan
 from hooked_analytics.watch.rows import Watched, frame_of, news, recall
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hooked_analytics.keeper import Archive
-
-SHORTEST_INTERVAL_SECONDS = 1.0
-# Part of the interval by which a round may come early or late, so that watchers do not beat.
-JITTER = 0.05
 
 
 def poll_videos(
@@ -86,52 +82,45 @@ def poll_videos(
     ['COMPLETED']
     """
     used = client or HookedClient()
-    _check(used, interval_seconds, timeout_seconds)
+    check_pace(used, interval_seconds, timeout_seconds)
+    closing = contextlib.nullcontext() if client else used
+    pace = Pace(interval_seconds, stop or threading.Event())
+    return rounds(
+        used, planned(video_ids, used, archive, pace), archive, pace, timeout_seconds, closing
+    )
+
+
+def planned(
+    video_ids: str | Iterable[object], client: HookedClient, archive: Archive | None, pace: Pace
+) -> Plan:
+    """Lay out a watch: every id checked, and what an archive knows of it."""
     videos = [
         Watched(asked.shown, failure=("invalid_id", asked.problem), done=True)
         if asked.problem
         else Watched(asked.shown)
-        for asked in asked_ids(video_ids, used)
+        for asked in asked_ids(video_ids, client)
     ]
     if archive is not None:
         recall(videos, archive.videos())
-    limit = used.requests_per_minute
-    rounds_a_minute = budget.WINDOW_SECONDS / interval_seconds
-    plan = Plan(
+    limit = client.requests_per_minute
+    rounds_a_minute = budget.WINDOW_SECONDS / pace.interval_seconds
+    return Plan(
         videos,
         per_round=float("inf") if limit is None else limit / rounds_a_minute,
         rounds_a_minute=rounds_a_minute,
     )
-    pace = _Pace(interval_seconds, timeout_seconds, stop or threading.Event())
-    closing = contextlib.nullcontext() if client else used
-    return _rounds(used, plan, archive, pace, closing)
 
 
-class _Pace(NamedTuple):
-    interval_seconds: float
-    timeout_seconds: float
-    stop: threading.Event
-
-
-def _check(client: HookedClient, interval_seconds: float, timeout_seconds: float) -> None:
-    if not interval_seconds > 0 or not timeout_seconds > 0:
-        raise ValueError("interval_seconds and timeout_seconds are above 0")
-    if interval_seconds < SHORTEST_INTERVAL_SECONDS and not client.is_local:
-        raise ValueError(
-            f"interval_seconds is at least {SHORTEST_INTERVAL_SECONDS:g} for Hooked, not "
-            f"{interval_seconds:g}: renders take minutes, and quicker rounds would only use up "
-            "the rate limit. Shorter intervals are for a server on this machine."
-        )
-
-
-def _rounds(
+def rounds(
     client: HookedClient,
     plan: Plan,
     archive: Archive | None,
-    pace: _Pace,
+    pace: Pace,
+    timeout_seconds: float,
     closing: contextlib.AbstractContextManager[object],
 ) -> Iterator[pd.DataFrame]:
-    deadline = time.monotonic() + pace.timeout_seconds
+    """Go round until all is final; *closing* is closed at the end."""
+    deadline = time.monotonic() + timeout_seconds
     looks = Looks(client, plan, over=lambda: pace.stop.is_set() or time.monotonic() >= deadline)
     with closing:
         try:
@@ -140,25 +129,16 @@ def _rounds(
                 looks.round()
                 _keep(archive, plan)
                 yield frame_of(plan.videos)
-                if not plan.open:
-                    return
-                pause = _pause_seconds(pace.interval_seconds, plan.slower_by())
-                until = min(began + pause, deadline)
-                if pace.stop.wait(max(0.0, until - time.monotonic())):
+                if not plan.open or not pace.rest(began, plan.slower_by(), deadline):
                     return
                 if time.monotonic() >= deadline:
-                    raise timed_out(plan.videos, pace.timeout_seconds)
+                    raise timed_out(plan.videos, timeout_seconds)
         except KeyboardInterrupt:
             looks.batch.stop.set()
             _keep(archive, plan)
             raise interrupted(frame_of(plan.videos)) from None
         finally:
             looks.batch.stop.set()
-
-
-def _pause_seconds(interval_seconds: float, slower_by: int) -> float:
-    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
-    return interval_seconds * slower_by * jitter
 
 
 def _keep(archive: Archive | None, plan: Plan) -> None:

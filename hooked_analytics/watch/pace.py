@@ -1,0 +1,63 @@
+"""When the next round begins."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+from hooked_analytics.client import HookedClient
+
+SHORTEST_INTERVAL_SECONDS = 1.0
+# Part of the interval by which a round may come early or late, so that watchers do not beat.
+JITTER = 0.05
+
+
+class Pace:
+    """
+    The rhythm of a watch: from the start of one round to the start of the next.
+
+    Parameters
+    ----------
+    interval_seconds : between rounds while Hooked answers [s]
+    stop : set by whoever wants no more
+    """
+
+    def __init__(self, interval_seconds: float, stop: threading.Event) -> None:
+        self.interval_seconds = interval_seconds
+        self.stop = stop
+
+    def rest(self, began: float, slower_by: int, deadline: float) -> bool:
+        """
+        Wait for the next round.
+
+        Parameters
+        ----------
+        began : start of the last round, by the monotonic clock [s]
+        slower_by : how many intervals to wait
+        deadline : end of the watch, by the same clock [s]
+
+        Returns
+        -------
+        whether there shall be a next round
+        """
+        until = min(began + pause_seconds(self.interval_seconds, slower_by), deadline)
+        return not self.stop.wait(max(0.0, until - time.monotonic()))
+
+
+def pause_seconds(interval_seconds: float, slower_by: int) -> float:
+    """Give the time from the start of a round to the next, a little early or late [s]."""
+    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
+    return interval_seconds * slower_by * jitter
+
+
+def check_pace(client: HookedClient, interval_seconds: float, timeout_seconds: float) -> None:
+    """Refuse an interval that would only use up the rate limit."""
+    if not interval_seconds > 0 or not timeout_seconds > 0:
+        raise ValueError("interval_seconds and timeout_seconds are above 0")
+    if interval_seconds < SHORTEST_INTERVAL_SECONDS and not client.is_local:
+        raise ValueError(
+            f"interval_seconds is at least {SHORTEST_INTERVAL_SECONDS:g} for Hooked, not "
+            f"{interval_seconds:g}: renders take minutes, and quicker rounds would only use up "
+            "the rate limit. Shorter intervals are for a server on this machine."
+        )

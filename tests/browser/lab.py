@@ -1,0 +1,74 @@
+"""A JupyterLab of our own, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# The news prompt and the save dialogue would stand before the panel.
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "docmanager-extension/plugin": {"autosave": False, "renameUntitledFileOnSave": False},
+}
+
+
+@contextmanager
+def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> Iterator[str]:
+    """Run JupyterLab on the notebooks in *home*; gives its address, which asks for no token."""
+    settings = home / ".settings"
+    for name, values in {**SETTINGS, "apputils-extension/themes": {"theme": theme}}.items():
+        path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"JUPYTERLAB_SETTINGS_DIR": settings, "JUPYTER_CONFIG_DIR": home / ".config",
+           "JUPYTER_RUNTIME_DIR": home / ".runtime", "JUPYTERLAB_WORKSPACES_DIR": home / ".work",
+           "IPYTHONDIR": home / ".ipython"}  # fmt: skip
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+               "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=",
+               "--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True",
+               f"--ServerApp.root_dir={home}"]  # fmt: skip
+    with (home / "lab.log").open("w") as log:
+        server = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **{name: str(path) for name, path in own.items()}, **environment},
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{url}/api", server, home / "lab.log")
+        yield url
+    finally:
+        for kernel in _kernels(url):
+            request = urllib.request.Request(f"{url}/api/kernels/{kernel}", method="DELETE")
+            with suppress(OSError):
+                urllib.request.urlopen(request, timeout=10).close()
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(400):
+        with suppress(OSError):
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.1)
+    raise AssertionError(f"JupyterLab did not come up: {log.read_text()}")
+
+
+def _kernels(url: str) -> list[str]:
+    with suppress(OSError), urllib.request.urlopen(f"{url}/api/kernels", timeout=10) as answer:
+        return [each["id"] for each in json.load(answer)]
+    return []
