@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -119,6 +119,7 @@ def _svg(
     alt: str,
 ) -> str:
     from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -128,7 +129,9 @@ def _svg(
     ax.tick_params(axis="x", pad=7)  # the first label of x would touch that of y
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "text.parse_math": False}):
         draw(report, ax)
-        figure.savefig(written, format="svg", metadata={"Date": None})
+        # savefig would draw all of it twice, once to lay it out
+        canvas_of_svg: Any = FigureCanvasSVG(figure)  # it has no types
+        canvas_of_svg.print_svg(written, metadata={"Date": None})
     return _embedded(written.getvalue(), name, size, alt)
 
 
