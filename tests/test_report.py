@@ -208,14 +208,14 @@ CASES = {
 
 
 # a page takes a second; the others have nothing in it that these have not
-DRAWN = {"empty", "failed, unknown", "all rendering", "hostile"}
+DRAWN = {"empty", "failed, unknown", "hostile"}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(name, tmp_path):
     frame, expected, said = CASES[name]
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)  # NumPy's, at what it cannot compute
         report = build_report(frame, before=frame.iloc[:0], timezone="America/Sao_Paulo")
         page = page_html(report) if name in DRAWN else ""
         report.export(tmp_path)
@@ -389,7 +389,7 @@ for turn in range(kills):
             for report in reports[:: (-1) ** turn]:
                 report.export(folder / "tables")
                 report.to_html(folder / "report.html")
-    time.sleep(draw.uniform(0.0, longest))
+    time.sleep(draw.uniform(0.0, 0.6 * longest))
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
     settled += (folder / "tables" / ".hooked-next").exists()
@@ -405,7 +405,7 @@ print(sorted(seen), settled, len(list((folder / "tables").glob(".hooked-stage-*"
 
 def test_a_kill_leaves_the_old_report_or_the_new_one(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", KILLER, str(tmp_path), "25"],
+        [sys.executable, "-c", KILLER, str(tmp_path), "22"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         capture_output=True,
         text=True,
