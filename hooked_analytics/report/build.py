@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,8 @@ def build_report(
     TypeError
         *videos*, *before* or *history* is not a pandas frame.
     ValueError
-        A needed column is not there, or a price or balance is below 0.
+        A needed column is not there, a price or balance is below 0, or nobody knows the
+        time zone.
 
     Examples
     --------
@@ -102,6 +104,7 @@ def build_report(
     """
     for frame in (videos, before, history):
         _require_videos(frame)
+    _require_timezone(timezone)
     for name, value in (("price_per_credit", price_per_credit), ("balance", balance)):
         if value is not None and not 0 <= value < np.inf:
             raise ValueError(f"{name} is 0 or more, not {value!r}")
@@ -147,6 +150,15 @@ def _require_videos(videos: pd.DataFrame | None) -> None:
             f"build_report takes a pandas frame, not {type(videos).__name__}; collect it first"
         )
     require_columns(videos.columns, _COLUMNS, what="build_report")
+
+
+def _require_timezone(timezone: str) -> None:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"timezone is a name such as UTC or Europe/Berlin, not {timezone!r}"
+        ) from None
 
 
 def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
