@@ -6,7 +6,6 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check
-LAB_PORT := 8787
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 # Debian ships venv apart from Python: install it where we may, say so where we may not.
@@ -40,7 +39,7 @@ test: $(VENV)/ready-test ## all tests
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST)/ready-test ## the tests on the oldest versions declared, pandas 2.2 among them
-	@$(OLDEST)/bin/python -m pytest -m "not browser"
+	@$(OLDEST)/bin/python -m pytest -m "not browser and not cluster"
 
 .PHONY: check
 check: $(VENV)/ready-test ## style, types, and the layers of the package
@@ -54,11 +53,8 @@ bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about for
 	@$(BIN)/python -m benchmarks
 
 .PHONY: lab
-lab: $(VENV)/ready ## JupyterLab on the notebooks, with a sandbox running
-	@$(BIN)/hooked-analytics sandbox --port $(LAB_PORT) & sandbox=$$!; \
-	trap "kill $$sandbox 2>/dev/null" EXIT INT TERM; \
-	HOOKED_API_URL=http://127.0.0.1:$(LAB_PORT) HOOKED_API_KEY=sandbox-key \
-	$(BIN)/jupyter lab $(AS_ROOT) --notebook-dir=notebooks
+lab: $(VENV)/ready ## JupyterLab on the panel, with a sandbox that is rendering
+	@$(BIN)/jupyter lab $(AS_ROOT) notebooks/02_watch_renders.ipynb
 
 .PHONY: notebooks
 notebooks: $(VENV)/ready-test ## run the notebooks on the sandbox and keep their outputs
@@ -76,8 +72,9 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/ready-test: $(VENV)/ready pyproject.toml
 	@echo "installing what the tests need"
-	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group check
+	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group cluster --group check
 	$(call want,chromium,chromium fonts-dejavu-core)
+	$(call want,java,openjdk-17-jre-headless)
 	@touch $@
 
 $(OLDEST)/ready-test: pyproject.toml tests/oldest.py

@@ -19,8 +19,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.bench_archive import bench_archive
+from benchmarks.bench_download import bench_download
+from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_faults, bench_import, bench_latency, bench_limits
+from benchmarks.bench_panel import bench_panel
 from benchmarks.bench_report import bench_report
 from benchmarks.bench_statistics import bench_statistics
 from benchmarks.bench_watch import bench_watch
@@ -28,7 +31,7 @@ from benchmarks.figures import HEAD, Figure
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NOTES = Path(__file__).with_name("NOTES.md")
-PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy")
+PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy", "narwhals")
 
 # name -> (benchmark, rounds, rounds when quick)
 BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
@@ -37,9 +40,12 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "faults": (bench_faults, 5, 2),
     "watch": (bench_watch, 3, 1),
     "export": (bench_export, 5, 1),
+    "download": (bench_download, 9, 3),
     "import": (bench_import, 15, 5),
+    "panel": (bench_panel, 15, 3),
     "archive": (bench_archive, 15, 3),
     "report": (bench_report, 5, 1),
+    "engines": (bench_engines, 5, 1),
     "statistics": (bench_statistics, 1000, 40),
 }
 

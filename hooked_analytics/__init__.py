@@ -7,7 +7,7 @@ The tour, in the order of a working day:
 into a videos frame  `fetch_videos` (network), `read_videos` (disk),
                      `videos_from_records` (memory), `list_videos` (the team's)
 watching renders     `ProgressPanel` (in the notebook), `poll_videos` (a frame per round),
-                     `wait_for_videos` (the last)
+                     `wait_for_videos` (the last), `WebhookReceiver` (Hooked says when)
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
@@ -15,14 +15,16 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
                      `focus_table`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`, `plot_progress`
-out of it            `export_videos`, `build_report` (a page, a folder of tables),
-                     `read_report`
+                     `plot_forecast`, `plot_progress`, `plot_contact_sheet`
+out of it            `export_videos`, `download_videos`, `build_report` (a page, a folder
+                     of tables), `read_report`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
 
 A videos frame is a plain pandas DataFrame, one row per video. Every function takes one and
-returns a new one; nothing is changed in place.
+returns a new one; nothing is changed in place. `render_times`, `completion_curve`,
+`credit_usage`, `credits_over_time`, `credit_change` and `failures` take a Polars, PyArrow,
+DuckDB, Dask or Spark frame as well, and give back one of the same kind.
 
 Examples
 --------
@@ -49,6 +51,7 @@ from hooked_analytics.credits import (
     forecast_credits,
     retry_chains,
 )
+from hooked_analytics.download import download_videos
 from hooked_analytics.errors import (
     AuthenticationError,
     BadResponseError,
@@ -67,6 +70,7 @@ from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import (
+    plot_contact_sheet,
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
@@ -82,6 +86,7 @@ from hooked_analytics.render_time import (
 from hooked_analytics.report import Report, build_report, read_report
 from hooked_analytics.videos import is_final, videos_from_records
 from hooked_analytics.watch import poll_videos, wait_for_videos
+from hooked_analytics.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
     from hooked_analytics.panel import ProgressPanel
@@ -106,6 +111,7 @@ __all__ = [
     "VideoArchive",
     "VideoNotFoundError",
     "WaitTimeout",
+    "WebhookReceiver",
     "__version__",
     "build_report",
     "completion_curve",
@@ -113,6 +119,7 @@ __all__ = [
     "credit_outliers",
     "credit_usage",
     "credits_over_time",
+    "download_videos",
     "elapsed_seconds",
     "estimate_completion",
     "export_videos",
@@ -123,6 +130,7 @@ __all__ = [
     "is_final",
     "list_videos",
     "observed_renders",
+    "plot_contact_sheet",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

@@ -13,9 +13,11 @@ import pandas as pd
 from hooked_analytics._version import __version__
 from hooked_analytics.client import HookedClient
 from hooked_analytics.credits import credit_usage, failures
+from hooked_analytics.download import download_videos
 from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeout
 from hooked_analytics.export import atomic_write, export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
+from hooked_analytics.leaks import check_files, key_of_environment
 from hooked_analytics.plots import clock, plot_credits, plot_render_times
 from hooked_analytics.render_time import render_times
 from hooked_analytics.report import build_report
@@ -107,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_watch(commands)
     _add_report(commands)
+    _add_download(commands)
 
     listing = commands.add_parser("list", help="the team's videos, 100 a request")
     listing.add_argument("--type", help="only videos of this type")
@@ -115,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(listing, required=False)
     _add_budget(listing)
     listing.set_defaults(command=_list)
+
+    check = commands.add_parser("check", help="files for keys and live links, before sharing them")
+    check.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="file or folder")
+    check.set_defaults(command=_check)
 
     sandbox = commands.add_parser("sandbox", help="the Hooked API on localhost, until Ctrl-C")
     sandbox.add_argument("--port", type=int, default=8787)
@@ -149,6 +156,29 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.add_argument("--timezone", default="UTC", help="whose midnight begins a day (UTC)")
     report.add_argument("--tables", type=Path, metavar="DIR", help="every table too, as files")
     report.set_defaults(command=_report)
+
+
+def _add_download(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    download = commands.add_parser("download", help="finished videos to a folder, going on later")
+    download.add_argument(
+        "videos", help="table (.parquet, .csv, .jsonl), or text file with one id a line; - is stdin"
+    )
+    download.add_argument(
+        "-o", "--output", dest="directory", type=Path, required=True, help="folder to fill"
+    )
+    download.add_argument(
+        "--thumbnails", action="store_true", help="the stills instead of the videos"
+    )
+    download.add_argument("--workers", type=int, default=4, metavar="N", help="at a time (4)")
+    download.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="trust links to this host too, as cdn.example.com or *.example.com",
+    )
+    _add_budget(download)
+    download.set_defaults(command=_download, output=None)
 
 
 def _add_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -188,6 +218,37 @@ def _fetch(arguments: argparse.Namespace) -> int:
     ].itertuples(index=False):
         _say(f"  {video_id}: {message}")
     return 1 if videos["error"].notna().any() else 0
+
+
+def _download(arguments: argparse.Namespace) -> int:
+    is_table = Path(arguments.videos).suffix.lower() in {".parquet", ".csv", ".jsonl"}
+    with HookedClient(requests_per_minute=arguments.requests_per_minute) as client:
+        if is_table:
+            videos = read_videos(arguments.videos)
+        else:
+            videos = fetch_videos(_read_ids(arguments.videos), client=client, progress=True)
+        try:
+            files = download_videos(
+                videos,
+                arguments.directory,
+                client=client,
+                max_workers=arguments.workers,
+                what="thumbnail" if arguments.thumbnails else "video",
+                progress=True,
+                allowed_hosts=arguments.allow_host,
+            )
+        except FetchInterrupted as stopped:
+            _say(f"{stopped.args[0].partition('.')[0]}. The same command goes on from there.")
+            return 130
+    failed = files[files["error"].notna() & (files["error"] != "not_ready")]
+    there, not_ready = int(files["error"].isna().sum()), int((files["error"] == "not_ready").sum())
+    _say(
+        f"{there:,} files in {arguments.directory}"
+        f"{f', {not_ready:,} videos are not COMPLETED' if not_ready else ''}"
+    )
+    for kind, message in failed[["error", "error_message"]][:10].itertuples(index=False):
+        _say(f"  {kind}: {_plain(message)}")
+    return 1 if len(failed) else 0
 
 
 def _watch(arguments: argparse.Namespace) -> int:
@@ -259,6 +320,35 @@ def _report(arguments: argparse.Namespace) -> int:
         files = report.export(arguments.tables)
         _say(f"{len(files)} files in {arguments.tables}, {files[-1].name} says what they hold")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    try:
+        key = key_of_environment()
+    except ValueError as error:
+        _say(f"hooked-analytics: {error}")
+        return 2
+    checked = check_files(arguments.paths, key)
+    for line in checked.leaks:
+        print(line)
+    for line in checked.unread:
+        _say(f"hooked-analytics: not searched: {line}")
+    searched = _count(checked.files, "file")
+    if checked.dead_links:
+        searched += f", {_count(checked.dead_links, 'expired link')}"
+    if checked.leaks:
+        holds = "place holds" if len(checked.leaks) == 1 else "places hold"
+        _say(
+            f"{len(checked.leaks):,} {holds} a secret ({searched}). Take it out before you share "
+            "them, and replace a key that was shared in Hooked's settings."
+        )
+        return 1
+    print(f"No key and no live link in {searched}.")
+    return 2 if checked.unread else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:

@@ -19,9 +19,9 @@ class ProgressBar:
 
     Parameters
     ----------
-    total : number of steps
+    total : number of steps, as far as known
     shown : True or False; when missing, shown in a notebook and on a terminal
-    unit : what is counted
+    unit : what is counted; ``"B"`` for bytes, shown as kB, MB, GB
 
     Examples
     --------
@@ -42,7 +42,13 @@ class ProgressBar:
                 warnings.filterwarnings("ignore", message="IProgress")
                 from tqdm.auto import tqdm
 
-                self._bar = tqdm(total=total, unit=unit, leave=False, file=self._stream())
+                self._bar = tqdm(
+                    total=total,
+                    unit=unit,
+                    unit_scale=unit == "B",
+                    leave=False,
+                    file=self._stream(),
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -51,9 +57,10 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, done: int) -> None:
-        """Move the bar to *done* steps."""
+    def show(self, done: int, *, total: int | None = None) -> None:
+        """Move the bar to *done* steps, of a *total* that may have become known meanwhile."""
         if self._bar is not None:
+            self._bar.total = total or self._bar.total
             self._bar.update(done - self._bar.n)
 
     def close(self, line: str) -> None:

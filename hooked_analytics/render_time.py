@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ from hooked_analytics.survival import (
     share_at,
 )
 from hooked_analytics.videos import require_columns
-from hooked_analytics.videos.ends import by_group, seconds_between, with_ends
-from hooked_analytics.videos.groups import group_keys, grouped
+from hooked_analytics.videos.end_counts import KINDS, end_counts
+from hooked_analytics.videos.ends import STATUS_COLUMNS, seconds_between
+from hooked_analytics.videos.engines import like
+from hooked_analytics.videos.groups import group_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from hooked_analytics.survival import Ends
+    from hooked_analytics.videos.end_counts import Counts
+    from hooked_analytics.videos.engines import FrameT
 
 _COUNTS = ["videos", "completed", "failed", "rendering"]
 _TIMES = [
     "median_seconds", "median_low", "median_high", "p90_seconds", "p90_low", "p90_high",
     "censored_share",
 ]  # fmt: skip
+_MICROSECONDS = 1e6
 
 
 def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
@@ -101,7 +106,9 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     return took.rename("elapsed_seconds")
 
 
-def render_times(videos: pd.DataFrame, *, by: str | Sequence[str] = "type") -> pd.DataFrame:
+def render_times(
+    videos: FrameT, *, by: str | Sequence[str] = "type", observed: Any = None
+) -> FrameT:
     """
     Typical and slow times to the end per group, renders under way counted as "longer than".
 
@@ -112,20 +119,24 @@ def render_times(videos: pd.DataFrame, *, by: str | Sequence[str] = "type") -> p
 
     Parameters
     ----------
-    videos : one row per video
+    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
         Needs ``status``, ``created_at``, ``updated_at``, ``fetched_at`` and the columns of
         *by*. Rows with another status or without a usable time are counted in ``videos``
         and measured nowhere.
     by : one column or several; a missing key is a group of its own
+    observed : what `observed_renders` gives of an archive, joined by ``video_id``
+        Where the end was seen between two looks, an ``updated_at`` outside them is not
+        believed: the middle of the two is taken.
 
     Returns
     -------
-    one row per group, the slowest median first
+    one row per group, the slowest median first; the kind of frame that was given
         The keys; ``videos``, ``completed``, ``failed``, ``rendering`` (counts);
         ``median_seconds`` and ``p90_seconds`` [s], missing where so many were not over yet,
         each with its 95 % interval in ``_low`` and ``_high`` (a missing high end: not
         bounded by this list); ``failure_rate`` of the finished ones; ``censored_share`` of
-        the measured ones still rendering; and ``basis``, the clock behind the times.
+        the measured ones still rendering; and ``basis``, the clock behind the times to an
+        end: ``updated_at``, ``observed`` where the archive bounds every end, else ``both``.
 
     Raises
     ------
@@ -154,24 +165,25 @@ def render_times(videos: pd.DataFrame, *, by: str | Sequence[str] = "type") -> p
     [{'videos': 3, 'rendering': 1, 'median_seconds': 300.0}]
     """
     keys = group_keys(by)
-    ends = with_ends(videos, keys, what="render_times").assign(videos=1)
-    times = [_times(_counted(group)) for group in by_group(ends, keys)]
-    measured = pd.DataFrame(np.array(times).reshape(-1, len(_TIMES)), columns=_TIMES)
+    ends = end_counts(videos, keys, observed=observed, what="render_times")
+    measured = np.array([_times(_counted(group)) for group in ends.counts]).reshape(-1, len(_TIMES))
     table: pd.DataFrame = (
-        grouped(ends, keys)[_COUNTS]
-        .sum()
-        .reset_index()
-        .join(measured)
-        .assign(failure_rate=_failure_rate, basis="updated_at")
+        ends.groups.join(pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64"))
+        .join(pd.DataFrame(measured, columns=_TIMES))
+        .assign(failure_rate=_failure_rate, basis=list(map(_basis, ends.counts)))
         .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], "failure_rate", _TIMES[-1], "basis"])
         .sort_values("median_seconds", ascending=False, kind="stable", ignore_index=True)
     )
-    return table
+    return like(table, videos)
 
 
 def completion_curve(
-    videos: pd.DataFrame, at_seconds: ArrayLike, *, by: str | Sequence[str] = "type"
-) -> pd.DataFrame:
+    videos: FrameT,
+    at_seconds: ArrayLike,
+    *,
+    by: str | Sequence[str] = "type",
+    observed: Any = None,
+) -> FrameT:
     """
     Share of renders COMPLETED by given times, per group, a failure being the other end.
 
@@ -180,17 +192,19 @@ def completion_curve(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns `render_times` needs.
+    videos : one row per video, of any engine, as `render_times` takes it
     at_seconds : one time since ``created_at`` or several [s]
     by : one column or several; a missing key is a group of its own
+    observed : what `observed_renders` gives, as in `render_times`
 
     Returns
     -------
     one row per group and time, in the order of the groups and of *at_seconds*
         The keys, ``at_seconds`` [s], ``completed_share`` (0 to 1; missing where no render
         was followed for so long) and its 95 % interval ``low``, ``high`` (missing where the
-        share is 0 or 1, which have no width to tell).
+        share is 0 or 1, which have no width to tell); then what it rests on, the same for
+        all times of a group: ``videos``, ``censored_share`` of the measured ones and
+        ``basis``, as in `render_times`.
 
     Raises
     ------
@@ -218,30 +232,55 @@ def completion_curve(
     at = np.atleast_1d(np.asarray(at_seconds, dtype=float)).ravel()
     if not (at >= 0).all():
         raise ValueError("at_seconds are times since created_at, 0 s or more, none missing")
-    ends = with_ends(videos, keys, what="completion_curve")
-    groups: pd.DataFrame = grouped(ends, keys).size().reset_index()[keys]
-    counted = [_counted(group) for group in by_group(ends, keys)]
+    ends = end_counts(videos, keys, observed=observed, what="completion_curve")
+    counted = [_counted(group) for group in ends.counts]
     curves = [share_at(aalen_johansen(each), each, at) for each in counted]
     parts = np.array(curves).reshape(len(curves), 4, len(at)).transpose(0, 2, 1).reshape(-1, 4)
     names = ["at_seconds", "completed_share", "low", "high"]
-    repeated = groups.loc[groups.index.repeat(len(at))].reset_index(drop=True)
-    return repeated.join(pd.DataFrame(parts, columns=names))
-
-
-def _counted(group: pd.DataFrame) -> Ends:
-    completed, failed, running = (
-        group[name].to_numpy(dtype=float) for name in ("completed", "failed", "rendering")
+    rests_on = {
+        "videos": [_totals(group)[0] for group in ends.counts],
+        "censored_share": list(map(_censored_share, counted)),
+        "basis": list(map(_basis, ends.counts)),
+    }
+    of_row = np.repeat(np.arange(len(counted)), len(at))
+    table = (
+        ends.groups.join(pd.DataFrame(rests_on).astype({"videos": "int64"}))
+        .iloc[of_row]
+        .reset_index(drop=True)
+        .join(pd.DataFrame(parts, columns=names))
+        .reindex(columns=[*keys, *names, *rests_on])
     )
-    seconds = group["seconds"].to_numpy(dtype=float)
-    return count_ends(seconds, completed=completed, failed=failed, running=running)
+    return like(table, videos)
+
+
+def _counted(group: Counts) -> Ends:
+    completed, failed, running = (group.of(status) for status in STATUS_COLUMNS)
+    return count_ends(
+        group.took / _MICROSECONDS, completed=completed, failed=failed, running=running
+    )
+
+
+def _totals(group: Counts) -> list[int]:
+    """Counts of one group, in the order of `_COUNTS`."""
+    return [int(group.videos.sum()), *(int(group.of(status).sum()) for status in STATUS_COLUMNS)]
 
 
 def _times(ends: Ends) -> list[float]:
     """Figures of one group, in the order of `_TIMES`."""
     curve = kaplan_meier(ends)
+    return [*quantile(curve, 0.5), *quantile(curve, 0.9), _censored_share(ends)]
+
+
+def _censored_share(ends: Ends) -> float:
     used = float(ends.over.sum() + ends.running.sum())
-    censored_share = float(ends.running.sum()) / used if used else float("nan")
-    return [*quantile(curve, 0.5), *quantile(curve, 0.9), censored_share]
+    return float(ends.running.sum()) / used if used else float("nan")
+
+
+def _basis(group: Counts) -> str:
+    """Name the clock behind the ends of a group."""
+    over = (group.took >= 0) & (group.kind > 0) & (group.kind != KINDS["STARTED"])
+    seen = group.seen[over] == 1
+    return "updated_at" if not seen.any() else "observed" if seen.all() else "both"
 
 
 def _failure_rate(table: pd.DataFrame) -> pd.Series[float]:

@@ -162,3 +162,25 @@ def test_an_interrupted_fetch_keeps_what_arrived(tmp_path):
     assert "Stopped after" in said
     assert len(videos) == 400
     assert 0 < videos["error"].isna().sum() < 400
+
+
+def test_download_from_ids_and_from_an_export(sandbox, ids_file, tmp_path, capsys):
+    listed = ids_file(*sandbox.video_ids)
+    films, table = tmp_path / "films", tmp_path / "videos.csv"
+    assert main(["download", listed, "-o", str(films)]) == 0
+    count = len(list(films.glob("*.mp4")))
+    said = capsys.readouterr().err
+    assert f"{count} files in {films}, {30 - count} videos are not COMPLETED" in said
+    assert sandbox.request_counts["download"] == count
+
+    main(["fetch", listed, "-o", str(table)])
+    assert main(["download", str(table), "-o", str(tmp_path / "t"), "--thumbnails"]) == 0
+    assert len(list((tmp_path / "t").glob("*.png"))) == count
+
+
+def test_download_names_what_failed_and_exits_with_1(sandbox, ids_file, tmp_path, capsys):
+    assert main(["download", ids_file("vid_abc123", "vid_none"), "-o", str(tmp_path / "f")]) == 1
+    assert "no_link: vid_none has no link" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["download", ids_file("vid_abc123"), "-o", str(tmp_path / "file")]) == 1
+    assert "is a file, not a folder" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,19 @@ def test_the_lines_about_the_archive_work_as_pasted(tmp_path):
     assert "first_seen_final" in done.stdout or "..." in done.stdout
     assert int(done.stdout.split()[0]) > 200
     assert list((tmp_path / "archive").glob("*.parquet"))
+
+
+def test_the_lines_of_the_readme_on_files_work_as_pasted(tmp_path):
+    code = next(c for c in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "films" in c)
+    subprocess.run(
+        [sys.executable, "-c", f"import hooked_analytics as ha\n{code}"],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "agg"},
+        check=True,
+    )
+    assert len(list((tmp_path / "films").glob("*.mp4"))) > 20
+    assert len(list((tmp_path / "stills").glob("*.png"))) > 20
+    assert (tmp_path / "stills.png").exists()
 
 
 def test_the_lines_of_the_readme_on_watching_work_as_pasted(tmp_path):

@@ -107,8 +107,10 @@ def test_a_type_learns_from_its_own_and_a_missing_type_from_its_own():
 @pytest.mark.parametrize(
     ("count", "elapsed", "stuck", "tail"),
     [
-        (100, 989, False, "Kaplan-Meier"),
-        (100, 991, True, "Kaplan-Meier"),
+        (100, 999, False, "Kaplan-Meier"),
+        (100, 1001, True, "Kaplan-Meier"),
+        (1000, 9899, False, "Kaplan-Meier"),
+        (1000, 9901, True, "Kaplan-Meier"),
         (99, 500, False, "lognormal"),
         (99, 9_000, True, "lognormal"),
         (19, 9_000, None, "too few finished"),
@@ -158,7 +160,9 @@ def test_nothing_under_way_is_an_empty_table_with_its_dtypes(rows):
 def test_what_is_wrong_is_named():
     with pytest.raises(ValueError, match="coverage is between 0 and 1"):
         estimate_completion(videos(), coverage=80)
-    with pytest.raises(ValueError, match="estimate_completion needs the column 'video_id'"):
+    with pytest.raises(ValueError, match="estimate_completion needs the column 'type'"):
+        estimate_completion(videos(), history=videos().drop(columns="type"))
+    with pytest.raises(ValueError, match="needs the columns 'video_id', 'type'"):
         estimate_completion(pd.DataFrame({"status": []}))
 
 

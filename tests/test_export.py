@@ -358,6 +358,13 @@ def test_links_lose_query_fragment_and_user(tmp_path):
     assert back["url"].isna().tolist() == [False] * 5 + [True]
 
 
+def test_of_a_webhook_only_the_host_is_written(tmp_path):
+    links = ["https://me:pw@h.example:8443/a-secret?x=1", "h.example/a-secret", "/a-secret", None]
+    videos = frame(webhook=links)
+    back = there_and_back(videos, tmp_path / "v.parquet")
+    assert back["webhook"].fillna("-").tolist() == ["https://h.example:8443", "h.example", "", "-"]
+
+
 @pytest.mark.parametrize(
     ("said", "left"),
     [
@@ -460,6 +467,14 @@ def test_excel_runs_no_formula_even_unguarded(tmp_path):
     path = export_videos(frame(name=["=1+1"]), tmp_path / "v.xlsx", formula_safe=False)
     cell = cells(path)[1][1]
     assert (cell.value, cell.data_type) == ("=1+1", "s")
+
+
+def test_text_that_excel_would_take_for_a_sign_is_written_so_that_it_is_not(tmp_path):
+    names = ["_x003D_1+1", "a_x000d__x000d_b", "_x12_", "snake_xray_case"]
+    export_videos(frame(name=names), tmp_path / "v.xlsx")
+    assert [row[1].value for row in cells(tmp_path / "v.xlsx")[1:]] == [
+        "_x005F_x003D_1+1", "a_x005F_x000d__x005F_x000d_b", "_x12_", "snake_xray_case",
+    ]  # fmt: skip
 
 
 def test_excel_header_is_bold_and_stays_in_sight(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hooked_analytics import forecast_credits, plot_forecast, videos_from_records
+from hooked_analytics.credits.forecast import _shortest_span
 from hooked_analytics.credits.quasi_poisson import (
     design,
     fit,
@@ -134,7 +135,7 @@ def test_a_balance_that_lasts_is_an_answer():
     made = forecast_credits(videos(*CALM * 20), horizon_days=7, balance=10_000)
     assert pd.isna(made.run_out)
     assert made.run_out_chance == 0
-    assert "A balance of 10,000 does not run out within 7 days" in repr(made)
+    assert "A balance of 10,000 does not run out within 7 days in 100% of cases" in repr(made)
 
 
 def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
@@ -142,6 +143,20 @@ def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
     made = forecast_credits(videos(*credits), horizon_days=28, balance=12 * credits.mean())
     assert made.run_out_low < made.run_out < made.run_out_high
     assert made.run_out_high - made.run_out_low < pd.Timedelta(20, "D")
+
+
+@pytest.mark.parametrize(
+    ("days", "span"),
+    [
+        ([1, 2, 2, 2, 2, 2, 3, 3, 3, 9], (2, 3)),  # the 10th and 90th of 100 are days 1 and 9
+        ([1, 1, 2, 2, 3], (1, 2)),
+        ([1, 1, 2, 2, 2, 3, 3, 3, 4, 4], (1, 3)),  # as short and as many: the earlier
+        ([1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4], (2, 4)),
+        ([5] * 10, (5, 5)),
+    ],
+)
+def test_the_span_of_a_run_out_is_the_shortest_with_80_of_100_paths(days, span):
+    assert _shortest_span(np.array(days)) == span
 
 
 def test_no_balance_is_already_spent():

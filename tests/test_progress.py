@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -67,3 +68,31 @@ def test_a_notebook_gets_the_line_on_its_standard_output():
     streams = [o for o in done.cells[0].outputs if o.output_type == "stream"]
     assert [o.name for o in streams] == ["stdout"]
     assert "60 videos: 60 fetched · 60 requests" in streams[0].text
+
+
+BYTES = """
+import tempfile
+from hooked_analytics import Sandbox, download_videos, fetch_videos
+settings = dict(videos=6, file_faults={"drip": 1.0}, drip_seconds=0.6)
+with Sandbox(**settings) as sandbox, sandbox.client() as client:
+    videos = fetch_videos(sandbox.video_ids, client=client, progress=False)
+    with tempfile.TemporaryDirectory() as folder:
+        download_videos(videos, folder, client=client)
+"""
+
+
+def test_downloads_are_shown_in_bytes():
+    parent, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, 80))
+    process = subprocess.Popen([sys.executable, "-c", BYTES], stderr=child, stdout=child)
+    os.close(child)
+    said = b""
+    try:
+        while chunk := os.read(parent, 4096):
+            said += chunk
+    except OSError:  # how a terminal says that nobody is left on the other side
+        pass
+    os.close(parent)
+    assert process.wait(60) == 0
+    assert re.search(rb"\d+%\|.*\| \d+(\.\d+)?k/\d+(\.\d+)?k .*B/s", said)
+    assert re.search(rb"\d of 6 files, 0\.\d MB", said)

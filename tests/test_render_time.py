@@ -176,7 +176,12 @@ def test_completion_curve_tells_failures_apart():
         ("scenes", "STARTED", 0),
     )  # fmt: skip
     table = completion_curve(frame, [0, 10, 49.9, 100])
-    assert list(table.columns) == ["type", "at_seconds", "completed_share", "low", "high"]
+    assert list(table.columns) == [
+        "type", "at_seconds", "completed_share", "low", "high", "videos", "censored_share", "basis",
+    ]  # fmt: skip
+    assert table["videos"].tolist() == [5] * 4 + [2] * 4
+    assert table["censored_share"].tolist() == [0.0] * 4 + [0.5] * 4
+    assert set(table["basis"]) == {"updated_at"}
     assert table["type"].tolist() == ["class"] * 4 + ["scenes"] * 4
     assert table["at_seconds"].tolist() == [0, 10, 49.9, 100] * 2
     assert none(table["completed_share"].round(12)) == [0, 0.2, 0.4, 0.6, 0, 0, 0.5, None]

@@ -142,12 +142,13 @@ class Transport:
                 video_id=video_id,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            if _is_timeout(error):
+            if is_timeout(error):
                 return NetworkError.timeout(
                     f"{who}: no full answer within {seconds:.3g} s; ask again later",
                     video_id=video_id,
                 )
-            return NetworkError(_why(error, who, self._base_url), video_id=video_id)
+            reason = failure_reason(error, urlsplit(self._base_url).netloc)
+            return NetworkError(f"{who}: {reason}", video_id=video_id)
         except BaseException as stop:  # noqa: BLE001 - an interrupt, raised on without its frames
             return stop
         seen_at, clock = self._dates.seen_at(raw.headers.get("Date"), began, datetime.now(UTC))
@@ -174,7 +175,7 @@ def _read(raw: Any) -> bytes:
     return b"".join(pieces)
 
 
-# What kind of failure it is, without its own text, which may quote the whole request.
+# kind of failure, how it is said
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (urllib3.exceptions.ProxyError, "the proxy on the way to {host} did not answer"),
     (urllib3.exceptions.SSLError, "the certificate of {host} was not accepted"),
@@ -184,15 +185,16 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def _is_timeout(error: Exception) -> bool:
+def is_timeout(error: Exception) -> bool:
+    """Whether time ran out, rather than the connection broke or was never made."""
     # urllib3 calls a refused connection a kind of timeout, for old times' sake
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)
     return isinstance(error, urllib3.exceptions.TimeoutError) and not refused
 
 
-def _why(error: Exception, who: str, base_url: str) -> str:
-    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
-    return f"{who}: {reason.format(host=urlsplit(base_url).netloc)}"
+def failure_reason(error: Exception, host: str) -> str:
+    """Say what kind of failure it is; the error's own text may quote a whole request."""
+    return next(reason for kind, reason in _REASONS if isinstance(error, kind)).format(host=host)
 
 
 class _ServerClock:

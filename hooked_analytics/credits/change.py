@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hooked_analytics.videos import require_columns
+from hooked_analytics.videos.engines import known, like, open_frame
 from hooked_analytics.videos.groups import group_keys, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hooked_analytics.videos.engines import FrameT, Opened
 
 _COLUMNS = [
     "credits_before", "credits_after", "change", "volume", "mix", "rate", "unknown_before",
@@ -18,9 +20,11 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def credit_change(
-    before: pd.DataFrame, after: pd.DataFrame, *, by: str | Sequence[str] = "type"
-) -> pd.DataFrame:
+_PERIODS = ("before", "after")
+_SUMS = [f"{what}_{name}" for what in ("credits", "known", "unknown") for name in _PERIODS]
+
+
+def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     """
     Split the change between two periods into volume, mix and rate, exactly.
 
@@ -30,13 +34,13 @@ def credit_change(
 
     Parameters
     ----------
-    before, after : one row per video of each period
-        Need ``used_credits`` and the columns of *by*.
+    before, after : one row per video of each period; pandas, Polars, PyArrow, DuckDB, Dask
+        or Spark. Need ``used_credits`` and the columns of *by*.
     by : one column or several; a missing key is a group of its own
 
     Returns
     -------
-    one row per group, the largest change first
+    one row per group, the largest change first; the kind of frame that *before* is
         The keys, ``credits_before``, ``credits_after``, ``change``, ``volume``, ``mix``,
         ``rate`` [credits] with ``volume + mix + rate == change`` in every row and in the
         totals, and ``unknown_before``, ``unknown_after``: videos without a figure, which
@@ -64,33 +68,36 @@ def credit_change(
      {'type': 'ugc', 'change': 0.0, 'volume': 2.0, 'mix': -2.0, 'rate': 0.0}]
     """
     keys = group_keys(by)
-    for videos in (before, after):
-        require_columns(videos.columns, ["used_credits", *keys], what="credit_change")
+    opened = [
+        open_frame(each, ["used_credits"], keys, what="credit_change") for each in (before, after)
+    ]
     sums = pd.concat(
-        [_one_period(before, keys, "before"), _one_period(after, keys, "after")], ignore_index=True
-    )
+        [_one_period(each, keys, name) for each, name in zip(opened, _PERIODS, strict=True)],
+        ignore_index=True,
+    ).fillna(dict.fromkeys(_SUMS, 0))
     table: pd.DataFrame = (
         grouped(sums, keys)
         .sum()
         .reset_index()
         .pipe(_split)
         .reindex(columns=[*keys, *_COLUMNS])
+        .astype(dict.fromkeys(["unknown_before", "unknown_after"], "int64"))
         .sort_values("change", ascending=False, key=abs, kind="stable", ignore_index=True)
     )
-    return table
+    return like(table, before)
 
 
-def _one_period(videos: pd.DataFrame, keys: list[str], name: str) -> pd.DataFrame:
+def _one_period(videos: Opened, keys: list[str], name: str) -> pd.DataFrame:
     """Plain columns to sum, zero in the other period."""
-    credits = videos["used_credits"].astype("float64")
-    other = "after" if name == "before" else "before"
-    table = videos[keys].copy()
-    table[f"credits_{name}"] = credits.fillna(0.0)
-    table[f"known_{name}"] = credits.notna().astype("int64")
-    table[f"unknown_{name}"] = credits.isna().astype("int64")
-    table[f"credits_{other}"] = 0.0
-    table[[f"known_{other}", f"unknown_{other}"]] = 0
-    return table
+    rows = videos.rows.with_columns(credits=known("used_credits"))
+    sums = videos.sums(rows, keys, ["credits"])
+    return sums[keys].assign(
+        **{
+            f"credits_{name}": sums["credits"],
+            f"known_{name}": sums["credits_known"],
+            f"unknown_{name}": sums["videos"] - sums["credits_known"],
+        }
+    )
 
 
 def _split(sums: pd.DataFrame) -> pd.DataFrame:

@@ -40,7 +40,8 @@ class Forecast:
     daily : ``day`` (UTC), ``credits, low, high`` [credits], one row per coming day
     total, total_low, total_high : sum over these days [credits]
     run_out, run_out_low, run_out_high : day on which *balance* is spent, half of the
-        simulated paths and 80 % of them; missing where it is not within the horizon
+        simulated paths and the shortest span with 80 % of them; missing where it is not
+        within the horizon
     run_out_chance : share of paths that spend *balance* within the horizon
     backtest_coverage : share of past ranges that held the true total; missing without any
     backtest_origins : how many past ranges that was
@@ -87,7 +88,8 @@ class Forecast:
         if np.isnan(self.run_out_chance):
             return f"has no run-out date, {_NOT_CALIBRATED}"
         if pd.isna(self.run_out_low):
-            return f"does not run out within {len(self.daily)} days"
+            never = 1 - self.run_out_chance
+            return f"does not run out within {len(self.daily)} days in {never:.0%} of cases"
         late = self.run_out_high
         until = f"later than {len(self.daily)} days" if pd.isna(late) else f"{late:%Y-%m-%d}"
         return (
@@ -270,9 +272,24 @@ def _run_out(
     sums = simulate_sums(law, ahead, int(days[-1]), paths=PATHS, widening=widening)
     within = sums >= balance
     first = np.sort(np.where(within.any(axis=1), within.argmax(axis=1), len(ahead)))
-    at = [int(first[int(share * (PATHS - 1))]) for share in (0.1, 0.5, 0.9)]
+    low, high = _shortest_span(first)
+    at = (low, int(first[(PATHS - 1) // 2]), high)
     dates = [_EPOCH + pd.Timedelta(int(ahead[n]), "D") if n < len(ahead) else pd.NaT for n in at]
     return {
         **dict(zip(names, dates, strict=True)),
         "run_out_chance": float(within[:, -1].mean()),
     }
+
+
+def _shortest_span(ordered: NDArray[np.intp]) -> tuple[int, int]:
+    """
+    Days from which to which 80 % of the paths run out.
+
+    The 10th and the 90th of 100 paths lie within whole days, which hold more than the 80.
+    """
+    held = int(np.ceil(COVERAGE * len(ordered)))
+    low, high = ordered[: len(ordered) - held + 1], ordered[held - 1 :]
+    days = np.searchsorted(ordered, high, "right") - np.searchsorted(ordered, low, "left")
+    # of two as short, the one with more paths
+    best = np.lexsort((-days, high - low))[0]
+    return int(low[best]), int(high[best])

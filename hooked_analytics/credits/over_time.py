@@ -7,26 +7,31 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.videos import require_columns
+from hooked_analytics.videos.clock import with_microseconds
+from hooked_analytics.videos.engines import known, like, open_frame
 from hooked_analytics.videos.groups import group_keys, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hooked_analytics.videos.engines import FrameT, Opened
 
     Frequency = Literal["D", "W", "M", "Q", "Y"]
 
 # Whole days at least: an hour of a local day may come twice or not at all.
 FREQUENCIES = {"D": "day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
 _SUMS = ["videos", "credits", "credits_unknown"]
+_MINUTE = 60_000_000  # [µs]
+_QUARTER, _DAY = 15 * _MINUTE, 24 * 60 * _MINUTE
 
 
 def credits_over_time(
-    videos: pd.DataFrame,
+    videos: FrameT,
     *,
     freq: str = "D",
     by: str | Sequence[str] | None = None,
     timezone: str = "UTC",
-) -> pd.DataFrame:
+) -> FrameT:
     """
     Credits of the videos asked for in each period, empty periods included.
 
@@ -35,7 +40,7 @@ def credits_over_time(
 
     Parameters
     ----------
-    videos : one row per video
+    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
         Needs ``created_at``, ``used_credits`` and the columns of *by*.
     freq : ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``
     by : one column or several; a missing key is a group of its own
@@ -43,7 +48,7 @@ def credits_over_time(
 
     Returns
     -------
-    one row per period and group, in order of time
+    one row per period and group, in order of time; the kind of frame that was given
         ``period`` (its first moment, in *timezone*; missing, and last, where ``created_at``
         is missing), the keys, ``videos``, ``credits`` [credits] (0 where there were no videos,
         missing where none of them has a figure) and ``credits_unknown`` (videos without one).
@@ -52,6 +57,11 @@ def credits_over_time(
     ------
     ValueError
         A needed column is not there, or *freq* is none of the above.
+
+    Notes
+    -----
+    Every engine counts per quarter of an hour in UTC, which no zone has cut since 1972, and
+    the days of *timezone* are made of those; an engine's own zone plays no part.
 
     Examples
     --------
@@ -68,29 +78,55 @@ def credits_over_time(
     if freq not in FREQUENCIES:
         raise ValueError(f"freq is one of {', '.join(FREQUENCIES)}, not {freq!r}")
     keys = group_keys(by) if by is not None else []
-    require_columns(videos.columns, ["created_at", "used_credits", *keys], what="credits_over_time")
-    credits = videos["used_credits"].astype("float64")
-    local = videos["created_at"].dt.tz_convert(timezone).dt.tz_localize(None)
+    opened = open_frame(videos, ["created_at", "used_credits"], keys, what="credits_over_time")
     sums = (
-        videos[keys]
-        .assign(
-            period=local.dt.to_period(cast("Frequency", freq)),
-            videos=1,
-            credits=credits,
-            credits_unknown=credits.isna().astype("int64"),
-        )
-        .pipe(grouped, ["period", *keys])[_SUMS]
-        .sum(min_count=1)
+        _per_quarter(opened, keys, _step(timezone))
+        .assign(period=lambda table: _periods(table["period"], freq, timezone))
+        .pipe(grouped, ["period", *keys])[["videos", "credits", "credits_known"]]
+        .sum()
         .reset_index()
+        .assign(
+            credits=lambda table: table["credits"].where(table["credits_known"] > 0),
+            credits_unknown=lambda table: table["videos"] - table["credits_known"],
+        )
+        .drop(columns="credits_known")
     )
-    return (
+    table = (
         _every_period(sums, keys, freq)
         .merge(sums, how="left", on=["period", *keys])
         .assign(credits=lambda table: table["credits"].mask(table["videos"].isna(), 0.0))
         .fillna({"videos": 0, "credits_unknown": 0})
         .astype({"videos": "int64", "credits_unknown": "int64"})
         .assign(period=lambda table: _starts(table["period"], timezone))
+        .reindex(columns=["period", *keys, *_SUMS])
     )
+    return like(table, videos)
+
+
+def _step(timezone: str) -> int:
+    """Longest time [µs] that no day of the zone ends within: a fixed odd offset needs minutes."""
+    if timezone == "UTC":
+        return _DAY
+    offset = pd.Timestamp("2000-01-01", tz=timezone).utcoffset()
+    return _MINUTE if offset is not None and offset.total_seconds() % 900 else _QUARTER
+
+
+def _per_quarter(videos: Opened, keys: list[str], step: int) -> pd.DataFrame:
+    """Sums per step of time, ``period`` being its beginning [µs]."""
+    import narwhals.stable.v2 as nw
+
+    rows = with_microseconds(videos.rows, _asked="created_at").with_columns(
+        period=nw.col("_asked") // step,
+        credits=known("used_credits"),
+    )
+    sums = videos.sums(rows, ["period", *keys], ["credits"])
+    return sums.assign(period=sums["period"].astype("Int64") * step)
+
+
+def _periods(began: pd.Series[float], freq: str, timezone: str) -> pd.Series[pd.Period]:
+    moments = pd.to_datetime(began, unit="us", utc=True)
+    local = moments.dt.tz_convert(timezone).dt.tz_localize(None)
+    return local.dt.to_period(cast("Frequency", freq))
 
 
 def _every_period(sums: pd.DataFrame, keys: list[str], freq: str) -> pd.DataFrame:

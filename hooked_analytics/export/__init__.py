@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from hooked_analytics.export import csv_file, jsonl_file, parquet_file, xlsx_file
-from hooked_analytics.export.atomic import atomic_write
+from hooked_analytics.export.atomic import atomic_write, move_into_place
 from hooked_analytics.export.cells import scrub, without_secrets
 from hooked_analytics.export.tables import ours_first, table_from_videos
 from hooked_analytics.videos import frame_from_arrow
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["atomic_write", "export_videos", "read_videos"]
+__all__ = ["atomic_write", "export_videos", "move_into_place", "read_videos"]
 
 _BATCH_ROWS = 65_536
 

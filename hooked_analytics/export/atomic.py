@@ -56,11 +56,27 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield beside
-        _sync(beside, os.O_RDWR)
-        beside.replace(target)
+        move_into_place(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def move_into_place(beside: Path, target: Path) -> None:
+    """
+    Bring a finished file to the disk and move it over *target*, in the same folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.part").write_text("done")
+    ...     move_into_place(Path(folder, "a.part"), Path(folder, "a"))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['a']
+    """
+    _sync(beside, os.O_RDWR)
+    beside.replace(target)
     # The new file is in place: a file system that cannot sync a folder is no reason to fail.
     with suppress(OSError):
         _sync(target.parent, os.O_RDONLY)

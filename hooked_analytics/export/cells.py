@@ -46,6 +46,10 @@ _SIGNED_LINK = (
 )
 _LINK_MARK = rb":\\?/\\?/"
 _USER = r"^(\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]*)[^/\\]*@"
+_PATHS = (  # behind a host; in an address without a scheme
+    r"(?s)^(\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]{2,}[^/\\]+)[/\\].*$",
+    r"(?s)^([^/\\]*)[/\\](?:[^/\\].*)?$",
+)
 
 _FULL_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)$"
 
@@ -59,11 +63,13 @@ def map_columns(
 
 
 def without_secrets(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Take the signature out of every link, in the columns of links and inside other text."""
+    """Take the signature out of every link, and all but the host out of a webhook's."""
     return map_columns(batch, _without_secret)
 
 
 def _without_secret(name: str, column: pa.Array) -> pa.Array:
+    if name == "webhook" and pa.types.is_large_string(column.type):
+        return bare_hosts(column)
     if pa.types.is_large_string(column.type):
         return bare_links(column) if name in LINKS else scrub_text(column)
     if pa.types.is_nested(column.type):
@@ -85,6 +91,22 @@ def bare_links(column: pa.Array) -> pa.Array:
         if _holds(column, re.escape(mark.encode())):
             column = pc.list_element(pc.split_pattern(column, mark, max_splits=1), 0)
     return pc.replace_substring_regex(column, _USER, r"\1") if _holds(column, b"@") else column
+
+
+def bare_hosts(column: pa.Array) -> pa.Array:
+    """
+    Cut links down to scheme and host: the path of a webhook is its password at many services.
+
+    Examples
+    --------
+    >>> links = ["https://hooks.example/a-secret?x=1", "hooks.example/a-secret", None]
+    >>> bare_hosts(pa.array(links, pa.large_string())).to_pylist()
+    ['https://hooks.example', 'hooks.example', None]
+    """
+    column = bare_links(column)
+    for path in _PATHS if _holds(column, rb"[/\\]") else ():
+        column = pc.replace_substring_regex(column, path, r"\1")
+    return column
 
 
 def scrub_text(column: pa.Array) -> pa.Array:

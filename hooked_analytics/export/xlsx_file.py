@@ -22,6 +22,9 @@ _MOST_UNITS = 32_767  # UTF-16 units in a cell
 
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
+# Excel reads _x003D_ as the sign of that number, "=", unless its underscore is written so too.
+_LIKE_A_SIGN = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+
 
 def require_fits(rows: int) -> None:
     """Check the number of rows before an hour goes into writing them."""
@@ -98,6 +101,8 @@ def _value(value: Any, text_cell: Callable[[str], Any]) -> Any:
 
 def _xml_text(text: str) -> str:
     text = _NOT_IN_XML.sub("", text)
+    if "_x" in text:
+        text = _LIKE_A_SIGN.sub("_x005F_", text)
     if not _too_long(text):
         return text
     return text.encode("utf-16-le")[: 2 * _MOST_UNITS].decode("utf-16-le", errors="ignore")

@@ -50,7 +50,7 @@ class Interrupts:
 
     Parameters
     ----------
-    heard : called in the main thread; it shall take no time
+    heard : called in the main thread, between cells
 
     Examples
     --------
@@ -96,7 +96,8 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._before)
 
     def _interrupted(self, number: int, frame: Any) -> None:
-        self._heard()
+        # a handler may come between any two steps of the main thread, so the loop does the work
+        kernel().io_loop.add_callback(self._heard)
         if callable(self._before):
             self._before(number, frame)
 

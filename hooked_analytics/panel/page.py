@@ -130,8 +130,7 @@ def overview(shown: Facts, *, requests: int, limit: float | None) -> str:
 
 def _tiles(shown: Facts, requests: int, limit: float | None) -> list[tuple[str, str]]:
     unknown = f", {shown.credits_unknown:,} not known yet" if shown.credits_unknown else ""
-    share = shown.wasted / shown.credits if shown.credits > 0 else float("nan")
-    wasted = f" ({percent(share)})" if share == share else ""
+    wasted = f" ({percent(shown.wasted / shown.credits)})" if shown.wasted > 0 else ""
     return [
         (clock(shown.elapsed_seconds), "elapsed"),
         _left(shown),
@@ -147,8 +146,8 @@ def _left(shown: Facts) -> tuple[str, str]:
     ahead: Ahead | None = shown.ahead
     if ahead is None or math.isnan(ahead.all_low):
         return "–", "left: too few to compare"
-    open_end = math.isnan(ahead.all_high)
-    return span(ahead.all_low, ahead.all_high), f"left, {'the least' if open_end else '80 % range'}"
+    label = "left at least" if math.isnan(ahead.all_high) else "left, 80 % range"
+    return span(ahead.all_low, ahead.all_high) or "–", label
 
 
 def reasons(shown: Facts) -> str:

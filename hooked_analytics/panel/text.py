@@ -25,6 +25,7 @@ from hooked_analytics.watch.rows import NOT_YET
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
 
 TIMEOUT_SECONDS = 7200.0
@@ -55,6 +56,7 @@ class Controls:
         video_ids: str | Iterable[object],
         client: HookedClient | None,
         archive: Archive | None,
+        webhooks: Webhooks | None,
         interval_seconds: float,
     ) -> None:
         used = client or HookedClient()
@@ -67,6 +69,7 @@ class Controls:
             ids,
             client=used,
             archive=archive,
+            webhooks=webhooks,
             videos=known[known["video_id"].isin(ids)],
             interval_seconds=interval_seconds,
             timeout_seconds=TIMEOUT_SECONDS,
@@ -215,11 +218,12 @@ class TextPanel(Controls):
         *,
         client: HookedClient | None = None,
         archive: Archive | None = None,
+        webhooks: Webhooks | None = None,
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:
         self._said = ""
-        self._set_up(video_ids, client, archive, interval_seconds)
+        self._set_up(video_ids, client, archive, webhooks, interval_seconds)
         print(WITHOUT_IPYWIDGETS)  # noqa: T201 - the reader expects a panel here
         if autostart:
             self.start()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hooked_analytics.client import HookedClient
+    from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
 
 State = Literal["ready", "looking", "waiting", "paused", "stopped", "replaced", "ended", "failed"]
@@ -35,6 +36,7 @@ class Watcher:
     video_ids : distinct ids
     client : whose key, limit and connections to use
     archive : where to keep what is seen, if anywhere
+    webhooks : where Hooked's calls arrive, if anywhere
     videos : what is known of them before the first look
     interval_seconds : from the start of one round to the start of the next [s]
     timeout_seconds : limit for one watch, from start to end [s]
@@ -49,7 +51,7 @@ class Watcher:
     looks : how many there were
     fault : what ended it, if it did not end by itself
     next_at : when the next look begins, by the monotonic clock [s]
-    slower_by : how many intervals apart the looks come; above 1 while Hooked does not answer
+    failing : whether Hooked did not answer the last look
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Watcher:
         *,
         client: HookedClient,
         archive: Archive | None,
+        webhooks: Webhooks | None,
         videos: pd.DataFrame,
         interval_seconds: float,
         timeout_seconds: float,
@@ -73,13 +76,15 @@ class Watcher:
         self.fault: BaseException | None = None
         self.looks = 0
         self.next_at = time.monotonic()
-        self.slower_by = 1
+        self.failing = False
         self.changed, self.ticked = changed, ticked
         self._interval_seconds = interval_seconds
         self._timeout_seconds = timeout_seconds
         self._memory = Memory(videos, archive)
+        self._webhooks = webhooks
         self._thread: _Thread | None = None
         self._lock = threading.Lock()
+        self._sent_before = client.requests_sent
         self._types: dict[str, str] | None = None
 
     @property
@@ -98,6 +103,11 @@ class Watcher:
     def running(self) -> bool:
         """Whether a thread is at work, be it paused."""
         return self.state not in _OVER
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests the client has sent since this watch was set up."""
+        return self.client.requests_sent - self._sent_before
 
     @property
     def busy(self) -> bool:
@@ -190,12 +200,14 @@ class Watcher:
             pace,
             self._timeout_seconds,
             contextlib.nullcontext(),
+            webhooks=self._webhooks,
         ):
             if thread is not self._thread:
                 return False
             self.videos = self._typed(videos, thread)
             self.history.note(videos)
             self.looks += 1
+            self.failing = plan.failing > 0
             if self._memory.fault is not None:
                 raise self._memory.fault
             if thread.once or not plan.open:
@@ -239,7 +251,6 @@ class _LivePace(Pace):
 
     def rest(self, began: float, slower_by: int, deadline: float) -> bool:
         watcher, thread = self._watcher, self._thread
-        watcher.slower_by = slower_by
         pause = pause_seconds(self.interval_seconds, slower_by)
         watcher.next_at = min(began + pause, deadline)
         watcher.enter("paused" if thread.paused.is_set() else "waiting", thread)
@@ -247,9 +258,11 @@ class _LivePace(Pace):
             due = time.monotonic() >= watcher.next_at and not thread.paused.is_set()
             if due or thread.hurry.is_set():
                 thread.hurry.clear()
-                watcher.enter("looking", thread)
-                return True
-            watcher.ticked()
+            elif thread.paused.is_set() or not (self.heard and self.heard()):
+                watcher.ticked()
+                continue
+            watcher.enter("looking", thread)
+            return True
         return False
 
     def _slice(self) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hooked_analytics.client import HookedClient
+    from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
 
 PAGE_ROWS = (10, 25, 50)
@@ -52,6 +53,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
     client : whose key, limit and connections to use; a new `HookedClient` when missing
     archive : a `VideoArchive`: what is final there costs no request, what is seen is kept
         there, and the time left is told from its renders
+    webhooks : a `WebhookReceiver`: an end it hears of shows at once, and looks come more slowly
     interval_seconds : from the start of one round to the start of the next [s]
         At least 1, except on this machine.
     autostart : whether to begin at once
@@ -92,6 +94,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         *,
         client: HookedClient | None = None,
         archive: Archive | None = None,
+        webhooks: Webhooks | None = None,
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:
@@ -106,7 +109,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         self._closed = self._displayed = False
         self._interrupts = Interrupts(self.stop)
         self._make(interval_seconds)
-        self._set_up(video_ids, client, archive, interval_seconds)
+        self._set_up(video_ids, client, archive, webhooks, interval_seconds)
         super().__init__(children=self._rows())
         self.add_class("hooked")
         self._connect()
@@ -230,6 +233,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
 
     def _ticked(self) -> None:
         with self._showing:
+            self._draw()
             self._show_next()
 
     def _show(self) -> None:
@@ -273,7 +277,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
     def _draw(self) -> None:
         began = time.monotonic()
         rest = min(_REST_AFTER_DRAWING * self._drawing_seconds, _LONGEST_REST_SECONDS)
-        due = began - self._drawn_at >= rest or not self._watcher.running
+        due = began - self._drawn_at >= rest or self.state not in ("looking", "waiting")
         if self._shown is None or self._drawn_looks == self._shown_looks or not due:
             return
         self._drawn_looks = self._shown_looks
@@ -294,7 +298,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         if self.state in _STATES:
             return _STATES[self.state]
         left = max(0.0, self._watcher.next_at - time.monotonic())
-        again = "next try" if self._watcher.slower_by > 1 else "next look"
+        again = "next try" if self._watcher.failing else "next look"
         return f"{again} in {left:.0f} s"
 
     def _noted(self, shown: Facts) -> str:
@@ -314,7 +318,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         return f"<b>{count} could not be asked:</b> {page.text(message)}"
 
     def _footer(self, shown: Facts) -> str:
-        sent = self._watcher.client.requests_sent
+        sent = self._watcher.requests_sent
         over = shown.counts["completed"] + shown.counts["failed"]
         each = f", {sent / over:.1f} per finished video" if over else ""
         now = self._watcher.history.now

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_LINES = 30
 COLUMNS = ("video_id", "observed_at", "status", "progress")
 _STEPS = 120
+# Left of this share of the axes a word beside the last point would leave them.
+_NAMED_FROM = 0.12
 _TICK_SECONDS = (
     2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200,
 )  # fmt: skip
@@ -82,13 +84,13 @@ def seconds_of(observations: pd.DataFrame, *, began_at: pd.Timestamp | None = No
 
 def draw_progress(ax: Axes, looks: pd.DataFrame, *, now: float, until: float | None = None) -> None:
     """Draw lines or a band onto axes that are ready."""
+    time_axis(ax, until or now)
     if looks["video_id"].nunique() <= MOST_LINES:
         _lines(ax, looks, now)
     else:
         _band(ax, looks, now)
     ax.set_ylim(-2, 106)
     ax.set_yticks([0, 25, 50, 75, 100], ["0%", "25%", "50%", "75%", "100%"])
-    time_axis(ax, until or now)
 
 
 def draw_finished(ax: Axes, looks: pd.DataFrame, *, now: float, total: int) -> int:
@@ -141,6 +143,8 @@ def _band(ax: Axes, looks: pd.DataFrame, now: float) -> None:
     ax.plot(at, middle, color=colour, lw=2)
     x, y = at[-1], middle[-1]
     ax.plot(x, y, "o", color=colour, ms=5, clip_on=False)
+    if x < _NAMED_FROM * ax.get_xlim()[1]:
+        return
     ax.annotate(f"median {y:.0f}%", (x, y), (-8, -12 if y > 50 else 8), textcoords="offset points",
                 ha="right", color=INK, fontsize=LABEL_POINTS)  # fmt: skip
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from hooked_analytics.sandbox.answers import failure, too_many_requests
 from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.faults import App, Faults, Receive, Scope, Send
+from hooked_analytics.sandbox.faults import Faults
 from hooked_analytics.sandbox.limit import Limit
+from hooked_analytics.serving import App, Receive, Scope, Send
 
 __all__ = ["Gate", "RequestLog"]
 
 API_PREFIX = "/v1/"
+FILE_PREFIXES = ("/hooked-videos/", "/thumbnails/")
 
 
 class RequestLog:
@@ -125,7 +127,11 @@ class Gate:
         self.log.add(scope["method"], path, scope["query_string"])
         dated = self._dated(send)
         if not path.startswith(API_PREFIX):
-            await self._answer(scope, receive, dated)
+            kind = self._faults.draw_for_file() if path.startswith(FILE_PREFIXES) else None
+            if kind is None:
+                await self._answer(scope, receive, dated)
+            else:
+                await self._faults.play_for_file(kind, self._answer_dated, scope, receive, dated)
             return
         if self._latency_seconds:
             await asyncio.sleep(self._latency_seconds)
@@ -134,6 +140,9 @@ class Gate:
             await self._admit(scope, receive, dated)
         else:
             await self._faults.play(fault, self._admit_dated, scope, receive, dated)
+
+    async def _answer_dated(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope, receive, self._dated(send))
 
     async def _admit_dated(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._admit(scope, receive, self._dated(send))

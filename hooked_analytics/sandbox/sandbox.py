@@ -11,16 +11,20 @@ from hooked_analytics.sandbox.clock import Clock, unix_seconds
 from hooked_analytics.sandbox.draws import new_video, seeded
 from hooked_analytics.sandbox.limit import limit_for
 from hooked_analytics.sandbox.store import VideoStore
+from hooked_analytics.sandbox.webhooks import SHAPES, Courier
 from hooked_analytics.sandbox.world import foreign_videos, own_videos
 
 if TYPE_CHECKING:
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.sandbox.server import ServerThread
+    from hooked_analytics.sandbox.webhooks import Call
+    from hooked_analytics.serving import ServerThread
 
 __all__ = ["Sandbox"]
 
 REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
 FOREIGN_VIDEOS = 5
+# Longer than anybody's polling interval, so that no request meets a closing connection.
+KEEP_ALIVE_SECONDS = 75
 MISSING_EXTRA = (
     "the sandbox needs starlette and uvicorn, which are not installed; "
     'install them with: pip install "hooked-analytics[sandbox]"'
@@ -43,6 +47,8 @@ class Sandbox:
     requests_per_minute : the limit, per sandbox minute; None for none
     faults : kind -> rate, or one rate shared by all kinds of
         `hooked_analytics.sandbox.faults.KINDS`
+    file_faults : the same for downloads and thumbnails, of
+        `hooked_analytics.sandbox.faults.FILE_KINDS`
     api_key : what the header ``x-api-key`` must say
     started_at : where the sandbox's clock begins; now, if missing
     port : 0 for any free one
@@ -51,6 +57,7 @@ class Sandbox:
     burst : makes the limit a token bucket of this size instead of a fixed window
     latency_seconds : added to each API answer, in real time [s]
     drip_seconds : how long a body takes under the fault ``drip``, in real time [s]
+    webhook_shape : ``project`` or ``video``: which of the two known shapes its calls have
 
     Examples
     --------
@@ -79,6 +86,8 @@ class Sandbox:
         burst: int | None = None,
         latency_seconds: float = 0.0,
         drip_seconds: float = 2.0,
+        file_faults: float | Mapping[str, float] | None = None,
+        webhook_shape: str = "project",
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
@@ -89,6 +98,8 @@ class Sandbox:
             raise ValueError(f"videos must be 1 or more, not {videos!r}: the sample is one")
         if not api_key:
             raise ValueError("api_key must not be empty, or every request would be let in")
+        if webhook_shape not in SHAPES:
+            raise ValueError(f"webhook_shape is one of {', '.join(SHAPES)}, not {webhook_shape!r}")
         start = unix_seconds(started_at)
         self.api_key = api_key
         self._seed = seed
@@ -102,9 +113,16 @@ class Sandbox:
         self._store = VideoStore(
             own_videos(videos, seed, start), foreign_videos(FOREIGN_VIDEOS, seed, start)
         )
+        self._courier = Courier(self._clock, self._link, webhook_shape)
         self._gate = Gate(
             self._clock,
-            Faults(faults, seed=seed, drip_seconds=drip_seconds, retry_after=retry_after),
+            Faults(
+                faults,
+                files=file_faults,
+                seed=seed,
+                drip_seconds=drip_seconds,
+                retry_after=retry_after,
+            ),
             limit_for(requests_per_minute, burst),
             api_key=api_key,
             latency_seconds=latency_seconds,
@@ -131,17 +149,20 @@ class Sandbox:
         """
         from hooked_analytics.sandbox.app import build_routes
         from hooked_analytics.sandbox.links import Links
-        from hooked_analytics.sandbox.server import ServerThread, listen
+        from hooked_analytics.serving import ServerThread, listen
 
         if self._server is not None:
             return self
         sock = listen(self._port)
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        links = Links(url, seed=self._seed)
+        links = self._links = Links(url, seed=self._seed)
         self._gate.app = build_routes(self._store, self._clock, links, flat_body=self._flat_body)
-        server = ServerThread(self._gate, sock)
+        server = ServerThread(
+            self._gate, sock, what="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
+        )
         self._clock.start()
         server.start()
+        self._courier.start()
         self._server, self._url = server, url
         return self
 
@@ -155,6 +176,7 @@ class Sandbox:
         """
         server, self._server, self._url = self._server, None, None
         if server is not None:
+            self._courier.close()
             server.close()
 
     @property
@@ -183,6 +205,11 @@ class Sandbox:
     def request_counts(self) -> dict[str, int]:
         """How many came by kind of path: details, list, download, thumbnail, other."""
         return {kind: self._gate.log.counts[kind] for kind in REQUEST_KINDS}
+
+    @property
+    def webhook_calls(self) -> list[Call]:
+        """Latest calls it made: id of the video, the how manieth, HTTP status or failure."""
+        return self._courier.made()
 
     def client(self, **settings: Any) -> HookedClient:
         """
@@ -236,6 +263,7 @@ class Sandbox:
         1
         """
         self._clock.advance(seconds)
+        self._courier.wake()
 
     def create_video(
         self,
@@ -260,6 +288,9 @@ class Sandbox:
         Parameters
         ----------
         type : any text; those Hooked does not know behave like ``ugc_video``
+        webhook : address to call when the render has ended, on this machine only
+            A call that is not answered 2xx within 5 s (real time) is made again 1, 5 and 15
+            minutes later (sandbox time).
         created_at : now, if missing
         duration_seconds : length of the finished video [s]
         render_seconds : from creation to the end, good or bad [s]
@@ -297,4 +328,8 @@ class Sandbox:
             **values,
         )
         self._store.add(video)
+        self._courier.expect(video)
         return video.id
+
+    def _link(self, video_id: str, now: float) -> str:
+        return self._links.download(video_id, now)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hooked_analytics.client import Batch, HookedClient, Stopped
+from hooked_analytics.client import Batch, HookedClient
+from hooked_analytics.crew import Crew
 from hooked_analytics.errors import HookedError
 from hooked_analytics.videos import parse_record, record_id
 from hooked_analytics.watch.plan import ENDING_FAILURES
@@ -57,11 +57,19 @@ class Looks:
         self._work([partial(self._details, video) for video in chosen])
         self._plan.end_round(answers=self._answers, failures=self._failures)
 
+    def called(self) -> bool:
+        """Ask at once about those Hooked called about; say whether anything was answered."""
+        self._answers = self._failures = 0
+        chosen = self._plan.next_called(self._client.requests_left)
+        self._work([partial(self._details, video) for video in chosen])
+        return self._answers > 0
+
     def _work(self, jobs: list[Callable[[], None]]) -> None:
         """Do the jobs in threads; wait until they are done, or the caller wants no more."""
         if not jobs or self._over():
             return
-        crew = _Crew(jobs, self.batch, threads=min(len(jobs), self._client.max_workers))
+        threads = min(len(jobs), self._client.max_workers)
+        crew = Crew(jobs, self.batch.stop, threads=threads, name="hooked-watch")
         while not crew.done.wait(_LOOK_SECONDS):
             if self._over():
                 self.batch.stop.set()
@@ -134,35 +142,3 @@ def _ours(page: Page, wanted: Set[str | None]) -> dict[str | None, Row]:
         for record in page.records
         if (video_id := record_id(record)) in wanted
     }
-
-
-class _Crew:
-    """Daemon threads that share some jobs; `done` is set when the last of them ends."""
-
-    def __init__(self, jobs: list[Callable[[], None]], batch: Batch, *, threads: int) -> None:
-        self.done = threading.Event()
-        self.fault: BaseException | None = None
-        self._jobs = deque(jobs)
-        self._batch = batch
-        self._lock = threading.Lock()
-        self._running = threads
-        for number in range(threads):
-            threading.Thread(target=self._run, name=f"hooked-watch-{number}", daemon=True).start()
-
-    def _run(self) -> None:
-        try:
-            while not self._batch.stop.is_set():
-                try:
-                    job = self._jobs.popleft()
-                except IndexError:
-                    break
-                job()
-        except Stopped:
-            pass
-        except BaseException as fault:  # noqa: BLE001 - raised on in the caller's thread
-            self.fault = self.fault or fault
-            self._batch.stop.set()
-        with self._lock:
-            self._running -= 1
-            if not self._running:
-                self.done.set()

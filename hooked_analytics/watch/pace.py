@@ -5,12 +5,18 @@ from __future__ import annotations
 import random
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from hooked_analytics.client import HookedClient
 
 SHORTEST_INTERVAL_SECONDS = 1.0
 # Part of the interval by which a round may come early or late, so that watchers do not beat.
 JITTER = 0.05
+# How often a watch that may be called looks whether it was [s].
+_LOOK_SECONDS = 0.05
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Pace:
@@ -21,7 +27,13 @@ class Pace:
     ----------
     interval_seconds : between rounds while Hooked answers [s]
     stop : set by whoever wants no more
+
+    Attributes
+    ----------
+    heard : whether a call came that ends the rest at once; None where nobody calls
     """
+
+    heard: Callable[[], bool] | None = None
 
     def __init__(self, interval_seconds: float, stop: threading.Event) -> None:
         self.interval_seconds = interval_seconds
@@ -29,7 +41,7 @@ class Pace:
 
     def rest(self, began: float, slower_by: int, deadline: float) -> bool:
         """
-        Wait for the next round.
+        Wait for the next round, or for a call.
 
         Parameters
         ----------
@@ -39,10 +51,16 @@ class Pace:
 
         Returns
         -------
-        whether there shall be a next round
+        whether to go on
         """
         until = min(began + pause_seconds(self.interval_seconds, slower_by), deadline)
-        return not self.stop.wait(max(0.0, until - time.monotonic()))
+        while not (self.heard and self.heard()):
+            left = max(0.0, until - time.monotonic())
+            if self.stop.wait(min(left, _LOOK_SECONDS) if self.heard else left):
+                return False
+            if time.monotonic() >= until:
+                break
+        return not self.stop.is_set()
 
 
 def pause_seconds(interval_seconds: float, slower_by: int) -> float:

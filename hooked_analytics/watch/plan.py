@@ -12,10 +12,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from hooked_analytics.hints import Trust
+from hooked_analytics.videos import FINAL_STATUSES
 from hooked_analytics.watch.rows import AT, Watched, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hooked_analytics.errors import HookedError
     from hooked_analytics.videos import Row
@@ -41,6 +43,8 @@ QUIETEST = 3
 ROUNDS_AFTER_NOTHING = 8
 # While nothing is answered the interval doubles, up to so many times.
 SLOWEST = 12
+# While Hooked calls when a render ends, rounds are so many intervals apart.
+CALLED_APART = 6
 _PROGRESS = ("status", "progress", "message", "updated_at")
 
 
@@ -71,6 +75,7 @@ class Plan:
         self._list_back = 0
         self._next_glance = 0
         self._by_turns = False  # this round does without the list
+        self._trust = Trust()
 
     @property
     def open(self) -> list[Watched]:
@@ -149,14 +154,33 @@ class Plan:
             for video in self.open:
                 video.listed = False
         due = self._due()
-        due.sort(key=lambda v: (v.failed > 0, v.unlisted > 0, v.is_final, v.asked))
+        due.sort(key=lambda v: (not v.called, v.failed > 0, v.unlisted > 0, v.is_final, v.asked))
         return due[: self._room(left)]
 
+    def called(self, calls: Iterable[Sequence[str]]) -> None:
+        """Note whom Hooked called about, by video id or project; strangers are nobody's."""
+        ids = {video_id for call in calls for video_id in call}
+        for video in self.videos if ids else ():
+            project = video.row[AT["project_id"]] if video.row else None
+            if video.video_id not in ids and project not in ids:
+                continue
+            if video.done:
+                self._trust.was_true()  # calls do come, this one late or twice
+            else:
+                video.called, video.due = True, self.round
+
+    def next_called(self, left: float) -> list[Watched]:
+        """Choose whose details to ask between two rounds; nobody may have to wait for them."""
+        called = [video for video in self._due() if video.called]
+        return called[: max(0, int(min(self._trust.left, self._spare(left))))]
+
     def _due(self) -> list[Watched]:
+        due = [video for video in self.open if video.due <= self.round]
+        believed = [video for video in due if video.called][: self._trust.left]
         return [
             video
-            for video in self.open
-            if video.due <= self.round and (not video.listed or video.unchanged >= UNCHANGED_LOOKS)
+            for video in due
+            if not video.listed or video.unchanged >= UNCHANGED_LOOKS or video in believed
         ]
 
     def _cautious(self) -> bool:
@@ -170,23 +194,38 @@ class Plan:
             return 1
         if math.isinf(left):
             return len(self.videos)
+        # at least one, or a client that others keep busy would never be asked anything
+        return max(0 if walked else 1, int(self._spare(left)))
+
+    def _spare(self, left: float) -> float:
+        """Requests that are left beside those the list needs."""
         reserved = 0.0
         if any(video.listed for video in self.videos):
             every = max(1, self._next_walk - self._walked)
             reserved = self.pages * max(1.0, self._rounds_a_minute / every - self._walks)
-        # at least one, or a client that others keep busy would never be asked anything
-        return max(0 if walked else 1, int(left - reserved))
+        return left - reserved
 
     def answered(self, video: Watched, row: Row) -> None:
         """Note the details of a video."""
+        was_rendering = video.row is not None and not video.is_final
         video.row = merged(video.row, row, from_list=False)
         video.failure, video.asked = None, self.round
         video.failed = video.unchanged = 0
-        video.done = video.is_final
+        video.done = row[AT["status"]] in FINAL_STATUSES
+        self._judge_calls(video, was_rendering=was_rendering)
         if not video.listed and (video.unlisted or not self._by_turns):
             video.unlisted += 1
         video.note_progress(self.round)
         video.due = self.round + max(_rounds_apart(video.unlisted), _looks_apart(video))
+
+    def _judge_calls(self, video: Watched, *, was_rendering: bool) -> None:
+        if video.called and video.done:
+            self._trust.was_true()
+        elif video.called:
+            self._trust.was_false()
+        elif video.done and was_rendering:
+            self._trust.missed()
+        video.called = False
 
     def failed(self, video: Watched, kind: str, message: str) -> None:
         """Note why the details of a video could not be had."""
@@ -210,11 +249,19 @@ class Plan:
                 self._avoid_list(1)
             elif shown:
                 self._trouble = 0
+        self._trust.regain()
         self.round += 1
 
-    def slower_by(self) -> int:
-        """How many times longer than its interval the next round waits."""
-        return int(min(2**self.failing, SLOWEST))
+    def slower_by(self, *, listening: bool = False) -> int:
+        """
+        How many times longer than its interval the next round waits.
+
+        Parameters
+        ----------
+        listening : whether calls can come, and not only questions tell of an end
+        """
+        apart = CALLED_APART if listening and self._trust.holds else 1
+        return int(max(apart, min(2**self.failing, SLOWEST)))
 
 
 def _listed(video: Watched, item: Row, number: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hooked_analytics.client import HookedClient, budget
 from hooked_analytics.fetch import asked_ids
+from hooked_analytics.watch.ear import Ear
 from hooked_analytics.watch.ends import interrupted, timed_out
 from hooked_analytics.watch.looks import Looks
 from hooked_analytics.watch.pace import Pace, check_pace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from hooked_analytics.hints import Webhooks
     from hooked_analytics.keeper import Archive
 
 
@@ -28,6 +30,7 @@ def poll_videos(
     *,
     client: HookedClient | None = None,
     archive: Archive | None = None,
+    webhooks: Webhooks | None = None,
     interval_seconds: float = 5,
     timeout_seconds: float = 1800,
     stop: threading.Event | None = None,
@@ -47,6 +50,9 @@ def poll_videos(
     client : whose key, limit and connections to use; a new `HookedClient` when missing
     archive : something with ``.videos()`` and ``.append(frame)``, such as a video archive
         What is final there costs no request; what is seen here is kept there.
+    webhooks : something that hears Hooked call, such as a `WebhookReceiver`
+        A call has its video asked for at once, and rounds come up to six times more slowly,
+        as long as no end is seen of which no call told. Calls about other ids cost nothing.
     interval_seconds : from the start of one round to the start of the next [s]
         At least 1, except on this machine. While Hooked does not answer, rounds come up to
         12 times more slowly.
@@ -56,9 +62,10 @@ def poll_videos(
     Yields
     ------
     videos frame, one row per distinct id, in the order asked
-        Where the last question failed, the row keeps its last good values and ``error`` and
-        ``error_message`` say what failed; ``not_fetched`` means its turn has not come.
-        Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
+        With webhooks also one for each call that was followed. Where the last question
+        failed, the row keeps its last good values and ``error`` and ``error_message`` say what
+        failed; ``not_fetched`` means its turn has not come. Rows with ``invalid_id``,
+        ``not_found`` or ``forbidden`` are not asked again.
 
     Raises
     ------
@@ -85,9 +92,8 @@ def poll_videos(
     check_pace(used, interval_seconds, timeout_seconds)
     closing = contextlib.nullcontext() if client else used
     pace = Pace(interval_seconds, stop or threading.Event())
-    return rounds(
-        used, planned(video_ids, used, archive, pace), archive, pace, timeout_seconds, closing
-    )
+    plan = planned(video_ids, used, archive, pace)
+    return rounds(used, plan, archive, pace, timeout_seconds, closing, webhooks=webhooks)
 
 
 def planned(
@@ -118,18 +124,25 @@ def rounds(
     pace: Pace,
     timeout_seconds: float,
     closing: contextlib.AbstractContextManager[object],
+    *,
+    webhooks: Webhooks | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Go round until all is final; *closing* is closed at the end."""
     deadline = time.monotonic() + timeout_seconds
     looks = Looks(client, plan, over=lambda: pace.stop.is_set() or time.monotonic() >= deadline)
-    with closing:
+    with closing, Ear(webhooks, plan, client) as ear:
+        pace.heard = ear.heard if webhooks is not None else None
         try:
             while True:
-                began = time.monotonic()
-                looks.round()
+                if ear.called:
+                    ear.followed(looks.called())
+                else:
+                    began = time.monotonic()
+                    looks.round()
                 _keep(archive, plan)
                 yield frame_of(plan.videos)
-                if not plan.open or not pace.rest(began, plan.slower_by(), deadline):
+                slower_by = plan.slower_by(listening=ear.listening)
+                if not plan.open or not pace.rest(began, slower_by, deadline):
                     return
                 if time.monotonic() >= deadline:
                     raise timed_out(plan.videos, timeout_seconds)

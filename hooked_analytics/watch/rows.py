@@ -38,6 +38,7 @@ class Watched:
     failure: tuple[str, str] | None = None  # kind and message, when the last question failed
     done: bool = False
     listed: bool = False  # the list tells how far it is
+    called: bool = False  # Hooked called about it, and it was not asked since
     due: int = 0  # the round from which details may be asked
     asked: int = -1  # the round details were last asked in
     failed: int = 0  # questions failed in a row
@@ -75,7 +76,7 @@ class Watched:
 
 def merged(old: Row | None, new: Row, *, from_list: bool) -> Row:
     """
-    Lay a new answer over an older one: what it does not tell stays.
+    Lay a new answer over an older one: what it does not tell stays, and so does an end.
 
     Examples
     --------
@@ -91,6 +92,8 @@ def merged(old: Row | None, new: Row, *, from_list: bool) -> Row:
     """
     if old is None:
         return new
+    if old[AT["status"]] in FINAL_STATUSES and new[AT["status"]] not in FINAL_STATUSES:
+        return tuple(n if o is None else o for o, n in zip(old, new, strict=True))  # came late
     row = [o if n is None else n for o, n in zip(old, new, strict=True)]
     if new[AT["status"]] not in {None, old[AT["status"]]}:
         for name in OF_THE_STATE:

@@ -19,6 +19,9 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False, "renameUntitledFileOnSave": False},
 }
 
+# true in the page once the notebook's kernel is there and has nothing to do
+IDLE = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
 
 @contextmanager
 def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> Iterator[str]:
@@ -36,8 +39,8 @@ def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> I
            "IPYTHONDIR": home / ".ipython"}  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
                "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=",
-               "--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True",
-               f"--ServerApp.root_dir={home}"]  # fmt: skip
+               "--ServerApp.port_retries=0", "--ServerApp.disable_check_xsrf=True",
+               "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={home}"]  # fmt: skip
     with (home / "lab.log").open("w") as log:
         server = subprocess.Popen(
             command,

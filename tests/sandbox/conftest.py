@@ -27,6 +27,6 @@ def ask() -> Ask:
     def send(sandbox: Sandbox, path: str, *, method: str = "GET", **more) -> requests.Response:
         url = path if path.startswith("http") else sandbox.url + path
         headers = {"x-api-key": sandbox.api_key, **more.pop("headers", {})}
-        return requests.request(method, url, headers=headers, timeout=10, **more)
+        return requests.request(method, url, headers=headers, **{"timeout": 10, **more})
 
     return send

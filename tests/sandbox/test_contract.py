@@ -40,16 +40,22 @@ def check(case, sandbox: Sandbox) -> None:
     case.call_and_validate(base_url=sandbox.url, headers={"x-api-key": sandbox.api_key})
 
 
+def check_generated(case, sandbox: Sandbox) -> None:
+    # a case without the header is judged as one without, so it must not get one here
+    headers = {"x-api-key": sandbox.api_key} if "x-api-key" in (case.headers or {}) else {}
+    case.call_and_validate(base_url=sandbox.url, headers=headers)
+
+
 @documented.parametrize()
 @QUIET
 def test_generated_requests_keep_the_documented_schema(case, flat: Sandbox) -> None:
-    check(case, flat)
+    check_generated(case, flat)
 
 
 @strict.parametrize()
 @QUIET
 def test_generated_requests_keep_the_strict_schema(case, enveloped: Sandbox) -> None:
-    check(case, enveloped)
+    check_generated(case, enveloped)
 
 
 def some_ids(sandbox: Sandbox) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from hooked_analytics.sandbox import Sandbox
-from hooked_analytics.sandbox.faults import KINDS, Faults, fault_rates
+from hooked_analytics.sandbox.faults import FILE_KINDS, KINDS, Faults, fault_rates
 
 PATH = "/v1/video/vid_abc123"
 
@@ -100,3 +100,43 @@ def test_closing_does_not_wait_for_a_drip(caplog):
         sandbox.close()
         assert time.monotonic() - began < 5
     assert caplog.messages == []  # the server complains where it has to cancel an answer
+
+
+FILE = "/thumbnails/vid_abc123.png"
+
+
+def test_every_fault_of_files_can_be_played(ask):
+    with Sandbox(videos=1) as sandbox:
+        whole = ask(sandbox, FILE).content
+    seen = {}
+    for kind in FILE_KINDS:
+        with Sandbox(videos=1, file_faults={kind: 1.0}, drip_seconds=0.3) as sandbox:
+            link = ask(sandbox, PATH).json()["data"]["url"]  # the API is left alone
+            try:
+                answer = ask(sandbox, link, headers={"Range": "bytes=10-"}, timeout=0.5)
+                seen[kind] = (answer.status_code, "content-length" in answer.headers)
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+                seen[kind] = type(error).__name__
+    assert seen == {
+        "cut": "ChunkedEncodingError",
+        "stall": "ConnectionError",
+        "drip": (206, True),
+        "expired": (403, True),
+        "whole": (200, True),
+        "short": (206, True),
+        "unsized": (206, False),
+        "changed": (206, True),
+        "html": (200, True),
+        "error_503": (503, True),
+    }
+    with Sandbox(videos=1, file_faults={"short": 1.0}) as sandbox:
+        assert ask(sandbox, FILE).content == whole[: len(whole) // 2]
+
+
+def test_faults_of_files_are_checked_and_leave_those_of_the_api_alone():
+    with pytest.raises(ValueError, match="unknown faults"):
+        Sandbox(file_faults={"drop": 1.0})
+    plain, both = Faults(0.5, seed=3), Faults(0.5, files=0.5, seed=3)
+    assert [plain.draw() for _ in range(50)] == [
+        (both.draw_for_file(), both.draw())[1] for _ in range(50)
+    ]

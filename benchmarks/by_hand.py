@@ -1,0 +1,107 @@
+"""The answers of the table functions as one would write them by hand on an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def polars_usage(videos: Any) -> Any:
+    """Credits per type, as one would write it by hand."""
+    import polars as pl
+
+    credits, status, seconds = map(pl.col, ("used_credits", "status", "duration_seconds"))
+    ended, failed = status.is_in(["COMPLETED", "FAILED"]), status == "FAILED"
+    measured = (status == "COMPLETED") & credits.is_not_null() & (seconds > 0)
+    return (
+        videos.group_by("type")
+        .agg(
+            pl.len().alias("videos"),
+            credits.sum().alias("credits"),
+            credits.null_count().alias("credits_unknown"),
+            credits.mean().alias("credits_per_video"),
+            credits.filter(ended).sum().alias("ended"),
+            seconds.filter(measured).sum().alias("seconds"),
+            credits.filter(failed).sum().alias("wasted_credits"),
+        )
+        .with_columns(
+            share=pl.col("credits") / pl.col("credits").sum(),
+            credits_per_minute=pl.col("ended") / (pl.col("seconds") / 60),
+            waste_share=pl.col("wasted_credits") / pl.col("ended"),
+        )
+        .sort("credits", descending=True)
+        .collect()
+    )
+
+
+def duckdb_usage(videos: Any) -> Any:
+    return videos.query(
+        "videos",
+        """
+        SELECT type, videos, credits, credits / sum(credits) OVER () AS share, credits_unknown,
+               credits_per_video, ended / (seconds / 60) AS credits_per_minute, wasted_credits,
+               wasted_credits / ended AS waste_share
+        FROM (
+            SELECT type, count(*) AS videos, sum(used_credits) AS credits,
+                   count(*) - count(used_credits) AS credits_unknown,
+                   avg(used_credits) AS credits_per_video,
+                   sum(used_credits) FILTER (status IN ('COMPLETED', 'FAILED')) AS ended,
+                   sum(duration_seconds) FILTER (
+                       status = 'COMPLETED' AND used_credits IS NOT NULL AND duration_seconds > 0
+                   ) AS seconds,
+                   sum(used_credits) FILTER (status = 'FAILED') AS wasted_credits
+            FROM videos GROUP BY type
+        ) ORDER BY credits DESC
+        """,
+    ).pl()
+
+
+def polars_times(videos: Any) -> Any:
+    """Median and p90 of the time to the end with their intervals, per type."""
+    import polars as pl
+
+    status, created = pl.col("status"), pl.col("created_at")
+    stop = pl.when(status == "STARTED").then(pl.col("fetched_at")).otherwise(pl.col("updated_at"))
+    over = status.is_in(["COMPLETED", "FAILED"])
+    totals = videos.group_by("type").agg(
+        pl.len().alias("videos"),
+        (status == "COMPLETED").sum().alias("completed"),
+        (status == "FAILED").sum().alias("failed"),
+        (status == "STARTED").sum().alias("rendering"),
+    )
+    counts = (
+        videos.lazy()
+        .select("type", over=over, took=(stop - created).dt.total_microseconds())
+        .filter(pl.col("took") >= 0)
+        .group_by("type", "took")
+        .agg(over=pl.col("over").sum().cast(pl.Float64), all=pl.len().cast(pl.Float64))
+        .sort("type", "took")
+        .collect()
+    )
+    rows = [
+        {
+            "type": key[0],
+            **_kaplan_meier(*(part[name].to_numpy() for name in ("took", "over", "all"))),
+        }
+        for key, part in counts.partition_by("type", as_dict=True).items()
+    ]
+    return totals.join(pl.DataFrame(rows), on="type").sort("median_seconds", descending=True)
+
+
+def _kaplan_meier(took: Any, over: Any, everyone: Any) -> dict[str, float]:
+    at_risk = everyone[::-1].cumsum()[::-1]
+    share = np.cumprod(1 - over / at_risk)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread_ = np.sqrt(np.cumsum(over / (at_risk * (at_risk - over)))) / -np.log(share)
+        low, high = (share ** np.exp(sign * 1.959963984540054 * spread_) for sign in (1, -1))
+
+    def first(curve: Any, most: float) -> float:
+        found = np.flatnonzero(curve <= most + 1e-9)
+        return took[found[0]] / 1e6 if len(found) else float("nan")
+
+    return {
+        f"{name}_{end}": first(curve, most)
+        for name, most in (("median", 0.5), ("p90", 0.1))
+        for end, curve in (("seconds", share), ("low", low), ("high", high))
+    }

@@ -1,0 +1,421 @@
+"""The table functions give the same numbers on every engine, real clusters among them."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hooked_analytics import (
+    VideoArchive,
+    completion_curve,
+    credit_change,
+    credit_usage,
+    credits_over_time,
+    failures,
+    observed_renders,
+    render_times,
+    videos_from_records,
+)
+from hooked_analytics.videos import arrow_from_frame, end_counts
+from hooked_analytics.videos.engines import like
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+START = pd.Timestamp("2024-03-30T22:10:00Z")
+SINGLE = ["polars", "polars lazy", "pyarrow", "duckdb"]
+CLUSTERS = [pytest.param(name, marks=pytest.mark.cluster) for name in ("dask", "spark")]
+
+
+def videos(*rows: tuple[str | None, str | None, float | None, float | None]) -> pd.DataFrame:
+    """Rows of (type, status, seconds until updated_at, credits), five hours apart."""
+    records = []
+    for number, (kind, status, seconds, credits) in enumerate(rows):
+        created = START + pd.Timedelta(5 * number, "h")
+        ended = None if seconds is None else (created + pd.Timedelta(seconds, "s")).isoformat()
+        records.append(
+            {
+                "id": f"vid_{number}", "type": kind, "status": status, "usedCredits": credits,
+                "createdAt": created.isoformat(), "updatedAt": ended,
+                "durationInSeconds": 60.0 if number % 3 else None,
+            }
+        )  # fmt: skip
+    return videos_from_records(records, fetched_at=(START + pd.Timedelta("30D")).to_pydatetime())
+
+
+AWKWARD = videos(
+    ("class", "COMPLETED", 60, 2), ("class", "COMPLETED", 90.25, 4), ("class", "FAILED", 30, 1),
+    ("class", "COMPLETED", 0.000001, 0), ("class", "STARTED", 5, None), (None, "COMPLETED", 7, 8),
+    (None, "FAILED", 7, None), ("a thirteenth", "COMPLETED", -5, 0.5), ("class", "archived", 1, 1),
+    ("all unknown", "COMPLETED", 3, None), ("all unknown", "FAILED", None, None),
+    ("rendering", "STARTED", None, None), ("rendering", None, None, 3),
+    ("class", "COMPLETED", 86_400 * 400, 0.25), ("scenes", "COMPLETED", 60, 16),
+    ("scenes", "COMPLETED", 61, 16), ("scenes", "FAILED", 62, 32),
+).assign(error=lambda table: table["error"].mask(table.index == 12, "timeout"))  # fmt: skip
+AWKWARD.loc[8, ["created_at", "used_credits"]] = [pd.NaT, pd.NA]
+
+CASES = {
+    "awkward": AWKWARD,
+    "empty": AWKWARD.head(0),
+    "all failed": videos(("a", "FAILED", 5, 1), (None, "FAILED", 9, None)),
+    "all rendering": videos(("a", "STARTED", None, None), ("b", "STARTED", 3, 1)),
+    "all credits unknown": videos(("a", "COMPLETED", 5, None), ("b", "FAILED", 5, None)),
+    "one row": videos(("a", "COMPLETED", 5, 1)),
+}
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "render_times": render_times,
+    "render_times by two": lambda frame: render_times(frame, by=["type", "status"]),
+    "completion_curve": lambda frame: completion_curve(frame, [0, 60, 100]),
+    "credit_usage": lambda frame: credit_usage(frame, price_per_credit=0.5),
+    "credit_usage by two": lambda frame: credit_usage(frame, by=["status", "type"]),
+    "credits_over_time": credits_over_time,
+    "credits_over_time in a zone": lambda frame: credits_over_time(
+        frame, freq="D", by="type", timezone="Asia/Kathmandu"
+    ),
+    "credit_change": lambda frame: credit_change(frame, frame),
+    "failures": failures,
+}
+# An engine's start and its every query cost seconds on a cluster: the telling ones only.
+ON_CLUSTERS = [
+    "render_times", "completion_curve", "credit_usage", "credits_over_time in a zone",
+    "credit_change", "failures",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, and no `java` is on the path")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": "700m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "1",
+        # on tiny frames compiling each query costs more than running it
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark")),
+        # what a day is must not hang on it
+        "spark.sql.session.timeZone": "America/New_York",
+    }
+    builder = sql.SparkSession.builder.master("local[2]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def on(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, pd.DataFrame], Any]:
+    """Give a frame on an engine, read from Parquet where the engine does so."""
+    count = iter(range(100))
+
+    def frame(engine: str, table: pd.DataFrame) -> Any:
+        folder = tmp_path / f"frame{next(count)}"
+        folder.mkdir()
+        half = len(table) // 2
+        ours = arrow_from_frame(table)
+        if "observed_at" in table:
+            ours = ours.cast(
+                pa.schema(
+                    f.with_type(pa.timestamp("us", "UTC")) if f.name == "observed_at" else f
+                    for f in ours.schema
+                )
+            )
+        for name, part in {"a": ours.slice(0, half), "b": ours.slice(half)}.items():
+            pq.write_table(part, folder / f"{name}.parquet")
+        return read(engine, folder, request)
+
+    return frame
+
+
+def read(engine: str, folder: Path, request: pytest.FixtureRequest) -> Any:
+    files = f"{folder}/*.parquet"
+    if engine == "pandas":
+        return pd.read_parquet(folder)
+    if engine == "pyarrow":
+        return pq.read_table(folder)
+    if engine.startswith("polars"):
+        import polars as pl
+
+        return pl.scan_parquet(files) if "lazy" in engine else pl.read_parquet(files)
+    if engine == "duckdb":
+        import duckdb
+
+        connection = duckdb.connect()
+        # what a day is must not hang on it
+        connection.execute("SET TimeZone = 'America/New_York'")
+        return connection.read_parquet(files)
+    if engine == "dask":
+        request.getfixturevalue("dask_cluster")
+        from dask import dataframe
+
+        return dataframe.read_parquet(folder)
+    return request.getfixturevalue("spark").read.parquet(str(folder))
+
+
+def plain(answer: Any) -> list[dict[str, Any]]:
+    """Rows of any frame as plain values, missing as None."""
+    rows = nw.from_native(answer).lazy().collect("pyarrow").to_native().to_pylist()
+    return [
+        {
+            name: None
+            if isinstance(value, float) and math.isnan(value)
+            else pytest.approx(value, rel=1e-12)
+            if isinstance(value, float)
+            else value
+            for name, value in row.items()
+            if not name.startswith("__index")  # of a filtered Dask frame
+        }
+        for row in rows
+    ]
+
+
+def assert_same(answer: Any, frame: Any, expected: pd.DataFrame, *, ordered: bool = True) -> None:
+    assert type(answer) is type(frame)
+    found, wanted = plain(answer), plain(expected)
+    assert list(nw.from_native(answer).lazy().collect_schema().names()) == list(expected.columns)
+    if not ordered:
+        found, wanted = (sorted(rows, key=lambda row: row["video_id"]) for rows in (found, wanted))
+    assert found == wanted
+
+
+@cache
+def on_pandas(case: str, function: str) -> pd.DataFrame:
+    return FUNCTIONS[function](CASES[case])
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("engine", SINGLE)
+def test_the_same_numbers_on_one_machine(on, engine, case):
+    frame = on(engine, CASES[case])
+    for name, function in FUNCTIONS.items():
+        answer = function(frame)
+        assert_same(answer, frame, on_pandas(case, name), ordered=name != "failures")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", CLUSTERS)
+def test_the_same_numbers_on_a_cluster(on, engine):
+    frame = on(engine, AWKWARD)
+    for name in ON_CLUSTERS:
+        answer = FUNCTIONS[name](frame)
+        assert_same(answer, frame, FUNCTIONS[name](AWKWARD), ordered=name != "failures")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", CLUSTERS)
+def test_nothing_is_nothing_on_a_cluster(on, engine):
+    frame = on(engine, CASES["empty"])
+    for name in ("render_times", "credit_usage"):
+        assert_same(FUNCTIONS[name](frame), frame, FUNCTIONS[name](CASES["empty"]))
+
+
+LOOKS = [  # minute, and what was seen of which video then
+    (0, "vid_a", "STARTED", None, 0), (0, "vid_b", "STARTED", None, 0),
+    (2, "vid_a", "STARTED", None, 0), (4, "vid_a", "COMPLETED", 5, 3),
+    (9, "vid_a", "COMPLETED", 5, 9), (9, "vid_b", "FAILED", 1, 8), (9, "vid_c", "COMPLETED", 2, 1),
+]  # fmt: skip
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> VideoArchive:
+    """Five looks at three videos; updated_at of vid_a moved after its end had been seen."""
+    kept = VideoArchive(tmp_path / "archive")
+    for minute in (0, 2, 4, 9):
+        at = START + pd.Timedelta(minute, "min")
+        seen = [
+            {
+                "id": video_id, "type": "class", "status": status, "usedCredits": credits,
+                "createdAt": START.isoformat(), "durationInSeconds": 60,
+                "updatedAt": (START + pd.Timedelta(updated, "min")).isoformat(),
+            }
+            for when, video_id, status, credits, updated in LOOKS
+            if when == minute
+        ]  # fmt: skip
+        kept.append(videos_from_records(seen, fetched_at=at.to_pydatetime()))
+    lost = kept.videos().tail(1).assign(status=pd.NA, error="timeout", used_credits=pd.NA)
+    kept.append(lost.assign(fetched_at=START + pd.Timedelta("1h")))
+    return kept
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE, *CLUSTERS])
+def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
+    archive, engine, request: pytest.FixtureRequest
+):
+    frame, newest = read(engine, archive.directory, request), archive.videos()
+    usage = plain(credit_usage(frame))
+    assert usage == plain(credit_usage(newest))
+    assert [(row["videos"], row["credits"]) for row in usage] == [(3, 8.0)]
+
+    observed = observed_renders(archive.observations())
+    times = plain(render_times(frame, observed=observed))
+    assert times == plain(render_times(newest, observed=observed))
+    # vid_b between 0 and 9 minutes with 8 told, vid_c at 1; vid_a told 9, seen between 2 and 4
+    assert [(row["median_seconds"], row["p90_seconds"], row["basis"]) for row in times] == [
+        (180.0, 480.0, "both")
+    ]
+
+
+def test_failures_of_an_archive_are_those_of_its_newest_rows(archive):
+    found = failures(archive.observations())
+    assert plain(found) == plain(failures(archive.videos()))
+    assert found["video_id"].tolist() == ["vid_b"]
+
+
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE])
+def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
+    table = arrow_from_frame(videos(("a", "COMPLETED", 5, 1), ("a", "COMPLETED", 5, 2)))
+    at = table.column_names.index("used_credits")
+    table = table.set_column(at, "used_credits", pa.array([math.nan, 2.0]))
+    pq.write_table(table, tmp_path / "nan.parquet")
+    (usage,) = plain(credit_usage(read(engine, tmp_path, request)))
+    assert (usage["credits"], usage["credits_unknown"]) == (2.0, 1)
+
+
+def test_the_line_of_the_readme_works_as_pasted(archive, monkeypatch, capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(archive.directory.parent)
+    exec("import hooked_analytics as ha\n" + next(b for b in blocks if "scan_parquet" in b))
+    assert "class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE])
+def test_a_column_that_is_not_there_is_named_with_the_door_that_makes_it(on, engine):
+    frame = on(engine, CASES["one row"])
+    for function in (render_times, credit_usage, credits_over_time):
+        with pytest.raises(ValueError, match=r"needs the column 'colour'.*fetch_videos"):
+            function(frame, by=["type", "colour"])
+    with pytest.raises(ValueError, match="credit_change needs the column 'colour'"):
+        credit_change(frame, frame, by="colour")
+
+
+def test_what_is_no_frame_is_refused():
+    with pytest.raises(TypeError, match="credit_usage takes a frame of pandas, Polars"):
+        credit_usage([1, 2])
+
+
+def test_an_answer_of_duckdb_lives_on_the_connection_that_was_asked(on):
+    frame = on("duckdb", CASES["one row"])
+    joined = credit_usage(frame).join(frame.project("type, name").set_alias("more"), "type")
+    assert len(joined.fetchall()) == 1
+
+
+@pytest.mark.parametrize("dtype", ["category", "string", "str"])
+def test_keys_of_pandas_keep_their_dtype(dtype):
+    if dtype == "str" and pd.Series(["a"]).dtype == "object":
+        pytest.skip("this pandas has no text dtype of that name")
+    frame = AWKWARD.astype({"type": dtype, "status": dtype})
+    for name in ("render_times by two", "credit_usage by two", "credits_over_time in a zone"):
+        answer, plainly = FUNCTIONS[name](frame), on_pandas("awkward", name)
+        assert answer["type"].dtype == frame["type"].dtype
+        assert plain(answer.astype({"type": "string"})) == plain(plainly)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_the_unit_of_the_clock_does_not_matter(unit):
+    times = ["created_at", "updated_at", "fetched_at"]
+    whole = AWKWARD.assign(**{name: AWKWARD[name].dt.floor("s") for name in times})
+    other = whole.assign(**{name: whole[name].dt.as_unit(unit) for name in times})
+    for name in ("render_times", "credits_over_time"):
+        assert plain(FUNCTIONS[name](other)) == plain(FUNCTIONS[name](whole))
+
+
+def test_keys_too_many_to_sort_as_one_number_are_grouped(monkeypatch):
+    expected = render_times(AWKWARD, by=["type", "status"])
+    monkeypatch.setattr(end_counts, "_BITS", 8)
+    pd.testing.assert_frame_equal(render_times(AWKWARD, by=["type", "status"]), expected)
+
+
+def test_what_was_observed_may_be_on_the_engine_of_the_videos_and_on_no_other(on, archive):
+    observed = observed_renders(archive.observations())
+    frame = on("duckdb", archive.videos())
+    same = like(observed[["video_id", "last_seen_started", "first_seen_final"]], frame)
+    expected = plain(render_times(frame, observed=observed))
+    assert plain(render_times(frame, observed=same)) == expected
+    with pytest.raises(TypeError, match="observed is on .*; give both on one engine"):
+        render_times(archive.videos(), observed=same)
+    with pytest.raises(ValueError, match="observed needs the column 'first_seen_final'"):
+        render_times(frame, observed=observed[["video_id", "last_seen_started"]])
+
+
+@pytest.mark.parametrize(
+    ("updated", "started", "final", "seconds", "basis"),
+    [
+        (100, 90, 120, 100.0, "observed"),
+        (900, 90, 120, 105.0, "observed"),
+        (50, 90, 120, 105.0, "observed"),
+        (None, 90, 120, 105.0, "observed"),
+        (900, None, 120, 120.0, "observed"),
+        (100, None, 120, 100.0, "updated_at"),
+        (None, None, 120, None, "updated_at"),
+        (100, 90, None, 100.0, "updated_at"),
+        (100, None, None, 100.0, "updated_at"),
+    ],
+)
+def test_an_end_that_was_seen_wins_over_an_updated_at_outside(
+    updated, started, final, seconds, basis
+):
+    frame = videos(("class", "COMPLETED", updated, 1))
+    moments = {"last_seen_started": started, "first_seen_final": final}
+    seen = {
+        name: pd.to_datetime(
+            pd.Series([None if at is None else START + pd.Timedelta(at, "s")]), utc=True
+        ).dt.as_unit("us")
+        for name, at in moments.items()
+    }
+    observed = pd.DataFrame({"video_id": ["vid_0"], **seen})
+    (row,) = plain(render_times(frame, observed=observed))
+    assert (row["median_seconds"], row["basis"]) == (seconds, basis)
+    (curve,) = plain(completion_curve(frame, 1000, observed=observed))
+    assert curve["basis"] == basis
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(len(LOOKS))), st.lists(st.integers(0, len(LOOKS) - 1), max_size=4))
+def test_neither_the_order_of_looks_nor_seeing_one_twice_changes_an_answer(order, twice):
+    looks = pd.concat(
+        [
+            videos((None, status, 60.0 * updated, credits)).assign(
+                video_id=video_id, observed_at=START + pd.Timedelta(minute, "min")
+            )
+            for minute, video_id, status, credits, updated in LOOKS
+        ],
+        ignore_index=True,
+    )
+    mixed = looks.iloc[[*order, *twice]]
+    for function in (credit_usage, render_times):
+        pd.testing.assert_frame_equal(function(mixed), function(looks))

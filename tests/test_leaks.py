@@ -1,0 +1,504 @@
+"""A secret is found wherever it lies, and the place is told without any part of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import os
+import pickle
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hooked_analytics.archive import VideoArchive
+from hooked_analytics.cli import main
+from hooked_analytics.export import export_videos
+from hooked_analytics.leaks import check_files, contents
+from hooked_analytics.leaks.forms import KeyForms
+from hooked_analytics.videos import videos_from_records
+from tests import planting
+from tests.planting import FORMATS, WRITINGS
+
+ROOT = Path(__file__).parent.parent
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+ANY_KEY = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=16, max_size=64)
+PLAIN_KEY = st.text(LETTERS + "_-", min_size=24, max_size=64).filter(str.isascii)
+
+
+def pieces(key: str, said: str) -> list[str]:
+    """Six characters of the key in a row that were said."""
+    return [key[at : at + 6] for at in range(len(key) - 5) if key[at : at + 6] in said]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=5)
+@given(key=ANY_KEY | PLAIN_KEY, writing=st.sampled_from(list(WRITINGS)))
+def test_the_key_is_found_in_every_format_and_writing(tmp_path_factory, name, key, writing):
+    path = tmp_path_factory.mktemp("shared") / name
+    # base64 of base64 is no accident
+    FORMATS[name](path, WRITINGS["plain" if "picture" in name else writing](key))
+    checked = check_files([path], KeyForms(key))
+    assert len(checked.leaks) >= 1, (key, writing)
+    assert checked.unread == []
+    assert pieces(key, " ".join(checked.leaks).replace(str(path), "")) == []
+
+
+# -- keys that nobody told us -----------------------------------------------------------------
+
+NAMED = [
+    "x-api-key: {key}",
+    "X-API-Key:{key}",
+    '{{"x-api-key": "{key}", "accept": "*/*"}}',
+    "{{'x-api-key': '{key}'}}",
+    'client = HookedClient(api_key="{key}")',
+    "client = HookedClient(api_key = b'{key}')",
+    'def f(api_key: str | None = "{key}"): ...',
+    "export HOOKED_API_KEY={key}",
+    "%env HOOKED_API_KEY={key}",
+    "%env HOOKED_API_KEY {key}",
+    'set "HOOKED_API_KEY={key}"',
+    'os.environ["HOOKED_API_KEY"] = "{key}"',
+    "curl -H 'x-api-key: {key}' https://api.hooked.so/v1/video/list",
+    "send: b'GET / HTTP/1.1\\r\\nx-api-key: {key}\\r\\nAccept: */*'",
+    "GET https://api.example/v1?api_key={key}&page=2",
+    "[(b'x-api-key', b'{key}')]",
+    "api_key: {key}",
+    "apiKey={key}",
+    '<span class="n">api_key</span><span class="o">=</span><span class="s2">"{key}"</span></pre>',
+    "\x1b[32m'x-api-key'\x1b[39m: \x1b[33m'{key}'\x1b[39m",
+]
+HARMLESS = [
+    "x-api-key: ...",
+    "x-api-key: <your key>",
+    "x-api-key: YOUR_API_KEY",
+    "x-api-key: $HOOKED_API_KEY",
+    "x-api-key: ${{HOOKED_API_KEY}}",
+    "curl -H 'x-api-key: ********'",
+    "export HOOKED_API_KEY=...",
+    "HOOKED_API_KEY=xxxxxxxxxxxxxxxx",
+    "HOOKED_API_KEY=sandbox-key",
+    'api_key="your-key-here-123"',
+    'api_key=os.environ["HOOKED_API_KEY"]',
+    "api_key=os.environ.get('HOOKED_API_KEY')",
+    "api_key=getpass.getpass()",
+    "HookedClient(api_key=api_key)",
+    "HookedClient(api_key=settings.api_key_2)",
+    "HookedClient(api_key=read_key(path1))",
+    "def __init__(self, api_key: str | None = None, *, base_url=None)",
+    'return {"x-api-key": self._text}',
+    "The header x-api-key: everywhere, whatever is asked",
+    "the variable HOOKED_API_KEY holds it, api_key=None",
+    '["x-api-key", "content-type", "accept-encoding"]',
+    "api_key == other.api_key",
+    'f"x-api-key: {key}"',
+]
+
+
+@pytest.mark.parametrize("line", NAMED)
+@pytest.mark.parametrize("name", ["source.ipynb", "all.zip"])
+def test_a_value_behind_the_name_of_a_key_is_found(tmp_path, line, name):
+    key = "hk_live_" + "9f86D081" * 3
+    FORMATS[name](tmp_path / name, line.format(key=key))
+    (leak,) = check_files([tmp_path], None).leaks
+    assert "a value behind " in leak
+    assert pieces(key, leak) == []
+
+
+@settings(max_examples=40)
+@given(key=st.text(LETTERS, min_size=24, max_size=48), line=st.sampled_from(NAMED))
+def test_any_value_that_looks_drawn_is_found(tmp_path_factory, key, line):
+    folder = tmp_path_factory.mktemp("drawn")
+    (folder / "a.log").write_text(line.format(key=f"7{key}"))
+    assert len(check_files([folder], None).leaks) == 1
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_what_stands_for_a_key_is_no_key(tmp_path, line):
+    for name in ("source.ipynb", "debug.log"):
+        FORMATS[name](tmp_path / name, line)
+    assert check_files([tmp_path], None).leaks == []
+
+
+def test_a_header_in_a_pickle_and_a_password_in_a_widget_are_found(tmp_path):
+    key = "9f86D081" * 4
+    headers = {"x-api-key": key}
+    for protocol in range(2, 6):
+        (tmp_path / f"{protocol}.pickle").write_bytes(pickle.dumps(headers, protocol))
+    model = {"model_name": "PasswordModel", "state": {"value": "9f86D081" * 4}}
+    state = {"application/vnd.jupyter.widget-state+json": {"state": {"a": model}}}
+    notebook = {"cells": [], "metadata": {"widgets": state}}
+    (tmp_path / "w.ipynb").write_text(json.dumps(notebook))
+    table = pa.table({"api_key": ["9f86D081" * 4]})
+    pq.write_table(table, tmp_path / "settings.parquet")
+    leaks = check_files([tmp_path], None).leaks
+    assert len(leaks) == 6
+    assert [leak for leak in leaks if leak.endswith("password field: a value behind api_key")]
+
+
+# -- signed links -----------------------------------------------------------------------------
+
+NOW = datetime.now(UTC)
+
+
+def amazon(hours: float, life: int = 86_400, cloud: str = "Amz") -> str:
+    date = NOW + timedelta(hours=hours, seconds=-life)
+    return (
+        f"https://bucket.s3.amazonaws.com/v.mp4?X-{cloud}-Algorithm=AWS4-HMAC-SHA256"
+        f"&X-{cloud}-Date={date:%Y%m%dT%H%M%SZ}&X-{cloud}-Expires={life}"
+        f"&X-{cloud}-Signature={'9f86d081' * 8}"
+    )
+
+
+def cloudfront(hours: float) -> str:
+    ends = int((NOW + timedelta(hours=hours)).timestamp())
+    return f"https://cdn.example/v.mp4?Expires={ends}&Signature={'9f86D081~-' * 9}&Key-Pair-Id=K2"
+
+
+def with_policy(hours: float) -> str:
+    ends = int((NOW + timedelta(hours=hours)).timestamp())
+    limit = {"Condition": {"DateLessThan": {"AWS:EpochTime": ends}}}
+    policy = base64.b64encode(json.dumps({"Statement": [limit]}).encode()).decode()
+    policy = policy.translate(str.maketrans("+=/", "-_~"))
+    return f"https://cdn.example/v.mp4?Policy={policy}&Signature={'9f86D081~-' * 9}&Key-Pair-Id=K2"
+
+
+def azure(hours: float) -> str:
+    ends = f"{NOW + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}".replace(":", "%3A")
+    return f"https://a.blob.core.windows.net/v.mp4?sv=2022-11-02&se={ends}&sig={'9f86D081' * 5}%3D"
+
+
+SIGNERS = [amazon, partial(amazon, cloud="Goog"), cloudfront, with_policy, azure]
+
+
+@pytest.mark.parametrize("write", [str, html.escape, json.dumps, lambda s: s.replace("/", r"\/"),
+                                   lambda s: s.replace("&", r"\u0026")])  # fmt: skip
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_a_live_link_is_found_and_a_dead_one_counted(tmp_path, signer, write):
+    (tmp_path / "dead.log").write_text(f"at {write(signer(-1))} now\n")
+    checked = check_files([tmp_path], None)
+    assert (checked.leaks, checked.dead_links) == ([], 1)
+    (tmp_path / "live.log").write_text(f"\n\nat {write(signer(1))} now\n")
+    (leak,) = check_files([tmp_path], None).leaks
+    ends = NOW + timedelta(hours=1)
+    assert leak.endswith(
+        f"live.log: line 3: a signed link that opens until {ends:%Y-%m-%d %H:%M} UTC"
+    )
+    assert "9f86" not in leak
+
+
+# exports take the signature off, and nobody signs the bytes of a picture
+WITH_LINKS = [n for n in FORMATS if FORMATS[n] not in {planting.frame, planting.picture}]
+
+
+@pytest.mark.parametrize("name", WITH_LINKS)
+def test_a_live_link_is_found_in_every_format(tmp_path, name):
+    FORMATS[name](tmp_path / name, f"see {amazon(1)}")
+    (leak,) = check_files([tmp_path], None).leaks
+    assert "a signed link that opens until" in leak
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl", "xlsx"])
+def test_an_export_with_links_is_found_and_one_without_is_not(tmp_path, suffix):
+    videos = videos_from_records([{"id": "vid_1"}, {"id": "vid_2", "url": amazon(20)}])
+    export_videos(videos, tmp_path / f"videos.{suffix}")
+    assert check_files([tmp_path], None).leaks == []
+    with pytest.warns(UserWarning, match="24 h"):
+        export_videos(videos, tmp_path / f"videos.{suffix}", include_urls=True)
+    (leak,) = check_files([tmp_path], None).leaks
+    place = {"parquet": "column url, row 2", "xlsx": "cell V3", "csv": "line 3", "jsonl": "line 2"}
+    assert place[suffix] in leak
+
+
+@pytest.mark.parametrize("change", [("Date=2", "Date=x"), ("Expires=", "Expires=9999999999999")])
+def test_a_link_that_does_not_say_when_it_ends_counts_as_live(tmp_path, change):
+    (tmp_path / "a.log").write_text(amazon(-5).replace(*change))
+    (leak,) = check_files([tmp_path], None).leaks
+    assert "does not say when it ends" in leak
+
+
+def test_links_of_a_manual_are_no_secrets(tmp_path):
+    (tmp_path / "a.md").write_text(
+        "https://a.example/v.mp4?X-Amz-Signature=abc https://a.example/v?page=2&signature= "
+        "https://s3.amazonaws.com/hooked-videos/vid_abc123.mp4 https://a.example/?design=1"
+    )
+    assert check_files([tmp_path], None) == ([], [], 1, 0)
+
+
+# -- places, and what cannot be searched ------------------------------------------------------
+
+
+def test_places_are_named_so_that_a_person_finds_them(tmp_path):
+    key = "9f86D081" * 4
+    planted = {
+        "source.ipynb": "cell 2, source, line 2",
+        "output.ipynb": "cell 2, output 1, text",
+        "widget.ipynb": "metadata, widgets, application/vnd.jupyter.widget-state+json, state, a1, "
+        "state, value",
+        "attachment.ipynb": "cell 2, attachments, a.txt, text/plain",
+        "debug.log": "line 11",
+        "videos.csv": "line 3",
+        "videos.xlsx": "member xl/worksheets/sheet1.xml, cell B3",
+        "videos.parquet": "column name, row 2",
+        "metadata.parquet": "metadata of the file",
+        "videos.pickle": "near byte 35",
+        "all.zip": "member a/videos.parquet, column name, row 2",
+        "debug.log.gz": "line 3",
+    }
+    for name, place in planted.items():
+        FORMATS[name](tmp_path / name, key)
+        leaks = check_files([tmp_path / name], KeyForms(key)).leaks
+        assert leaks[0] == f"{tmp_path / name}: {place}: the API key of this environment"
+
+
+def test_names_that_hold_the_key_are_not_shown(tmp_path):
+    key = "9f86D081" * 4
+    folder = tmp_path / f"run {key}"
+    folder.mkdir()
+    (folder / f"a\x1b[2J{key}.log").write_text(key)
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr(f"x/{key[:20]}/{key}.log", key)
+    pq.write_table(pa.table({f"of {key}": [key]}), folder / "a.parquet")
+    named = "HOOKED_API_KEY=" + "0a1B2c3D4" * 4
+    (folder / named).write_text("")
+    for known in (KeyForms(key), None):
+        checked = check_files([folder, folder / f"no {key}"], known)
+        said = "\n".join(checked.leaks + checked.unread)
+        assert "\x1b" not in said
+        assert pieces(named[15:], said) == []
+        if known:
+            assert pieces(key, said) == []
+            assert len(checked.leaks) == 10
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_searched(tmp_path):
+    key = "9f86D081" * 4
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1" + key.encode())
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04" + key.encode())
+    (tmp_path / "broken.ipynb").write_text('{"cells": [' + key)
+    whole = gzip.compress(key.encode() + os.urandom(50_000))
+    (tmp_path / "cut.gz").write_bytes(whole[:30_000])
+    (tmp_path / "empty.ipynb").write_text("")
+    os.mkfifo(tmp_path / "pipe")
+    checked = check_files([tmp_path, tmp_path / "pipe", tmp_path / "none"], KeyForms(key))
+    assert [Path(line.split(":")[0]).name for line in checked.leaks] == [
+        "broken.ipynb", "broken.parquet", "broken.zip", "cut.gz",
+    ]  # fmt: skip
+    assert [line.rsplit("/", 1)[1] for line in checked.unread] == [
+        "broken.parquet: its contents are damaged (ArrowInvalid)",
+        "cut.gz: its contents are damaged (EOFError)",
+        "pipe: it is neither a file nor a folder",
+        "none: there is no such file",
+    ]
+
+
+def test_a_packed_file_that_never_ends_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "_UNPACKED_BYTES", 2_000_000)
+    (tmp_path / "bomb.gz").write_bytes(
+        gzip.compress(b"api_key=" + b"9f86D081" * 4 + bytes(5_000_000))
+    )
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(5):
+            archive.writestr(f"{number}.txt", bytes(900_000))
+    checked = check_files([tmp_path], None)
+    assert ["bomb.gz" in line for line in checked.leaks] == [True]
+    assert ["unpacks to more than" in line for line in checked.unread] == [True] * 4
+
+
+def test_what_is_packed_too_many_times_over_is_named(tmp_path):
+    body = b"9f86D081" * 4
+    for _ in range(6):
+        body = gzip.compress(body)
+    (tmp_path / "a.gz.gz").write_bytes(body)
+    (line,) = check_files([tmp_path], KeyForms("9f86D081" * 4)).unread
+    assert "packed too many times over" in line
+
+
+@pytest.mark.parametrize("before", range(0, 60, 7))
+def test_what_lies_across_two_windows_is_judged_whole(tmp_path, before):
+    path = tmp_path / "a.log"
+    path.write_text("." * (2**20 - before) + " HOOKED_API_KEY=sandbox-key\n" + "." * 99)
+    assert check_files([path], None).leaks == []
+    path.write_text("." * (2**20 - before * 6) + f" {amazon(-1)}\n" + "." * 99)
+    checked = check_files([path], None)
+    assert (checked.leaks, checked.dead_links) == ([], 1)
+
+
+def test_a_field_given_twice_in_a_notebook_hides_nothing(tmp_path):
+    key = "9f86D081" * 4
+    (tmp_path / "a.ipynb").write_text(f'{{"cells": [{{"source": "{key}", "source": "x"}}]}}')
+    (leak,) = check_files([tmp_path], KeyForms(key)).leaks
+    assert "cell 1, source, line 1" in leak
+
+
+def test_an_archive_is_a_folder_of_tables(tmp_path):
+    key = "9f86D081" * 4
+    videos = videos_from_records([{"id": "vid_1", "name": key, "url": amazon(5)}])
+    VideoArchive(tmp_path).append(videos)
+    (leak,) = check_files([tmp_path], KeyForms(key)).leaks
+    assert leak.endswith("column name, row 1: the API key of this environment")
+
+
+def test_links_are_not_followed_out_of_the_folder(tmp_path):
+    key = "9f86D081" * 4
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.log").write_text(key)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "b.log").write_text("nothing")
+    (inside / "link.log").symlink_to(tmp_path / "outside" / "a.log")
+    (inside / "linked").symlink_to(tmp_path / "outside")
+    (inside / "round").symlink_to(inside)
+    assert check_files([inside], KeyForms(key)) == ([], [], 1, 0)
+    assert len(check_files([inside / "link.log"], KeyForms(key)).leaks) == 1
+
+
+def test_a_file_full_of_secrets_is_told_shortly(tmp_path):
+    (tmp_path / "a.log").write_text(("api_key=" + "9f86D081" * 4 + "\n") * 1000)
+    leaks = check_files([tmp_path], None).leaks
+    assert len(leaks) == 21
+    assert "the rest was not searched" in leaks[-1]
+
+
+def test_a_large_log_takes_little_memory(tmp_path):
+    line = b"12:00:00 DEBUG GET /v1/video/vid_%20_1 \\n {'a': \"b\"} & more\n"
+    with (tmp_path / "large.log").open("wb") as stream:
+        for _ in range(12):
+            stream.write(line * 16_000)
+        stream.write(b"x-api-key: " + b"9f86D081" * 4)
+    size = (tmp_path / "large.log").stat().st_size
+    bomb = gzip.compress(bytes(50_000_000), 1)
+    (tmp_path / "bomb.gz").write_bytes(bomb)
+    code = (
+        "import pathlib, re, sys\n"
+        "from hooked_analytics.leaks import check_files\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', "
+        "pathlib.Path('/proc/self/status').read_text())[1])\n"
+        "import pyarrow.parquet\n"
+        "before = peak()\n"
+        "print(len(check_files([pathlib.Path(sys.argv[1])], None).leaks), peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+    )
+    leaks, grown = map(int, done.stdout.split())
+    assert size > 11_000_000
+    assert leaks == 1
+    assert grown < 40_000  # kB
+
+
+# -- the command ------------------------------------------------------------------------------
+
+
+def test_the_command_tells_the_place_and_the_exit_status(tmp_path, monkeypatch, capsys):
+    key = "9f86D081" * 4
+    monkeypatch.setenv("HOOKED_API_KEY", key)
+    fine, leaking = tmp_path / "fine.log", tmp_path / "leaking.log"
+    fine.write_text(amazon(-1))
+    assert main(["check", str(fine)]) == 0
+    said = capsys.readouterr()
+    assert said.out + said.err == "No key and no live link in 1 file, 1 expired link.\n"
+    assert main(["check", str(fine), str(tmp_path / "none")]) == 2
+    assert "none: there is no such file" in capsys.readouterr().err
+    leaking.write_text(f"\n{key}")
+    assert main(["check", "--", str(tmp_path), "nowhere"]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"{leaking}: line 2: the API key of this environment\n"
+    assert "1 place holds a secret" in said.err
+    assert pieces(key, said.out + said.err) == []
+
+
+@pytest.mark.parametrize("key", ["short", "\u2713" * 9])
+def test_a_key_that_cannot_be_searched_for_is_said(tmp_path, monkeypatch, capsys, key):
+    monkeypatch.setenv("HOOKED_API_KEY", key)
+    assert main(["check", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "HOOKED_API_KEY is no key that can be searched for" in said
+    assert key not in said.replace("HOOKED_API_KEY", "")
+
+
+def test_the_key_of_the_sandbox_is_no_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOOKED_API_KEY", "sandbox-key")
+    (tmp_path / "a.log").write_text("x-api-key: sandbox-key")
+    assert main(["check", str(tmp_path)]) == 0
+
+
+def test_nothing_of_this_repository_holds_a_secret():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    paths = [ROOT / name for name in names] or [ROOT]
+    checked = check_files([path for path in paths if path.exists()], None)
+    assert checked.leaks + checked.unread == []
+    assert checked.files > 100 or not names
+
+
+def hook_of_this_repository() -> dict:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    return hook
+
+
+def test_the_hook_stops_a_commit_that_holds_a_key(tmp_path):
+    entry = hook_of_this_repository()["entry"].split()
+    assert entry[0] in (ROOT / "pyproject.toml").read_text()
+    command = [sys.executable, "-m", "hooked_analytics.cli", *entry[1:]]
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "GIT_CONFIG_NOSYSTEM": "1"}
+    environment = {**os.environ, **home, "HOOKED_API_KEY": ""}
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=tmp_path, env=environment, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+
+    git("init", "-q", ".")
+    script = tmp_path / ".git" / "hooks" / "pre-commit"
+    # as pre-commit does it: the names of what is staged follow the entry
+    script.write_text(
+        f"#!/bin/sh\ngit diff --cached --name-only -z | xargs -0 {shlex.join(command)}\n"
+    )
+    script.chmod(0o755)
+    (tmp_path / "-notes.txt").write_text("api_key=...")
+    git("add", "--all")
+    assert git("commit", "-m", "fine").returncode == 0
+    (tmp_path / "settings.py").write_text('API_KEY = "' + "9f86D081" * 4 + '"')
+    git("add", "--all")
+    refused = git("commit", "-m", "leaks")
+    assert refused.returncode != 0
+    assert "settings.py: line 1: a value behind api_key" in refused.stdout + refused.stderr
+    assert git("log", "--oneline").stdout.count("\n") == 1
+
+
+def test_this_repository_uses_its_own_hook():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (own,) = repository["hooks"]
+    offered = hook_of_this_repository()
+    assert own["id"] == offered["id"]
+    assert own["entry"].endswith(offered["entry"])
+
+
+# -- what SECURITY.md says --------------------------------------------------------------------
+
+
+def test_every_test_that_security_md_names_is_there():
+    promises = (ROOT / "SECURITY.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)`?(?:::|, )?`?(test_\w+)?", promises)
+    assert len(named) > 15
+    for path, _ in named:
+        assert (ROOT / path).is_file(), path
+    tests = re.findall(r"`(test_\w+)`", promises)
+    held = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in tests if f"def {name}(" not in held] == []

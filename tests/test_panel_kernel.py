@@ -1,0 +1,157 @@
+"""A panel in a real kernel: it is deaf to nothing, leaves nothing behind, and says nothing."""
+
+from __future__ import annotations
+
+import queue
+import time
+from contextlib import contextmanager
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from hooked_analytics import Sandbox
+
+STATIC = "hooked-static-"
+
+
+class Kernel:
+    """A kernel that runs cells and keeps every message it sends."""
+
+    def __init__(self, manager, client) -> None:
+        self.manager, self.client = manager, client
+        self.messages: list[dict] = []
+
+    def send(self, code: str) -> str:
+        return self.client.execute(code)
+
+    def run(self, code: str) -> dict:
+        reply = self.client.execute_interactive(code, timeout=60, output_hook=self.messages.append)
+        assert reply["content"]["status"] == "ok", reply["content"].get("traceback")
+        return reply
+
+    def settle(self) -> None:
+        """Wait for the answer of the cell sent; a kernel drops what comes just after an error."""
+        self.client.get_shell_msg(timeout=60)
+        time.sleep(0.5)
+
+    def listen(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                self.messages.append(self.client.get_iopub_msg(timeout=left))
+            except queue.Empty:
+                return
+
+    def of(self, *kinds: str) -> list[dict]:
+        return [each["content"] for each in self.messages if each["msg_type"] in kinds]
+
+    @property
+    def static(self) -> list[str]:
+        """Static copies of the panel, in the order they were sent."""
+        shown = self.of("display_data", "update_display_data")
+        pages = [each["data"].get("text/html", "") for each in shown]
+        return [page for page in pages if STATIC in page]
+
+
+@contextmanager
+def kernel(tmp_path):
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        if manager.is_alive():
+            manager.shutdown_kernel(now=True)
+        for each in (client, manager):
+            each.context.destroy(linger=0)
+
+
+def panel(sandbox: Sandbox, ids: list[str]) -> str:
+    return f"""
+import hooked_analytics as ha
+client = ha.HookedClient({sandbox.api_key!r}, base_url={sandbox.url!r}, requests_per_minute=None)
+panel = ha.ProgressPanel({ids!r}, client=client, interval_seconds=0.1)
+panel
+"""
+
+
+def until(true, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def silent(sandbox: Sandbox) -> bool:
+    """Whether no request comes in half a second."""
+    before = len(sandbox.requests_seen)
+    time.sleep(0.5)
+    return len(sandbox.requests_seen) == before
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["between cells", "in another cell"])
+def test_the_stop_button_of_the_kernel_ends_it_within_a_second(tmp_path, busy):
+    with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
+        k.run(panel(sandbox, ids))
+        until(lambda: len(sandbox.requests_seen) > 3)
+        k.run("1")
+        time.sleep(0.5)  # between cells the handler is put in front a moment later
+        if busy:
+            k.send("import time; time.sleep(60)")
+            time.sleep(0.5)
+        asked = len(sandbox.requests_seen)
+        until(lambda: len(sandbox.requests_seen) > asked)
+        k.manager.interrupt_kernel()
+        time.sleep(1)
+        assert silent(sandbox)
+        if busy:
+            k.settle()
+        k.run("assert panel.state == 'stopped'")
+        k.run("import threading; assert 'hooked-panel' not in map(str, threading.enumerate())")
+
+
+def test_an_interrupt_of_wait_stops_it_and_the_next_start_goes_on(tmp_path):
+    with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
+        k.run(panel(sandbox, ids))
+        k.send("panel.wait()")
+        until(lambda: len(sandbox.requests_seen) > 3)
+        k.manager.interrupt_kernel()
+        time.sleep(1)
+        assert silent(sandbox)
+        k.settle()
+        asked = len(sandbox.requests_seen)
+        k.run("panel.start()")
+        until(lambda: len(sandbox.requests_seen) > asked)
+
+
+def test_the_kernel_exits_while_it_polls(tmp_path):
+    with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
+        k.run(panel(sandbox, ids))
+        until(lambda: len(sandbox.requests_seen) > 3)
+        k.client.shutdown()
+        until(lambda: not k.manager.is_alive(), 10)
+        assert silent(sandbox)
+
+
+def test_the_thread_says_nothing_and_a_static_copy_is_kept(tmp_path):
+    with Sandbox(videos=1, time_scale=60) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=s, fails=False) for s in (30, 90)]
+        k.run(panel(sandbox, ids))
+        k.run("panel")
+        k.listen(4)
+        k.run("videos = panel.wait(30)")
+        k.listen(3)
+        assert not k.of("stream", "error", "clear_output")
+        views = [m for m in k.of("display_data") if "application/vnd.jupyter.widget-view+json"
+                 in m["data"]]  # fmt: skip
+        assert len(views) == 2
+        assert "2 completed" in k.static[-1]
+        assert "data:image/png" in k.static[-1]
+        kinds = {message["msg_type"] for message in k.messages}
+        assert kinds <= {"status", "execute_input", "execute_result", "display_data",
+                         "update_display_data", "comm_open", "comm_msg"}  # fmt: skip
+        sent = [message for message in k.messages if message["msg_type"] != "execute_input"]
+        assert sandbox.api_key not in str(sent)
