@@ -218,8 +218,9 @@ def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(nam
         warnings.simplefilter("error", RuntimeWarning)  # NumPy's, at what it cannot compute
         report = build_report(frame, before=frame.iloc[:0], timezone="America/Sao_Paulo")
         page = page_html(report) if name in DRAWN else ""
-        report.export(tmp_path)
-        back = read_report(tmp_path)
+        if name in DRAWN:
+            report.export(tmp_path)
+        back = read_report(tmp_path) if name in DRAWN else report
     assert figures(report) == expected
     assert said in " ".join(not_known(report).sentences)
     for never in ("<script", "<img", "Signature"):
