@@ -18,6 +18,7 @@ from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
 from benchmarks.bench_panel import bench_panel
+from benchmarks.bench_report import bench_report
 from benchmarks.bench_statistics import bench_statistics
 from benchmarks.bench_watch import bench_watch
 from benchmarks.figures import HEAD, Figure
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "import": (bench_import, 15, 5),
     "panel": (bench_panel, 15, 3),
     "archive": (bench_archive, 15, 3),
+    "report": (bench_report, 5, 1),
     "engines": (bench_engines, 5, 1),
     "statistics": (bench_statistics, 1000, 40),
 }

@@ -16,7 +16,8 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
                      `plot_forecast`, `plot_progress`, `plot_contact_sheet`
-out of it            `export_videos`, `download_videos`
+out of it            `export_videos`, `download_videos`, `build_report` (a page, a folder
+                     of tables), `read_report`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
 ===================  ==========================================================
 
@@ -82,6 +83,7 @@ from hooked_analytics.render_time import (
     render_seconds,
     render_times,
 )
+from hooked_analytics.report import Report, build_report, read_report
 from hooked_analytics.videos import is_final, videos_from_records
 from hooked_analytics.watch import poll_videos, wait_for_videos
 from hooked_analytics.webhooks import WebhookReceiver
@@ -103,6 +105,7 @@ __all__ = [
     "NetworkError",
     "ProgressPanel",
     "RateLimitError",
+    "Report",
     "Sandbox",
     "ServerError",
     "VideoArchive",
@@ -110,6 +113,7 @@ __all__ = [
     "WaitTimeout",
     "WebhookReceiver",
     "__version__",
+    "build_report",
     "completion_curve",
     "credit_change",
     "credit_outliers",
@@ -133,6 +137,7 @@ __all__ = [
     "plot_progress",
     "plot_render_times",
     "poll_videos",
+    "read_report",
     "read_videos",
     "render_seconds",
     "render_times",

@@ -20,6 +20,7 @@ from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.leaks import check_files, key_of_environment
 from hooked_analytics.plots import clock, plot_credits, plot_render_times
 from hooked_analytics.render_time import render_times
+from hooked_analytics.report import build_report
 from hooked_analytics.sandbox import Sandbox, serve
 from hooked_analytics.watch import last_frame, poll_videos, summary
 
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     fetch.set_defaults(command=_fetch)
 
     _add_watch(commands)
+    _add_report(commands)
     _add_download(commands)
 
     listing = commands.add_parser("list", help="the team's videos, 100 a request")
@@ -141,6 +143,19 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_output(watch, required=False)
     _add_budget(watch)
     watch.set_defaults(command=_watch)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser("report", help="one page about the videos of a file")
+    report.add_argument("videos", type=Path, help="file of fetch or list: .parquet, .csv, .jsonl")
+    report.add_argument("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE")
+    report.add_argument("--title")
+    report.add_argument("--before", type=Path, metavar="FILE", help="videos to compare with")
+    report.add_argument("--price-per-credit", type=float, metavar="PRICE", help="adds money")
+    report.add_argument("--balance", type=float, metavar="CREDITS", help="adds when it runs out")
+    report.add_argument("--timezone", default="UTC", help="whose midnight begins a day (UTC)")
+    report.add_argument("--tables", type=Path, metavar="DIR", help="every table too, as files")
+    report.set_defaults(command=_report)
 
 
 def _add_download(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -287,6 +302,23 @@ def _list(arguments: argparse.Namespace) -> int:
         made = "" if pd.isna(created_at) else f"{created_at:%Y-%m-%d %H:%M}"
         done = "" if pd.isna(progress) else f"{progress:.0f}%"
         print(f"{video_id}\t{_plain(status)}\t{done}\t{made}\t{_plain(name)}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    report = build_report(
+        read_videos(arguments.videos),
+        title=arguments.title,
+        before=read_videos(arguments.before) if arguments.before else None,
+        price_per_credit=arguments.price_per_credit,
+        balance=arguments.balance,
+        timezone=arguments.timezone,
+    )
+    print(report)
+    _say(f"The page is {report.to_html(arguments.output)}")
+    if arguments.tables:
+        files = report.export(arguments.tables)
+        _say(f"{len(files)} files in {arguments.tables}, {files[-1].name} says what they hold")
     return 0
 
 

@@ -98,7 +98,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
     outputs = [o for cell in done.cells if cell.cell_type == "code" for o in cell.outputs]
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert [o for o in outputs if "image/png" in o.get("data", {})]
-    assert (tmp_path / "data" / "exports" / "videos.parquet").exists()
+    assert list((tmp_path / "data" / "exports").rglob("*.parquet"))
 
 
 def test_the_first_notebook_uses_the_key_and_address_of_the_environment(tmp_path, monkeypatch):

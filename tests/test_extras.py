@@ -10,7 +10,9 @@ import pytest
 
 BLOCKED = """
 import sys
-for name in ("matplotlib", "ipywidgets", "openpyxl", "starlette", "uvicorn"):
+for name in (
+    "matplotlib", "ipywidgets", "openpyxl", "starlette", "uvicorn", "great_tables", "jinja2",
+):
     sys.modules[name] = None
 import importlib.util as util
 found = util.find_spec
@@ -48,6 +50,7 @@ def test_the_core_needs_none(tmp_path):
         ("ha.Sandbox()", "sandbox"),
         ("ha.WebhookReceiver()", "webhooks"),
         ("ha.export_videos(videos, 'videos.xlsx')", "report"),
+        ("ha.build_report(videos).to_html('report.html')", "report"),
     ],
 )
 def test_a_missing_extra_is_named_with_its_pip_line(call, extra, tmp_path):
@@ -58,3 +61,15 @@ def test_a_missing_extra_is_named_with_its_pip_line(call, extra, tmp_path):
         print(error)
     """
     assert f'pip install "hooked-analytics[{extra}]"' in run(code, tmp_path)
+
+
+def test_a_report_without_its_extra_is_still_read_in_words_and_in_files(tmp_path):
+    code = """
+    report = ha.build_report(videos)
+    print(report._repr_html_())
+    print(len(report.export("report")), repr(ha.read_report("report")) == repr(report))
+    """
+    printed = run(code, tmp_path)
+    assert "credits spent" in printed
+    assert "hooked-analytics[report]" in printed
+    assert printed.endswith("21 True\n")

@@ -32,6 +32,7 @@ LAYERS = {
     "archive": 3,
     "download": 3,
     "watch": 3,
+    "report": 3,
     "webhooks": 3,
     "panel": 4,
     "cli": 5,
@@ -55,6 +56,9 @@ LATE = {
     "starlette",
     "uvicorn",
     "openpyxl",
+    "jinja2",
+    "markupsafe",
+    "great_tables",
     "PIL",
 }
 

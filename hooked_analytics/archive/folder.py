@@ -17,15 +17,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import sys
 import time
-from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Literal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
 
 from hooked_analytics.export import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 MARKER = "_hooked_archive.json"
@@ -158,38 +156,3 @@ def remove_parts(folder: Path, names: list[str]) -> None:
     for name in names:
         with suppress(FileNotFoundError, PermissionError):
             (folder / name).unlink()
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """
-    Hold the lock of those who merge, or learn that another holds it.
-
-    The system gives the lock back when its holder ends, even by a kill: none is ever stale.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with alone(Path(folder)) as first, alone(Path(folder)) as second:
-    ...         first, second
-    (True, False)
-    """
-    with (folder / LOCK).open("ab") as file:
-        yield _locked(file)
-
-
-def _locked(file: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True

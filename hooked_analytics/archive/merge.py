@@ -12,7 +12,7 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from hooked_analytics.archive.folder import (
-    alone,
+    LOCK,
     new_name,
     part_names,
     remove_parts,
@@ -27,6 +27,7 @@ from hooked_analytics.archive.parts import (
     write_part,
 )
 from hooked_analytics.export.atomic import sweep_orphans
+from hooked_analytics.export.lock import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def merge_parts(folder: Path) -> int:
     -------
     number of parts merged; 0 when there was nothing to do or another process is at it
     """
-    with alone(folder) as allowed:
+    with alone(folder / LOCK) as allowed:
         if not allowed:
             return 0
         sweep_orphans(folder)

@@ -66,6 +66,19 @@ def plot_credits(
     usage = credit_usage(videos, by=by)
     known = usage.dropna(subset=["credits"]).head(MOST_BARS)
     ax = rows(ax, labels(known, keys), "Where the credits went")
+    draw_usage(ax, known)
+    wasted = known["wasted_credits"].fillna(0)
+    unknown = int(usage["credits_unknown"].sum())
+    note(
+        ax,
+        f"green: finished · orange: failed, {wasted.sum():,.6g} credits\n"
+        f"{unknown:,} of {len(videos):,} videos without a figure, left out",
+    )
+    return ax
+
+
+def draw_usage(ax: Axes, known: pd.DataFrame) -> None:
+    """Bars of a `credit_usage` table whose credits are known, on axes with a row for each."""
     wasted = known["wasted_credits"].fillna(0)
     bars = {"completed": known["credits"] - wasted, "failed": wasted}
     left = pd.Series(0.0, index=known.index)
@@ -75,14 +88,7 @@ def plot_credits(
     for at, (credits, share) in enumerate(zip(known["credits"], known["share"], strict=True)):
         beside(ax, f"{credits:,.6g}  {percent(share)}", credits, at)
     ax.set_xlabel("credits", color=INK)
-    unknown = int(usage["credits_unknown"].sum())
-    note(
-        ax,
-        f"green: finished · orange: failed, {wasted.sum():,.6g} credits\n"
-        f"{unknown:,} of {len(videos):,} videos without a figure, left out",
-    )
     ax.margins(x=0.18)
-    return ax
 
 
 def plot_credits_over_time(

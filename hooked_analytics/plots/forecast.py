@@ -57,31 +57,43 @@ def plot_forecast(
     ('forecast, 80 % range of a day', 'credits')
     """
     forecast = forecast_credits(videos, horizon_days=horizon_days, balance=balance)
-    first = forecast.daily["day"].iloc[0]
-    history = credits_over_time(videos).query("period < @first")
+    history = credits_over_time(videos).query("period < @forecast.daily.day.iloc[0]")
     shown = history.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, 28))
     ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
-    day = pd.Timedelta(1, "D")
-    _bars(ax, shown["period"], shown["credits"])
-    coming, at = forecast.daily, _naive(forecast.daily["day"] + day / 2)
-    ax.fill_between(at, coming["low"], coming["high"], color=PALETTE["completed"], alpha=0.18, lw=0)
-    ax.plot(at, coming["credits"], color=PALETTE["completed"], lw=1.8)
-    start = _naive(pd.Series([first]))[0]
-    ax.axvline(start, color=INK, lw=0.8, ls=(0, (3, 3)))
-    _mark(
-        ax,
-        start,
-        "forecast, 80 % range of a day" if forecast.total_low >= 0 else "forecast, no range",
-    )
-    ax.set_ylim(0, None)
-    ax.set_ylabel("credits", color=INK)
+    draw_days(ax, shown["period"], shown["credits"])
+    draw_ahead(ax, forecast.daily)
+    with_headroom(ax)
     date_axis(ax)
     note(ax, _sentences(forecast))
     return ax
 
 
-def _bars(ax: Axes, days: pd.Series[pd.Timestamp], credits: pd.Series[float]) -> None:
-    ax.bar(_naive(days), credits, width=0.8, align="edge", color=PALETTE["rendering"])
+def draw_days(
+    ax: Axes,
+    days: pd.Series[pd.Timestamp],
+    credits: pd.Series[float],
+    colour: str = PALETTE["rendering"],
+) -> None:
+    """Bars of the credits of past days."""
+    ax.bar(_naive(days), credits, width=0.8, align="edge", color=colour)
+    ax.set_ylabel("credits", color=INK)
+
+
+def draw_ahead(ax: Axes, daily: pd.DataFrame, mark: str = "") -> None:
+    """Draw the ``daily`` frame of a `Forecast`: a line in its range, behind a mark."""
+    at = _naive(daily["day"] + pd.Timedelta(12, "h"))
+    ax.fill_between(at, daily["low"], daily["high"], color=PALETTE["completed"], alpha=0.18, lw=0)
+    ax.plot(at, daily["credits"], color=PALETTE["completed"], lw=1.8)
+    start = _naive(daily["day"].head(1))[0]
+    ax.axvline(start, color=INK, lw=0.8, ls=(0, (3, 3)))
+    ranged = daily["low"].notna().any()
+    said = "forecast, 80 % range of a day" if ranged else "forecast, no range"
+    _mark(ax, start, mark or said)
+
+
+def with_headroom(ax: Axes) -> None:
+    """Begin at 0 and leave a line above everything drawn, where the mark is written."""
+    ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
 
 
 def _naive(days: pd.Series[pd.Timestamp]) -> Any:

@@ -72,25 +72,40 @@ def plot_render_times(
     """
     keys = group_keys(by)
     table = render_times(videos, by=by)
-    table = table[table["censored_share"].lt(1)]
-    drawn = table.sort_values("videos", ascending=False, kind="stable").head(len(SERIES))
+    drawn = groups_drawn(table)
     ax = canvas(ax, "How long renders take", height=3.8, grid="y")
     if drawn.empty:
         nothing(ax)
         return ax
-    until = _until(drawn, videos)
-    lines = _lines(completion_curve(videos, np.linspace(0, until, _POINTS), by=by), drawn, keys)
+    until = time_span(drawn, videos)
+    curves = completion_curve(videos, np.linspace(0, until, _POINTS), by=by)
+    lines = draw_curves(ax, drawn, curves, keys)
+    _note(ax, videos["created_at"], table[table["censored_share"].lt(1)], drawn)
+    name_curves(ax, lines)
+    return ax
+
+
+def groups_drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a `render_times` table that have a curve: the five with most videos."""
+    measured = table[table["censored_share"].lt(1)]
+    return measured.sort_values("videos", ascending=False, kind="stable").head(len(SERIES))
+
+
+def draw_curves(
+    ax: Axes, drawn: pd.DataFrame, curves: pd.DataFrame, keys: list[str]
+) -> list[_Line]:
+    """Draw the `completion_curve` of the rows of *drawn*; `name_curves` comes last."""
+    until = float(curves["at_seconds"].max())
+    lines = _lines(curves, drawn, keys)
     for line in lines:
         _draw(ax, line)
     _time_axis(ax, until)
     ax.set_ylim(0, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
-    _note(ax, videos["created_at"], table, drawn)
-    _name(ax, lines, until)
-    return ax
+    return lines
 
 
-def _until(drawn: pd.DataFrame, videos: pd.DataFrame) -> float:
+def time_span(drawn: pd.DataFrame, videos: pd.DataFrame) -> float:
     """How far to the right: past the slowest tenth, and as far as anything where none is known."""
     slowest = drawn["p90_seconds"].fillna(drawn["median_seconds"]).max()
     if pd.isna(slowest):
@@ -101,8 +116,9 @@ def _until(drawn: pd.DataFrame, videos: pd.DataFrame) -> float:
 
 def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str]) -> list[_Line]:
     """Curve of each group to draw, in the order of *drawn*."""
-    per_group = [part for _, part in curves.groupby(np.arange(len(curves)) // _POINTS)]
-    by_label = dict(zip(labels(curves.iloc[::_POINTS], keys), per_group, strict=True))
+    points = curves["at_seconds"].nunique()
+    per_group = [part for _, part in curves.groupby(np.arange(len(curves)) // points)]
+    by_label = dict(zip(labels(curves.iloc[::points], keys), per_group, strict=True))
     medians = [clock(s) if s == s else "not yet half" for s in drawn["median_seconds"]]
     return [
         _Line(f"{label}  {median}", colour, by_label[label])
@@ -118,7 +134,9 @@ def _draw(ax: Axes, line: _Line) -> None:
 
 
 def _time_axis(ax: Axes, until: float) -> None:
-    step = next((each for each in _TICK_STEPS if until / each <= 8), until / 6)
+    figure: Any = ax.figure
+    most = min(max(int(1.4 * ax.bbox.width / figure.dpi), 3), 8)  # as many as do not touch
+    step = next((each for each in _TICK_STEPS if until / each <= most), until / most)
     ax.set_xticks(np.arange(0, until, step))
     ax.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
     ax.set_xlim(0, until)
@@ -140,8 +158,9 @@ def _note(
     )
 
 
-def _name(ax: Axes, lines: list[_Line], until: float) -> None:
+def name_curves(ax: Axes, lines: list[_Line]) -> None:
     """Write each name at the end of its line, moved apart where they would overlap."""
+    until = ax.get_xlim()[1]
     shares = [float(line.curve["completed_share"].ffill().fillna(0).iloc[-1]) for line in lines]
     gap = 1.02 * line_height(ax)
     for line, share, height in zip(lines, shares, _inside(apart(shares, gap)), strict=True):

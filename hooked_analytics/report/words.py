@@ -1,0 +1,149 @@
+"""Figures and dates as people read them. A missing figure is a dash, never 0."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MISSING = "–"
+MINUS = "\N{MINUS SIGN}"
+_LONGEST = 160
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """
+    Write a figure: whole from a hundred on, one decimal below where there is one.
+
+    Examples
+    --------
+    >>> number(7451.2), number(4.62), number(5.0), number(float("nan"))
+    ('7,451', '4.6', '5', '–')
+    >>> number(1041, signed=True), number(0.04), number(0, signed=True)
+    ('+1,041', '0.04', '±0')
+    """
+    if pd.isna(value):
+        return MISSING
+    size = abs(float(value))
+    if size >= 100 or size == int(size):
+        written = f"{size:,.0f}"
+    else:
+        written = f"{size:.1f}" if size >= 0.1 else f"{size:.1g}"
+    plus = "" if not signed else "+" if size else "±"
+    return (MINUS if value < 0 else plus) + written
+
+
+def column(values: Iterable[float], *, signed: bool = False) -> list[str]:
+    """
+    Write figures that stand below one another, with as many decimals each.
+
+    Examples
+    --------
+    >>> column([125.5, 3, float("nan")]), column([0, 4000.5], signed=True)
+    (['125.5', '3.0', '–'], ['0', '+4,000'])
+    """
+    known = list(values)
+    sizes = [abs(float(value)) for value in known if not pd.isna(value)]
+    places = 0 if max(sizes, default=0) >= 1000 or all(s == int(s) for s in sizes) else 1
+    written = [MISSING if pd.isna(value) else f"{abs(value):,.{places}f}" for value in known]
+    plus = "+" if signed else ""
+    return [
+        text
+        if pd.isna(value) or not float(text.replace(",", ""))
+        else (MINUS if value < 0 else plus) + text
+        for text, value in zip(written, known, strict=True)
+    ]
+
+
+def share(value: float) -> str:
+    """
+    Write a share in per cent, with a decimal where it is small.
+
+    Examples
+    --------
+    >>> share(0.387), share(0.056), share(0.0001), share(0), share(float("nan"))
+    ('39%', '5.6%', '<0.1%', '0%', '–')
+    """
+    if pd.isna(value):
+        return MISSING
+    if 0 < value < 0.001:
+        return "<0.1%"
+    return f"{value:.1%}" if 0 < value < 0.0995 else f"{value:.0%}"
+
+
+def count(many: int, noun: str) -> str:
+    """
+    Write a number with its noun.
+
+    Examples
+    --------
+    >>> count(1, "video"), count(1851, "video"), count(2, "day")
+    ('1 video', '1,851 videos', '2 days')
+    """
+    return f"{int(many):,} {noun}{'' if many == 1 else 's'}"
+
+
+def date(day: pd.Timestamp) -> str:
+    """
+    Write a day.
+
+    Examples
+    --------
+    >>> date(pd.Timestamp("2026-12-09")), date(pd.NaT)
+    ('9 Dec 2026', '–')
+    """
+    return MISSING if pd.isna(day) else f"{day.day} {day:%b %Y}"
+
+
+def dates(first: pd.Timestamp, last: pd.Timestamp) -> str:
+    """
+    Write a stretch of days as short as it can be said.
+
+    Examples
+    --------
+    >>> day = pd.Timestamp
+    >>> dates(day("2026-10-01"), day("2026-10-31")), dates(day("2026-07-04"), day("2026-10-31"))
+    ('1–31 Oct 2026', '4 Jul – 31 Oct 2026')
+    >>> dates(day("2026-10-01"), day("2026-10-01")), dates(day("2025-12-30"), day("2026-01-02"))
+    ('1 Oct 2026', '30 Dec 2025 – 2 Jan 2026')
+    """
+    if pd.isna(first) or pd.isna(last) or first.date() == last.date():
+        return date(first if pd.notna(first) else last)
+    if first.year != last.year:
+        return f"{date(first)} – {date(last)}"
+    if first.month != last.month:
+        return f"{first.day} {first:%b} – {date(last)}"
+    return f"{first.day}–{date(last)}"
+
+
+def joined(parts: Iterable[str]) -> str:
+    """
+    Join parts to a list as it is spoken.
+
+    Examples
+    --------
+    >>> joined(["a", "b", "c"]), joined(["a"])
+    ('a, b and c', 'a')
+    """
+    *most, last = list(parts)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def plain(text: object) -> str:
+    r"""
+    Text from the API on one line, without control and direction characters.
+
+    Examples
+    --------
+    >>> plain("a\nb\u202ec"), plain(None), plain("x" * 200)[-2:]
+    ('a bc', '–', 'x…')
+    """
+    if not isinstance(text, str):
+        return MISSING
+    line = " ".join(text.split())
+    seen = "".join(c for c in line if unicodedata.category(c)[0] != "C")
+    return seen if len(seen) <= _LONGEST else seen[: _LONGEST - 1] + "…"

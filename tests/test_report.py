@@ -1,0 +1,457 @@
+"""The report: right figures, what is unknown said, and the way to files and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import warnings
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow.csv
+import pytest
+
+from hooked_analytics import build_report, read_report, videos_from_records
+from hooked_analytics.cli import main
+from hooked_analytics.export import export_videos
+from hooked_analytics.report.headlines import change_sentence, headlines, not_known
+from hooked_analytics.report.page import page_html
+from hooked_analytics.report.pictures import pictures
+from hooked_analytics.report.swap import NEXT
+from hooked_analytics.videos import empty_videos
+
+NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
+HOSTILE = ("<img src=x onerror=alert(1)>", "</svg><script>alert(1)</script>", r"$\frac{$ {{7*7}}")
+SIGNED = "https://a.example/v.mp4?X-Amz-Signature=abc"
+
+
+def record(number, **fields):
+    day = f"2026-10-{1 + number % 28:02}"
+    return {
+        "id": f"vid_{number}",
+        "name": f"Video {number}",
+        "type": "class",
+        "status": "COMPLETED",
+        "usedCredits": 5,
+        "durationInSeconds": 120,
+        "createdAt": f"{day}T10:00:00Z",
+        "updatedAt": f"{day}T10:05:00Z",
+        **fields,
+    }
+
+
+def videos(*records):
+    return videos_from_records(records, fetched_at=NOW)
+
+
+def many(count=3, **fields):
+    return videos(*[record(number, **fields) for number in range(count)])
+
+
+def figures(report):
+    return [headline.figure for headline in headlines(report)]
+
+
+OCTOBER = videos(
+    record(0, type="ugc_ads", usedCredits=8),
+    record(1, type="ugc_ads", usedCredits=2, status="FAILED", message="Voice lost"),
+    record(2, usedCredits=None),
+    record(3, usedCredits=None, status="STARTED"),
+    record(30),
+)
+SEPTEMBER = videos(
+    *[record(n, createdAt=f"2026-09-{n + 1:02}T10:00:00Z", type="ugc_ads") for n in range(2)]
+)
+
+
+def test_the_headlines_are_the_figures_of_the_tables():
+    report = build_report(OCTOBER, before=SEPTEMBER, price_per_credit=0.5)
+    spent, per_minute, failed, ahead = headlines(report)
+    assert spent.figure == "15"
+    assert spent.sentence == (
+        "credits spent, worth 7.50 at 0.5 each, +5 (50%) on the period before, "
+        "without 2 videos whose figure is not known"
+    )
+    # 15 credits of what ended, 4 minutes finished with a known figure
+    assert per_minute.figure == "3.8"
+    assert per_minute.sentence.endswith("(was 2.5)")
+    assert failed == ("2", "credits on 1 failed video, 13% of what ended videos cost")
+    assert ahead.figure == "–"
+    assert report.title == "Credit spend, October 2026"
+    assert "5 videos made 1–4 Oct 2026 (UTC) · compared with 2 videos" in repr(report)
+    assert "Not known: 2 of 5 videos have no credit figure (40%)" in repr(report)
+    assert "1 video still rendering" in repr(report)
+
+
+def test_a_change_is_explained_and_its_parts_add_up():
+    report = build_report(OCTOBER, before=SEPTEMBER)
+    table = report.tables["credit_change"]
+    assert table["change"].sum() == 5
+    assert table[["volume", "mix", "rate"]].sum().sum() == pytest.approx(5)
+    assert change_sentence(report) == (
+        "+5 credits: more videos +5. Left out without a figure: 0 videos before, 2 after."
+    )
+    empty = build_report(OCTOBER, before=empty_videos())
+    assert "nothing can be compared" in change_sentence(empty)
+
+
+def test_a_table_handed_out_is_a_copy_and_the_report_is_frozen():
+    report = build_report(OCTOBER)
+    usage = report.tables["credit_usage"]
+    usage["credits"] = 0.0
+    assert report.tables["credit_usage"]["credits"].sum() == 15
+    with pytest.raises(TypeError):
+        report.tables["credit_usage"] = usage
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.title = "mine"
+
+
+def with_days(days, per_day=3):
+    first = pd.Timestamp(NOW) - pd.Timedelta(days, "D")
+    return videos(
+        *[
+            record(
+                n, createdAt=(first + pd.Timedelta(n / per_day, "D")).isoformat(), updatedAt=None
+            )
+            for n in range(days * per_day)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "figure", "sentence"),
+    [
+        (60, "420–420", "credits in the next 28 days, in 8 of 10 cases"),
+        (20, "about 105", "under 28 complete days there is no range"),
+        (5, "–", "no forecast: 7 days ahead need 14 complete days of history, and there are 5"),
+    ],
+)
+def test_the_forecast_is_a_range_or_says_why_not(days, figure, sentence):
+    ahead = headlines(build_report(with_days(days)))[3]
+    assert ahead.figure == figure
+    assert sentence in ahead.sentence
+
+
+def test_a_balance_gets_a_range_of_days():
+    within = headlines(build_report(with_days(60), balance=100))[3]
+    assert within.figure == "7 Nov"
+    assert within.sentence == "a balance of 100 runs out, in 8 of 10 cases"
+    beyond = headlines(build_report(with_days(60), balance=10_000))[3]
+    assert beyond == ("> 28 days", "a balance of 10,000 lasts, in 9 of 10 cases")
+
+
+def test_days_between_two_periods_that_nobody_listed_are_not_empty_days():
+    may = videos(record(99, createdAt="2026-05-10T10:00:00Z"))
+    assert len(build_report(OCTOBER, before=may).tables["credits_by_day"]) == 4
+    september = videos(record(99, createdAt="2026-09-29T10:00:00Z"))
+    assert len(build_report(OCTOBER, before=september).tables["credits_by_day"]) == 6
+
+
+def test_a_longer_history_is_for_the_forecast_alone():
+    report = build_report(OCTOBER, history=with_days(60))
+    assert headlines(report)[0].figure == "15"
+    assert headlines(report)[3].figure == "420–420"
+    assert len(report.tables["credits_by_day"]) == 60
+
+
+CASES = {
+    "empty": (empty_videos(), ["–", "–", "–", "–"], "There are no videos"),
+    "all failed": (many(status="FAILED"), ["15", "–", "15", "–"], "Every video"),
+    "failed, unknown": (
+        many(status="FAILED", usedCredits=None),
+        ["–", "–", "–", "–"],
+        "3 of 3 videos have no credit figure",
+    ),
+    "all rendering": (
+        many(status="STARTED", usedCredits=None),
+        ["–", "–", "–", "–"],
+        "3 videos still rendering",
+    ),
+    "unknown": (many(usedCredits=None), ["–", "–", "0", "–"], "3 of 3 videos"),
+    "one row": (many(1), ["5", "2.5", "0", "–"], "Every video"),
+    "thirteen types": (
+        videos(*[record(n, type=f"type_{n}") for n in range(13)]),
+        ["65", "2.5", "0", "–"],
+        "Every video",
+    ),
+    "no type": (many(type=None), ["15", "2.5", "0", "–"], "Every video"),
+    "strange status": (many(status="WEIRD"), ["15", "–", "–", "–"], "a status this report"),
+    "negative and absurd times": (
+        videos(
+            record(1, updatedAt="2026-01-01T00:00:00Z"),
+            record(2, createdAt="1066-01-01T00:00:00Z"),
+            record(3, createdAt="2001-01-01T00:00:00Z"),
+            record(4, createdAt=None, updatedAt=None),
+        ),
+        ["20", "2.5", "0", "–"],
+        "3 videos without a usable date",
+    ),
+    "hostile": (
+        videos(
+            *[
+                record(n, type=text, name=text, message=text, script="x", status=status)
+                for n, (text, status) in enumerate(
+                    zip(
+                        (*HOSTILE, SIGNED), ["FAILED", "COMPLETED", "FAILED", "FAILED"], strict=True
+                    )
+                )
+            ]
+        ),
+        ["20", "10", "15", "–"],
+        "Every video",
+    ),
+}
+
+
+# a page takes a second; the others have nothing in it that these have not
+DRAWN = {"empty", "failed, unknown", "hostile"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(name, tmp_path):
+    frame, expected, said = CASES[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # NumPy's, at what it cannot compute
+        report = build_report(frame, before=frame.iloc[:0], timezone="America/Sao_Paulo")
+        page = page_html(report) if name in DRAWN else ""
+        if name in DRAWN:
+            report.export(tmp_path)
+        back = read_report(tmp_path) if name in DRAWN else report
+    assert figures(report) == expected
+    assert said in " ".join(not_known(report).sentences)
+    for never in ("<script", "<img", "Signature"):
+        assert never not in page
+    assert repr(back) == repr(report)
+    for table in report.tables:
+        pd.testing.assert_frame_equal(back.tables[table], report.tables[table])
+
+
+def test_unusable_calls_say_what_to_do():
+    with pytest.raises(ValueError, match="build_report needs the columns 'avatar_id', .*read_vid"):
+        build_report(pd.DataFrame({"video_id": ["vid_1"]}))
+    with pytest.raises(TypeError, match="pandas frame, not dict"):
+        build_report({})
+    with pytest.raises(ValueError, match="such as UTC or Europe/Berlin, not 'Mars'"):
+        build_report(OCTOBER, timezone="Mars")
+    for name in ("balance", "price_per_credit"):
+        with pytest.raises(ValueError, match=f"{name} is 0 or more, not -1"):
+            build_report(OCTOBER, **{name: -1})
+
+
+def test_pictures_hold_hostile_text_as_text():
+    frame, *_ = CASES["hostile"]
+    drawn = pictures(build_report(frame))
+    for picture in (drawn["credits"], drawn["times"]):
+        assert "&lt;img src=x onerror=alert" in picture.wide
+        assert "<script" not in picture.wide
+        assert r"$\frac{$ {{7*7}}" in picture.narrow
+    # nothing but ids of its own, so that several pictures may stand in one page
+    ids = [part.split('"')[0] for part in drawn["times"].wide.split(' id="')[1:]]
+    assert ids
+    assert all(name.startswith("times-wide-") for name in ids)
+
+
+def test_the_page_is_the_same_bytes_after_the_way_through_files(tmp_path):
+    report = build_report(OCTOBER, before=SEPTEMBER, title="Mine & yours")
+    page = report.to_html(tmp_path / "new" / "report.html").read_text()
+    assert "<h1>Mine &amp; yours</h1>" in page
+    report.export(tmp_path / "tables")
+    assert page == page_html(read_report(tmp_path / "tables"))
+
+
+def test_the_notebook_gets_the_page_without_touching_anything_else():
+    html = build_report(OCTOBER)._repr_html_()
+    assert html.startswith('<div class="hooked-report in-notebook">')
+    assert 'src="data:image/svg+xml;base64,' in html
+    assert "<svg" not in html
+    style = html.split("<style>")[1].split("</style>")[0]
+    selectors = [line.split("{")[0] for line in style.splitlines() if "{" in line]
+    assert all("hooked-report" in s for s in selectors if s.strip()[0] not in "@")
+
+
+def test_the_folder_says_what_it_holds(tmp_path):
+    folder = tmp_path / "october"
+    files = build_report(OCTOBER, before=SEPTEMBER, balance=50).export(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert [files[0].name, files[-1].name] == ["totals.parquet", "manifest.json"]
+    assert sorted(p for p in folder.iterdir() if p.name[0] != ".") == sorted(files)
+    assert manifest["hooked_report"] == 1
+    assert manifest["made_with"].startswith("hooked_analytics ")
+    assert manifest["periods"]["this"] == {
+        "first_day": "2026-10-01T00:00:00+00:00",
+        "last_day": "2026-10-04T00:00:00+00:00",
+        "seen_at": "2026-11-01T06:00:00+00:00",
+        "videos": 5,
+        "credits_unknown": 2,
+    }
+    usage = manifest["tables"]["credit_usage"]
+    assert usage["rows"] == 2
+    assert usage["units"]["credits_per_minute"] == "credits per finished minute"
+    for name, sha256 in usage["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
+    assert manifest["tables"]["render_times"]["unknown"]["p90_high"] == 2
+
+
+def test_csv_opens_safely_and_days_are_those_of_the_time_zone(tmp_path):
+    frame = videos(record(1, type="=1+1", createdAt="2026-10-01T23:30:00Z"))
+    build_report(frame, timezone="Europe/Berlin").export(tmp_path)
+    usage = pyarrow.csv.read_csv(tmp_path / "credit_usage.csv")
+    assert usage["type"].to_pylist() == ["'=1+1"]
+    assert (tmp_path / "credits_by_day.csv").read_text().splitlines()[1].startswith("2026-10-02,")
+    back = read_report(tmp_path).tables["credits_by_day"]
+    assert str(back["period"].dt.tz) == "Europe/Berlin"
+
+
+def test_a_new_set_replaces_the_old_one_and_leaves_other_files(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    build_report(OCTOBER, before=SEPTEMBER).export(tmp_path)
+    assert (tmp_path / "credit_change.csv").exists()
+    build_report(OCTOBER).export(tmp_path)
+    assert not (tmp_path / "credit_change.csv").exists()
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert "credit_change" not in read_report(tmp_path).tables
+
+
+def test_what_is_not_a_report_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="manifest.json"):
+        read_report(tmp_path)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"name": "an extension"}')
+    with pytest.raises(ValueError, match="is not of a report; nothing was touched"):
+        build_report(OCTOBER).export(tmp_path)
+    with pytest.raises(ValueError, match="is not the manifest of a report"):
+        read_report(tmp_path)
+    manifest.write_text('{"hooked_report": 7}')
+    with pytest.raises(ValueError, match="of report version 7, and this hooked_analytics"):
+        read_report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["credit_usage.csv", "totals.parquet"])
+def test_a_file_that_was_changed_is_named(tmp_path, name):
+    build_report(OCTOBER).export(tmp_path)
+    with (tmp_path / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(ValueError, match=f"{name} was changed after the report was exported"):
+        read_report(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=f"{name} is missing; export the report again"):
+        read_report(tmp_path)
+
+
+def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path):
+    build_report(OCTOBER).export(tmp_path / "report")
+    manifest = tmp_path / "report" / "manifest.json"
+    about = json.loads(manifest.read_text())
+    about["tables"]["totals"]["files"] = {"../secret.parquet": "0"}
+    manifest.write_text(json.dumps(about))
+    (tmp_path / "secret.parquet").write_text("secret")
+    with pytest.raises(ValueError, match="no plain name"):
+        read_report(tmp_path / "report")
+    build_report(OCTOBER).export(tmp_path / "report")
+    assert (tmp_path / "secret.parquet").exists()
+
+
+def test_the_next_export_finishes_what_a_crash_left(tmp_path):
+    old, new = (build_report(frame, title=t) for frame, t in ((OCTOBER, "old"), (SEPTEMBER, "new")))
+    old.export(tmp_path)
+    new.export(tmp_path / NEXT)  # as if the process had died right after the rename
+    assert read_report(tmp_path).title == "new"
+    (tmp_path / NEXT / "totals.csv").replace(tmp_path / "totals.csv")
+    assert read_report(tmp_path).title == "new"
+    old.export(tmp_path)
+    assert read_report(tmp_path).title == "old"
+    assert not (tmp_path / NEXT).exists()
+
+
+# The writer kills itself before its first step on a file, then before its fourth, and so on
+# until it gets through: the whole way is tried, however busy the machine. What one kill left is
+# what the next writer finds.
+KILLER = """
+import os, signal, sys
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+import pandas as pd
+from hooked_analytics import build_report, read_report, videos_from_records
+from hooked_analytics.report import page
+
+STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.listdir", "os.scandir"}
+folder = Path(sys.argv[1])
+page.page_html = lambda report: report.title * 10_000
+
+def made(credits):
+    return build_report(videos_from_records([{"id": "vid_1", "usedCredits": credits}]))
+
+def die_before(step):
+    steps = count(1)
+    def hook(event, _):
+        if event in STEPS and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+def write(report):
+    report.export(folder / "tables")
+    report.to_html(folder / "report.html")
+
+bases = [made(5), made(7)]
+written = replace(bases[0], title="0")
+write(written)
+shown, outcomes = written, {"old": 0, "new": 0}
+for step in count(1, 3):
+    new = replace(bases[step % 2], title=str(step))
+    writer = os.fork()
+    if not writer:
+        die_before(step)
+        write(new)
+        os._exit(0)
+    through = os.waitpid(writer, 0)[1] == 0
+    back = read_report(folder / "tables")
+    (found,) = [each for each in (written, new) if each.title == back.title]
+    for name in found.tables:
+        pd.testing.assert_frame_equal(back.tables[name], found.tables[name])
+    (shown,) = [each for each in (shown, new)
+                if (folder / "report.html").read_text() == page.page_html(each)]
+    outcomes["new" if found is new else "old"] += 1
+    written = found
+    if through:
+        break
+print(sum(outcomes.values()) - 1, outcomes["old"], outcomes["new"], shown is new and found is new)
+"""
+
+
+def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    kills, old, new, through = done.stdout.split()
+    assert int(kills) > 20
+    assert int(old) > 10
+    assert int(new) > 1
+    assert through == "True"
+
+
+def test_the_command_writes_page_and_tables(tmp_path, capsys):
+    now, before = (
+        str(export_videos(frame, tmp_path / f"{name}.parquet"))
+        for name, frame in (("now", OCTOBER), ("before", SEPTEMBER))
+    )
+    page, tables = str(tmp_path / "report.html"), str(tmp_path / "tables")
+    options = ["--before", before, "--title", "Mine", "--price-per-credit", "0.5"]
+    assert main(["report", now, "-o", page, "--tables", tables, "--balance", "9", *options]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Mine\n5 videos made 1–4 Oct 2026")
+    assert "manifest.json says what they hold" in printed.err
+    assert "<h1>Mine</h1>" in (tmp_path / "report.html").read_text()
+    assert read_report(tables).balance == 9
+    assert main(["report", str(tmp_path / "none.parquet"), "-o", page]) == 1
+    assert main(["report", now, "-o", page, "--balance", "-1"]) == 1
+    assert "balance is 0 or more" in capsys.readouterr().err
