@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
+SIDE_BY_SIDE := -n 3 --dist loadfile
 PIP_OPTIONS := --quiet --disable-pip-version-check
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
@@ -21,7 +22,7 @@ endef
 define want
 	@command -v $(1) >/dev/null || { \
 		echo "$(1) is missing, installing $(2)"; \
-		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2); } >/dev/null 2>&1; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); } >/dev/null 2>&1; \
 	} || echo "$(2) could not be installed: the tests that need it are left out and listed at the end"
 endef
 
@@ -35,11 +36,11 @@ demo: $(VENV)/ready ## the main job on a local sandbox, no key needed
 
 .PHONY: test
 test: $(VENV)/ready-test ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST)/ready-test ## the tests on the oldest versions declared, pandas 2.2 among them
-	@$(OLDEST)/bin/python -m pytest -m "not browser and not cluster"
+	@$(OLDEST)/bin/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not cluster"
 
 .PHONY: check
 check: $(VENV)/ready-test ## style, types, and the layers of the package

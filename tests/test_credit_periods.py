@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hooked_analytics import credit_change, credits_over_time, videos_from_records
@@ -169,6 +169,7 @@ periods = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(periods, periods)
 def test_the_parts_add_up_in_every_row_and_equal_exact_fractions(before, after):
     table = credit_change(spent(**before), spent(**after))

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hooked_analytics import credit_usage, failures, videos_from_records
@@ -112,6 +112,7 @@ rows = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(rows, st.randoms())
 def test_totals_are_exact_and_the_order_of_rows_does_not_matter(drawn, random):
     usage = credit_usage(videos(*drawn))

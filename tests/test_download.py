@@ -950,7 +950,7 @@ def test_an_interrupt_stops_within_a_second_and_loses_nothing(tmp_path):
 
 
 def test_the_matrix_of_faults():
-    found = run_matrix(20)
+    found = run_matrix(12)
     wrong = ("wrong_sha", "half_files", "unfilled", "left_behind")
     assert [found[name] for name in wrong] == [0, 0, 0, 0]
     assert found["most_refreshes"] == 1

@@ -58,7 +58,11 @@ def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> I
             with suppress(OSError):
                 urllib.request.urlopen(request, timeout=10).close()
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
