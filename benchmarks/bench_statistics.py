@@ -94,13 +94,21 @@ def _bias(runs: int) -> list[Figure]:
 
 
 def _not_reached(runs: int) -> Figure:
-    """A window of 5 minutes cannot know a p90 of 502 s: it must be missing."""
-    draw, given = np.random.default_rng(SEED), 0
+    """In a window of 5 minutes hardly any curve gets to a p90 of 502 s; the rest must be missing."""
+    from scipy import stats
+
+    draw, given, reached = np.random.default_rng(SEED), 0, 0
     for _ in range(runs):
         videos = frame(draw.uniform(0, 300, 400), times(draw, 400), 300.0)
-        given += bool(render_times(videos)["p90_seconds"].notna().iloc[0])
-    what = "p90 given though it was not reached, window of 5 min"
-    return gate(what, "never", 0, 0, given / runs, "–")
+        running = videos["status"].eq("STARTED")
+        ends = videos["updated_at"].mask(running, videos["fetched_at"])
+        took = (ends - videos["created_at"]).dt.total_seconds()
+        data = stats.CensoredData.right_censored(took.to_numpy(), running.to_numpy())
+        left = stats.ecdf(data).sf.probabilities.min()
+        reached += left <= 0.1
+        given += bool(left > 0.1 and render_times(videos)["p90_seconds"].notna().iloc[0])
+    what = "p90 given though scipy's curve does not reach it, window of 5 min"
+    return gate(what, "never", 0, 0, given / runs, f"reached in {reached / runs:.1%} of runs")
 
 
 def _median_interval(runs: int) -> list[Figure]:

@@ -29,6 +29,14 @@ class Kernel:
         assert reply["content"]["status"] == "ok", reply["content"].get("traceback")
         return reply
 
+    def hear(self, word: str) -> None:
+        """Wait until a running cell has printed a word."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=60)
+            self.messages.append(message)
+            if message["msg_type"] == "stream" and word in message["content"]["text"]:
+                return
+
     def settle(self) -> None:
         """Wait for the answer of the cell sent; a kernel drops what comes just after an error."""
         self.client.get_shell_msg(timeout=60)
@@ -98,8 +106,8 @@ def test_the_stop_button_of_the_kernel_ends_it_within_a_second(tmp_path, busy):
         k.run("1")
         time.sleep(0.5)  # between cells the handler is put in front a moment later
         if busy:
-            k.send("import time; time.sleep(60)")
-            time.sleep(0.5)
+            k.send("import time; print('begun'); time.sleep(60)")
+            k.hear("begun")
         asked = len(sandbox.requests_seen)
         until(lambda: len(sandbox.requests_seen) > asked)
         k.manager.interrupt_kernel()
@@ -114,8 +122,9 @@ def test_an_interrupt_of_wait_stops_it_and_the_next_start_goes_on(tmp_path):
     with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
         ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
         k.run(panel(sandbox, ids))
-        k.send("panel.wait()")
-        until(lambda: len(sandbox.requests_seen) > 3)
+        k.send("print('begun'); panel.wait()")
+        k.hear("begun")
+        time.sleep(0.5)
         k.manager.interrupt_kernel()
         until(lambda: silent(sandbox))
         k.settle()
