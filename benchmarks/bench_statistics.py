@@ -94,7 +94,7 @@ def _bias(runs: int) -> list[Figure]:
 
 
 def _not_reached(runs: int) -> Figure:
-    """In a window of 5 minutes hardly any curve gets to a p90 of 502 s; the rest must be missing."""
+    """In a window of 5 minutes few curves get to a p90 of 502 s; the rest must be missing."""
     from scipy import stats
 
     draw, given, reached = np.random.default_rng(SEED), 0, 0

@@ -86,7 +86,7 @@ def test_the_figures_of_a_look():
 
 def test_unknown_credits_are_a_dash_and_never_nothing():
     shown = facts(videos_from_records([{"id": "vid_1", "status": "FAILED"}]))
-    assert "<b>–</b><span>credits, 1 not known yet</span>" in overview(shown, requests=0, limit=60)
+    assert "<b>–</b><span>credits, 1 unknown</span>" in overview(shown, requests=0, limit=60)
     assert "<b>–</b><span>credits on failures</span>" in overview(shown, requests=0, limit=60)
 
 

@@ -31,8 +31,8 @@ _COLUMNS = (
     ("Progress", 17, False),
     ("Elapsed", 8, True),
     ("Left", 8, True),
-    ("Credits", 7, True),
-    ("Message", 25, False),
+    ("Credits", 8, True),
+    ("Message", 24, False),
 )
 _LONGEST_TEXT = 300
 _MOST_REASONS = 3
@@ -129,7 +129,7 @@ def overview(shown: Facts, *, requests: int, limit: float | None) -> str:
 
 
 def _tiles(shown: Facts, requests: int, limit: float | None) -> list[tuple[str, str]]:
-    unknown = f", {shown.credits_unknown:,} not known yet" if shown.credits_unknown else ""
+    unknown = f", {shown.credits_unknown:,} unknown" if shown.credits_unknown else ""
     wasted = f" ({percent(shown.wasted / shown.credits)})" if shown.wasted > 0 else ""
     return [
         (clock(shown.elapsed_seconds), "elapsed"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 Found = dict[str, object]
@@ -28,8 +28,10 @@ class Figure(NamedTuple):
     in_time: Callable[[Found], bool] = lambda found: True  # not asked of a busy machine's tests
 
     @property
-    def is_there(self) -> bool:
-        return find_spec(f"tests.faults.{self.module}") is not None
+    def needs(self) -> Path | None:
+        """A program it cannot do without."""
+        module = import_module(f"tests.faults.{self.module}")
+        return getattr(module, "CHROMIUM", None)
 
     def run(self, count: int, seed: int = 0) -> Found:
         found: Found = import_module(f"tests.faults.{self.module}").run(count, seed)
@@ -90,7 +92,7 @@ FIGURES = (
         500,
         25,
         "0 scripts run, 0 foreign elements",
-        lambda f: False,
+        none("scripts run", "foreign elements", "requests", "names not there"),
     ),
     Figure(
         "1,000 ids, 20 % faults of all kinds",

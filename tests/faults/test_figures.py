@@ -11,12 +11,19 @@ from tests.faults.figures import FIGURES, Figure
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.module)
+@pytest.mark.parametrize(
+    "figure",
+    [
+        pytest.param(each, marks=pytest.mark.browser if each.module == "pages" else ())
+        for each in FIGURES
+    ],
+    ids=lambda figure: figure.module,
+)
 def test_a_figure(figure: Figure):
-    if not figure.is_there:
-        pytest.skip(f"there is no module tests/faults/{figure.module}.py yet")
     if isinstance(figure.short, str):
         assert (ROOT / figure.short).exists()
         return
+    if figure.needs is not None and not figure.needs.exists():
+        pytest.skip(f"{figure.needs} is not there; install Debian's package chromium")
     found = figure.run(figure.short)
     assert figure.met(found), found

@@ -1,0 +1,134 @@
+"""Hostile names in what people look at: the panel, its frozen copy and the report, in Chromium."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from playwright.sync_api import Page, sync_playwright
+
+from hooked_analytics import build_report, videos_from_records
+from hooked_analytics.panel import page as panel_page
+from hooked_analytics.panel.facts import Facts, facts
+from hooked_analytics.panel.static import frozen
+from hooked_analytics.panel.style import style
+from tests.browser.conftest import CHROMIUM, FLAGS
+
+ROWS = 50
+# Each would run, load or draw something if it were more than text; {n} makes them differ.
+PAYLOADS = (
+    "<img src=x{n} onerror=hit()>",
+    "<script>hit()</script>{n}",
+    '"><svg onload=hit()>{n}',
+    "' onmouseover='hit()' x='{n}",
+    "</td></tr></table><iframe src=javascript:hit()>{n}",
+    "</style><script>hit()</script>{n}",
+    "</title></svg><img src=x{n} onerror=hit()>",
+    "<a href=javascript:hit()>{n}</a>",
+    "&lt;script&gt;hit()&lt;/script&gt;{n}",
+    "<!--{n}--><object data=x>",
+    "]]><script>hit()</script>{n}",
+    "{{{{ 7*7 }}}}{{% raw %}}{n}",
+    "\u202egnp.exe\u2066<base href=//evil.test/>{n}",
+    "$\\frac{{1}}{{{n}$ <math><mtext></form><script>hit()</script>",
+    "<meta http-equiv=refresh content=0;url=//evil.test/{n}>",
+    "<link rel=stylesheet href=//evil.test/{n}.css>",
+)
+# The report states an empty icon, so that no page asks for one.
+FOREIGN = (
+    "script, iframe, object, embed, base, form, link:not([href^='data:,']), math, "
+    "a[href^='javascript'], img[src^=x]"
+)
+HANDLERS = (
+    "() => [...document.querySelectorAll('*')].filter("
+    "e => [...e.attributes].some(a => /^on/i.test(a.name))).length"
+)
+
+
+def run(count: int, seed: int = 0) -> dict[str, object]:
+    """Show *count* hostile names on each page, and count what became of them."""
+    names = _names(count, seed)
+    videos = _videos(names)
+    found = {"names": len(names), "scripts run": 0, "foreign elements": 0, "requests": 0,
+             "names not there": 0}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        for name, words in _pages(videos, Path(folder)).items():
+            _look(chromium.new_page(), Path(folder) / name, names if words else [], found)
+        chromium.close()
+    return found
+
+
+def _names(count: int, seed: int) -> list[str]:
+    draw = random.Random(seed)
+    return [
+        "".join(part.format(n=n) for part in draw.sample(PAYLOADS, draw.choice((1, 1, 2))))
+        for n in range(count)
+    ]
+
+
+def _videos(names: list[str]) -> pd.DataFrame:
+    records = [
+        {"id": f"vid_{n}", "name": name, "type": name, "message": name, "usedCredits": 5,
+         "status": ("FAILED", "COMPLETED", "STARTED")[n % 3],
+         "createdAt": "2024-01-15T10:00:00Z", "updatedAt": "2024-01-15T10:05:00Z"}
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+    return videos_from_records(records, fetched_at=datetime(2024, 1, 15, 10, 6, tzinfo=UTC))
+
+
+def _pages(videos: pd.DataFrame, folder: Path) -> dict[str, bool]:
+    """Write the pages; tells of each whether it shows every name."""
+    shown = facts(videos)
+    pages = {
+        "panel.html": (f'<div class="hooked">{_panel(shown)}</div>', True),
+        "frozen.html": (frozen(shown, png=None, seen="now"), len(videos) <= 100),
+    }
+    for name, (html, _) in pages.items():
+        start = "<!doctype html><meta charset=utf-8>"
+        (folder / name).write_text(start + html, encoding="utf-8")
+    build_report(videos).to_html(folder / "report.html")
+    return {name: words for name, (_, words) in pages.items()} | {"report.html": False}
+
+
+def _panel(shown: Facts) -> str:
+    parts = [
+        style("x"),
+        panel_page.head(shown),
+        panel_page.overview(shown, requests=1, limit=60),
+        panel_page.reasons(shown),
+    ]
+    parts += [
+        panel_page.table(shown.rows[first : first + ROWS], height=ROWS, empty="")
+        for first in range(0, len(shown.rows), ROWS)
+    ]
+    return "".join(parts)
+
+
+def _look(page: Page, path: Path, names: list[str], found: dict[str, object]) -> None:
+    def count(what: str, number: int) -> None:
+        found[what] = int(str(found[what])) + number
+
+    hits: list[str] = []
+    page.expose_function("hit", lambda *_: hits.append("hit"))
+    page.on("dialog", lambda dialog: (hits.append("dialog"), dialog.dismiss()))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.mouse.move(300, 300)
+    page.wait_for_timeout(300)
+    text = page.evaluate("() => document.documentElement.textContent")
+    count("scripts run", len(hits))
+    count("foreign elements", page.locator(FOREIGN).count() + page.evaluate(HANDLERS))
+    # pictures inside the page are asked for too, at no address
+    count("requests", sum(not url.startswith(("file:", "data:")) for url in asked))
+    count("names not there", sum(_plain(name) not in text for name in names))
+    page.close()
+
+
+def _plain(name: str) -> str:
+    """A name as a page shows it: without characters that turn the writing around."""
+    return name.replace("\u202e", " ").replace("\u2066", " ")
