@@ -379,7 +379,8 @@ def test_a_frozen_panel_is_plain_html_with_every_video():
     assert "&lt;img src=x" in page
     assert "<img src=x" not in page
     assert "data:image/png;base64," in page
-    assert not re.search(r"<script|<style|style=|http", page)
+    assert not re.search(r"<script|<style|http", page)
+    assert set(re.findall(r'style="([^"]*)"', page)) == {"text-align:left"}
 
 
 def test_showing_it_says_nothing_and_sends_little():

@@ -22,8 +22,9 @@ MOST_ROWS = 100
 # What has something to tell comes first when not all rows fit.
 _ORDER = ("failed", "problem", "rendering", "unknown", "waiting", "completed")
 _HEADINGS = ("Video", "Name", "Type", "Progress", "Elapsed", "Credits", "Message")
+# Notebooks align every cell right unless a style says otherwise; sites that drop styles read align.
 _RIGHT = ' align="right"'
-_LEFT = ' align="left"'
+_LEFT = ' align="left" style="text-align:left"'
 
 
 def frozen(shown: Facts, *, png: bytes | None, seen: str, why: str = "") -> str:

@@ -166,8 +166,10 @@ class Controls:
                     )
         except KeyboardInterrupt:
             self.stop()
+            self._waited()
             raise interrupted(self.videos) from None
         self._say()
+        self._waited()
         if self._watcher.fault is not None:
             raise self._watcher.fault
         return self.videos
@@ -228,6 +230,9 @@ class Controls:
 
     def _say(self) -> None:
         """Say how far it is, where nothing else shows it."""
+
+    def _waited(self) -> None:
+        """Bring up to date what only a running cell can."""
 
 
 class TextPanel(Controls):

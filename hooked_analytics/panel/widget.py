@@ -331,6 +331,11 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
 
     # the copy that a saved notebook keeps
 
+    def _waited(self) -> None:
+        # a notebook run without a browser hears of outputs from running cells alone
+        if self._displayed:
+            self._update_copy()
+
     def _copy(self) -> dict[str, str]:
         return {
             "text/html": f'<div class="hooked-static-{self._token}">{self.freeze()}</div>',
