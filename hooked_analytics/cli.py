@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, cast
 import pandas as pd
 
 from hooked_analytics._version import __version__
+from hooked_analytics.archive import VideoArchive
 from hooked_analytics.client import HookedClient
 from hooked_analytics.credits import credit_usage, failures
 from hooked_analytics.download import download_videos
 from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeout
+from hooked_analytics.eta.batch import look_ahead, span
 from hooked_analytics.export import atomic_write, export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.leaks import check_files, key_of_environment
@@ -22,6 +24,7 @@ from hooked_analytics.plots import clock, plot_credits, plot_render_times
 from hooked_analytics.render_time import render_times
 from hooked_analytics.report import build_report
 from hooked_analytics.sandbox import Sandbox, serve
+from hooked_analytics.videos import empty_videos
 from hooked_analytics.watch import last_frame, poll_videos, summary
 
 if TYPE_CHECKING:
@@ -140,6 +143,9 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     watch.add_argument(
         "--timeout", type=float, default=1800, metavar="SECONDS", help="for the whole watch (1800)"
     )
+    watch.add_argument(
+        "--archive", metavar="DIR", help="keep what is seen there, and tell the time left from it"
+    )
     _add_output(watch, required=False)
     _add_budget(watch)
     watch.set_defaults(command=_watch)
@@ -253,15 +259,17 @@ def _download(arguments: argparse.Namespace) -> int:
 
 def _watch(arguments: argparse.Namespace) -> int:
     late = False
+    archive = VideoArchive(arguments.archive) if arguments.archive else None
     with HookedClient(requests_per_minute=arguments.requests_per_minute) as client:
         rounds = poll_videos(
             _read_ids(arguments.ids),
             client=client,
+            archive=archive,
             interval_seconds=arguments.interval,
             timeout_seconds=arguments.timeout,
         )
         try:
-            videos = last_frame(rounds, _Changes())
+            videos = last_frame(rounds, _Changes(archive.videos() if archive else empty_videos()))
         except WaitTimeout as timeout:
             late, videos = True, timeout.videos
             _say(f"hooked-analytics: {timeout}")
@@ -273,10 +281,10 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 
 class _Changes:
-    """Print a line for a round in which something changed."""
+    """Print a line for a round in which something changed, with the range of the time left."""
 
-    def __init__(self) -> None:
-        self._last = ""
+    def __init__(self, past: pd.DataFrame) -> None:
+        self._past, self._last = past, ""
 
     def __call__(self, videos: pd.DataFrame) -> None:
         line = summary(videos)
@@ -284,8 +292,13 @@ class _Changes:
         if len(errors):
             line += f" · {len(errors):,} without an answer, the first: {_plain(errors.iloc[0])}"
         if line != self._last:
-            print(f"{datetime.now().astimezone():%H:%M:%S}  {line}", flush=True)
+            print(f"{datetime.now().astimezone():%H:%M:%S}  {line}{self._left(videos)}", flush=True)
         self._last = line
+
+    def _left(self, videos: pd.DataFrame) -> str:
+        ahead = look_ahead(videos, pd.concat([self._past, videos]) if len(self._past) else videos)
+        left = span(ahead.all_low, ahead.all_high) if ahead else ""
+        return f" · {left} left" if left else ""
 
 
 def _list(arguments: argparse.Namespace) -> int:

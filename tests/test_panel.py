@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from contextlib import contextmanager
@@ -151,6 +154,8 @@ def test_the_range_left_comes_from_renders_of_the_same_type():
     # 30 of 40 took longer than 100 s: the 10 % and 90 % of those, corrected for their number
     assert ahead.all_low == pytest.approx(30, rel=0.05)
     assert ahead.all_high == pytest.approx(280, rel=0.05)
+    untold = [{name: value for name, value in running[0].items() if name != "type"}]
+    assert facts(videos_from_records(past + untold, fetched_at=seen)).ahead.all_low == ahead.all_low
     other = [{**running[0], "type": "story"}]
     assert facts(videos_from_records(past + other, fetched_at=seen)).ahead is None
 
@@ -365,6 +370,43 @@ def test_pages_and_filters_of_many_videos():
         assert panel._table.value.count("hk-video") == failed
         kinds = {value for _, value in panel._type.options}
         assert kinds == {"", *panel.videos["type"].dropna()}
+
+
+def test_closing_it_ends_the_thread():
+    with Sandbox(videos=1) as sandbox:
+        ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
+        with watching(sandbox, ids) as panel:
+            until(lambda: panel._watcher.looks)
+            panel.close()
+            panel.close()
+            until(lambda: threads() == 0, 5)
+
+
+def test_without_ipywidgets_it_says_so_and_prints_lines():
+    code = """
+    import sys
+    sys.modules["ipywidgets"] = None
+    import hooked_analytics as ha
+    client = ha.HookedClient(sys.argv[1], base_url=sys.argv[2])
+    panel = ha.ProgressPanel(sys.argv[3:], client=client, interval_seconds=0.1)
+    print(panel.wait(30)["status"].tolist(), panel.state)
+    print(panel.freeze().count("<tr>"))
+    panel.close()
+    """
+    with Sandbox(videos=1, time_scale=60) as sandbox:
+        video_id = sandbox.create_video("class", render_seconds=60, fails=False)
+        arguments = [sandbox.api_key, sandbox.url, video_id]
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    lines = done.stdout.splitlines()
+    assert 'pip install "hooked-analytics[notebook]"' in lines[0]
+    assert "1 completed" in lines[-3]
+    assert lines[-2:] == ["['COMPLETED'] ended", "2"]
+    assert done.stderr == ""
 
 
 def test_a_frozen_panel_is_plain_html_with_every_video():

@@ -23,6 +23,7 @@ from hooked_analytics import (
     FetchInterrupted,
     HookedClient,
     Sandbox,
+    VideoArchive,
     WaitTimeout,
     is_final,
     poll_videos,
@@ -685,6 +686,24 @@ def test_the_command_prints_changes_and_failures_and_writes_a_file(rendering, tm
     assert "2 videos: 1 completed, 1 failed · 4 credits so far" in lines[-1]
     assert "Voice[2J gone" in said
     assert "\x1b" not in said
+
+
+def test_the_command_tells_the_time_left_from_an_archive_and_keeps_what_it_saw(
+    rendering, tmp_path, capsys
+):
+    at = pd.Timestamp("2024-01-15T10:00Z")
+    past = [
+        {"id": f"vid_{n}", "status": "COMPLETED", "type": "class", "createdAt": f"{at:%FT%TZ}",
+         "updatedAt": f"{at + pd.Timedelta(seconds=100 + n):%FT%TZ}"}
+        for n in range(200)
+    ]  # fmt: skip
+    archive = VideoArchive(tmp_path / "archive")
+    archive.append(videos_from_records(past))
+    assert main(["watch", str(rendering), "--archive", str(archive.directory), *QUICK]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "2 videos: " in line]
+    assert re.search(r"2 rendering .* · [\d–]+ min left$", lines[0])
+    assert not lines[-1].endswith("left")
+    assert len(archive.videos()) == 202
 
 
 def test_the_command_exits_with_1_when_an_id_could_not_be_fetched(rendering, capsys):

@@ -3,7 +3,8 @@ When renders under way will be over, and which of them are stuck.
 
 ``renders`` reads frames into plain arrays, ``by_elapsed`` estimates from how long a render has
 been running, ``looks`` reads what an archive has seen, ``by_progress`` estimates from how far
-a render is, ``stuck`` finds those that run or stand still for too long.
+a render is, ``batch`` for a whole list, ``stuck`` finds those that run or stand still for too
+long.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 A panel in the notebook that shows how renders go on, without holding up the kernel.
 
-``watcher`` is the thread, ``memory`` what it remembers, ``facts`` and ``ahead`` the figures,
+``watcher`` is the thread, ``memory`` what it remembers, ``facts`` the figures,
 ``page``, ``picture`` and ``style`` how they look, ``static`` the copy that stays in a saved
 notebook, ``kernel`` where it lives, ``widget`` the panel itself and ``text`` the one without
 widgets.

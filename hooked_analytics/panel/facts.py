@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics.eta import estimate_completion
-from hooked_analytics.panel.ahead import Ahead, look_ahead
+from hooked_analytics.eta.batch import Ahead, look_ahead
 from hooked_analytics.watch.plan import ENDING_FAILURES
 
 if TYPE_CHECKING:

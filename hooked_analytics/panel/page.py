@@ -7,13 +7,14 @@ import math
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from hooked_analytics.eta.batch import span
 from hooked_analytics.panel.style import COLOURS
 from hooked_analytics.plots.canvas import clock, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hooked_analytics.panel.ahead import Ahead
+    from hooked_analytics.eta.batch import Ahead
     from hooked_analytics.panel.facts import Facts
 
 WORDS = {
@@ -66,31 +67,6 @@ def amount(credits: float) -> str:
     if math.isnan(credits):
         return "–"
     return f"{credits:,.6g}" if credits % 1 else f"{credits:,.0f}"
-
-
-def span(low: float, high: float) -> str:
-    """
-    Write a range of time left; "+" where its far end is not known, nothing where neither is.
-
-    Examples
-    --------
-    >>> span(100, 290), span(20, 45), span(130, float("nan")), span(9, 400)
-    ('2–5 min', '20–45 s', '2+ min', '≤ 7 min')
-    """
-    if math.isnan(low) and math.isnan(high):
-        return ""
-    low = 0.0 if math.isnan(low) else max(low, 0.0)
-    top = low if math.isnan(high) else max(high, low)
-    unit, name = next(
-        (u, n) for u, n in ((1, "s"), (60, "min"), (3600, "h")) if top < 120 * u or u == 3600
-    )
-    first = math.floor(low / unit + 0.5)
-    if math.isnan(high):
-        return f"{first}+ {name}" if first else ""
-    last = math.ceil(round(high / unit, 3))
-    if not first:
-        return f"≤ {last} {name}"
-    return f"{first}–{last} {name}" if last > first else f"{last} {name}"
 
 
 def head(shown: Facts) -> str:

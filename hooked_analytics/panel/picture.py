@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from hooked_analytics.panel.ahead import Ahead
+    from hooked_analytics.eta.batch import Ahead
 
 WIDTH_PX = 1200
 _DPI = 100

@@ -12,9 +12,9 @@ import pandas as pd
 from hooked_analytics.client import HookedClient
 from hooked_analytics.errors import WaitTimeout
 from hooked_analytics.eta import estimate_completion
+from hooked_analytics.eta.batch import span
 from hooked_analytics.fetch import asked_ids
 from hooked_analytics.panel.facts import Facts, facts, renders_like
-from hooked_analytics.panel.page import span
 from hooked_analytics.panel.picture import picture
 from hooked_analytics.panel.static import frozen
 from hooked_analytics.panel.watcher import Watcher

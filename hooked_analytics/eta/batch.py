@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FEWEST_COMPARABLE = 10
 COVERAGE = 0.8
 _STEPS = 160
+_UNKNOWN_TYPE = -1  # as `type_codes` numbers a missing one
 # Shares are products of fractions: a tenth may come out a hair below.
 _ROUNDING = 1e-9
 _Z = NormalDist().inv_cdf(0.5 + COVERAGE / 2)
@@ -51,7 +53,8 @@ def look_ahead(videos: pd.DataFrame, history: pd.DataFrame) -> Ahead | None:
 
     Notes
     -----
-    F_i(h) = 1 - S(e + h) / S(e) by Kaplan-Meier, for a render of the same type running since e.
+    F_i(h) = 1 - S(e + h) / S(e) by Kaplan-Meier, for a render of the same type running since e;
+    of any type where its own is not known.
     All are over with the product of F_i; how many are has mean sum F_i and variance
     sum F_i (1 - F_i). The far end uses F m / (m + 1), m renders compared with: the slowest
     render yet may come.
@@ -79,8 +82,8 @@ def look_ahead(videos: pd.DataFrame, history: pd.DataFrame) -> Ahead | None:
     over, m = np.zeros((len(elapsed), _STEPS)), np.zeros(len(elapsed))
     here, there = type_codes(under_way.types[known], learnt.types)
     for code in np.unique(here):
-        rows = here == code
-        over[rows], m[rows] = _over_by(elapsed[rows], ends_of(learnt, there == code), seconds)
+        rows, alike = here == code, (there == code) | (code == _UNKNOWN_TYPE)
+        over[rows], m[rows] = _over_by(elapsed[rows], ends_of(learnt, alike), seconds)
     told = m >= FEWEST_COMPARABLE
     if not told.any():
         return None
@@ -114,3 +117,28 @@ def _spread(over: Floats) -> Floats:
 
 def _first(seconds: Floats, reached: NDArray[np.bool_]) -> float:
     return float(seconds[reached.argmax()]) if reached.any() else float("nan")
+
+
+def span(low: float, high: float) -> str:
+    """
+    Write a range of time left; "+" where its far end is not known, nothing where neither is.
+
+    Examples
+    --------
+    >>> span(100, 290), span(20, 45), span(130, float("nan")), span(9, 400)
+    ('2–5 min', '20–45 s', '2+ min', '≤ 7 min')
+    """
+    if math.isnan(low) and math.isnan(high):
+        return ""
+    low = 0.0 if math.isnan(low) else max(low, 0.0)
+    top = low if math.isnan(high) else max(high, low)
+    unit, name = next(
+        (u, n) for u, n in ((1, "s"), (60, "min"), (3600, "h")) if top < 120 * u or u == 3600
+    )
+    first = math.floor(low / unit + 0.5)
+    if math.isnan(high):
+        return f"{first}+ {name}" if first else ""
+    last = math.ceil(round(high / unit, 3))
+    if not first:
+        return f"≤ {last} {name}"
+    return f"{first}–{last} {name}" if last > first else f"{last} {name}"
