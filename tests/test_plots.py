@@ -169,6 +169,21 @@ def test_no_dates_no_bars():
     assert [text.get_text() for text in ax.texts] == ["nothing to draw yet"]
 
 
+def test_an_end_that_was_seen_wins_over_a_later_change():
+    record = {"id": "vid_1", "type": "class", "status": "COMPLETED",
+              "createdAt": "2024-01-15T10:00:00Z", "updatedAt": "2024-01-16T10:00:00Z"}  # fmt: skip
+    seen = pd.DataFrame(
+        {
+            "video_id": ["vid_1"],
+            "last_seen_started": pd.to_datetime(["2024-01-15T10:04Z"]),
+            "first_seen_final": pd.to_datetime(["2024-01-15T10:05Z"]),
+        }
+    )
+    videos = videos_from_records([record])
+    ax = plot_render_times(videos, observed=seen, ax=Figure().subplots())
+    assert ax.texts[-1].get_text() == "class  4:30"
+
+
 def test_all_rendering_is_nothing_to_draw():
     ax = plot_render_times(rendered(("class", "STARTED", 1)), ax=Figure().subplots())
     assert [text.get_text() for text in ax.texts] == ["nothing to draw yet"]

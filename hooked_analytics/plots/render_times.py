@@ -41,7 +41,11 @@ class _Line(NamedTuple):
 
 
 def plot_render_times(
-    videos: pd.DataFrame, *, by: str | Sequence[str] = "type", ax: Axes | None = None
+    videos: pd.DataFrame,
+    *,
+    by: str | Sequence[str] = "type",
+    observed: pd.DataFrame | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """
     Draw the share of renders completed by each time, per group, with its 95 % band.
@@ -54,6 +58,7 @@ def plot_render_times(
     videos : one row per video
         Needs the columns `render_times` needs.
     by : one column or several; the five groups with most videos are drawn
+    observed : what `observed_renders` gives: an end that was seen wins over ``updated_at``
     ax : where to draw; a new figure when missing
 
     Returns
@@ -71,14 +76,14 @@ def plot_render_times(
     'class  5:00'
     """
     keys = group_keys(by)
-    table = render_times(videos, by=by)
+    table = render_times(videos, by=by, observed=observed)
     drawn = groups_drawn(table)
     ax = canvas(ax, "How long renders take", height=3.8, grid="y")
     if drawn.empty:
         nothing(ax)
         return ax
     until = time_span(drawn, videos)
-    curves = completion_curve(videos, np.linspace(0, until, _POINTS), by=by)
+    curves = completion_curve(videos, np.linspace(0, until, _POINTS), by=by, observed=observed)
     lines = draw_curves(ax, drawn, curves, keys)
     _note(ax, videos["created_at"], table[table["censored_share"].lt(1)], drawn)
     name_curves(ax, lines)
