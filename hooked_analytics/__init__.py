@@ -11,11 +11,10 @@ watching renders     `ProgressPanel` (in the notebook), `poll_videos` (a frame p
 columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
-                     `forecast_credits`, `retry_chains`, `credit_outliers`,
-                     `focus_table`
+                     `forecast_credits`, `retry_chains`, `credit_outliers`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`, `plot_progress`, `plot_contact_sheet`
+                     `plot_forecast`, `plot_progress`
 out of it            `export_videos`, `download_videos`, `build_report` (a page, a folder
                      of tables), `read_report`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)
@@ -47,7 +46,6 @@ from hooked_analytics.credits import (
     credit_usage,
     credits_over_time,
     failures,
-    focus_table,
     forecast_credits,
     retry_chains,
 )
@@ -70,7 +68,6 @@ from hooked_analytics.eta import estimate_completion
 from hooked_analytics.export import export_videos, read_videos
 from hooked_analytics.fetch import fetch_videos, list_videos
 from hooked_analytics.plots import (
-    plot_contact_sheet,
     plot_credits,
     plot_credits_over_time,
     plot_forecast,
@@ -125,12 +122,10 @@ __all__ = [
     "export_videos",
     "failures",
     "fetch_videos",
-    "focus_table",
     "forecast_credits",
     "is_final",
     "list_videos",
     "observed_renders",
-    "plot_contact_sheet",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

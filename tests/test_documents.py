@@ -53,7 +53,6 @@ def test_the_lines_of_the_readme_on_files_work_as_pasted(tmp_path):
     )
     assert len(list((tmp_path / "films").glob("*.mp4"))) > 20
     assert len(list((tmp_path / "stills").glob("*.png"))) > 20
-    assert (tmp_path / "stills.png").exists()
 
 
 def test_the_lines_of_the_readme_on_watching_work_as_pasted(tmp_path):

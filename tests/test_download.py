@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import os
 import signal
@@ -32,7 +31,7 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.download import KINDS
-from hooked_analytics.download.kinds import FILE_KINDS, suffix_of_file
+from hooked_analytics.download.kinds import FILE_KINDS
 from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
 from tests.faults.download_matrix import run as run_matrix
 from tests.scripted import Request, Reset, answer, serving, video
@@ -200,7 +199,7 @@ def test_thumbnails_have_the_suffix_of_what_they_are(tmp_path):
     ],
 )
 def test_pictures_are_told_by_how_they_begin(content, suffix):
-    assert suffix_of_file(FILE_KINDS["thumbnail"], io.BytesIO(content)) == suffix
+    assert FILE_KINDS["thumbnail"].suffix_of(content) == suffix
 
 
 def test_a_wrong_call_is_refused(tmp_path):

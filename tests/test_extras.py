@@ -46,7 +46,6 @@ def test_the_core_needs_none(tmp_path):
     [
         ("ha.plot_credits(videos)", "notebook"),
         ("ha.plot_render_times(videos)", "notebook"),
-        ("ha.plot_contact_sheet('.')", "notebook"),
         ("ha.Sandbox()", "sandbox"),
         ("ha.WebhookReceiver()", "webhooks"),
         ("ha.export_videos(videos, 'videos.xlsx')", "report"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import io
 import itertools
 import json
@@ -48,7 +46,6 @@ NESTED = {
 FAILED = {"event": "project.failed", "projectId": "proj_1", "status": "failed", "message": "No"}
 FLAT = {"event": "video.completed", "videoId": "vid_1", "status": "completed", "duration": 5}
 LONG = {"interval_seconds": 60}  # what is noticed before was noticed by a call
-SECRET = "a secret shared with the sender"
 
 
 def call(url: str, body: object = FLAT, *, method: str = "POST", **headers: str) -> int:
@@ -187,58 +184,6 @@ def test_a_body_of_unknown_length_is_cut_off(heard):
     assert call(receiver.url) == 200
 
 
-# --- who sends
-
-
-def signed(body: bytes, at: float | None = None) -> str:
-    message = body if at is None else f"{at:.0f}.".encode() + body
-    return hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
-
-
-def test_a_secret_lets_only_signed_calls_in():
-    body = json.dumps(FLAT).encode()
-    with hearing(secret=SECRET) as (receiver, hints):
-        right = signed(body)
-        wrong = [
-            "",
-            "sha256=",
-            "0" * 64,
-            right[:-1],
-            signed(body + b" "),
-            "é".encode().decode("latin-1"),
-        ]
-        for signature in wrong:
-            assert call(receiver.url, body, x_hooked_signature=signature) == 401
-        assert call(receiver.url, body) == 401
-        assert call(receiver.url, body + b" ", x_hooked_signature=right) == 401
-        assert hints.take() == []
-        assert call(receiver.url, body, X_Hooked_Signature=f"sha256={right}") == 200
-        assert hints.take() == [("vid_1",)]
-
-
-def test_a_signed_call_that_comes_again_is_answered_and_dropped():
-    body = json.dumps(FLAT).encode()
-    with hearing(secret=SECRET) as (receiver, hints):
-        for _ in range(3):
-            assert call(receiver.url, body, x_hooked_signature=signed(body)) == 200
-        assert hints.take() == [("vid_1",)]
-        assert receiver.counts == {"taken": 1, "repeated": 2}
-
-
-@pytest.mark.parametrize(
-    ("late", "status"), [(0, 200), (-290, 200), (290, 200), (-310, 401), (310, 401)]
-)
-def test_a_time_is_signed_too_and_within_five_minutes_of_ours(late, status):
-    body, at = json.dumps(FLAT).encode(), time.time() + late
-    settings = {"secret": SECRET, "signature_header": "X-Sign", "timestamp_header": "X-Time"}
-    with hearing(**settings) as (receiver, _):
-        said = {"X-Sign": signed(body, at), "X-Time": f"{at:.0f}"}
-        assert call(receiver.url, body, **said) == status
-        assert call(receiver.url, body, **{**said, "X-Time": f"{at + 1:.0f}"}) == 401
-        assert call(receiver.url, body, **{**said, "X-Time": "soon"}) == 401
-        assert call(receiver.url, body, **{"X-Sign": signed(body)}) == 401
-
-
 # --- the server
 
 
@@ -295,7 +240,7 @@ def test_a_head_without_end_is_cut_off():
         with socket.create_connection((parts.hostname, parts.port), timeout=10) as sock:
             sock.sendall(b"POST / HTTP/1.1\r\n")
             with pytest.raises(ConnectionError):
-                for _ in range(2_000):
+                for _ in range(100_000):
                     sock.sendall(b"X-Pad: " + b"x" * 1000 + b"\r\n")
 
 
@@ -319,8 +264,6 @@ def test_connections_are_bounded(monkeypatch):
     [
         ({"token": "short"}, "token is text of at least 16"),
         ({"token": "a/slash/in/the/token"}, "token has characters"),
-        ({"secret": b"bytes are no text here"}, "secret is text"),
-        ({"secret": "short"}, "secret is text of at least 16"),
         ({"public_url": "hooks.example.org"}, "public_url is an address"),
         ({"public_url": "https://hooks.example.org/?a=1"}, "public_url is an address"),
     ],
@@ -339,9 +282,9 @@ def test_behind_a_tunnel_the_link_is_the_tunnels():
 # --- nothing shows the secrets
 
 
-def test_token_and_secret_are_in_no_repr_log_pickle_or_traceback(monkeypatch):
+def test_the_token_is_in_no_repr_log_pickle_or_traceback(monkeypatch):
     monkeypatch.delenv("HOOKED_API_KEY", raising=False)
-    token, secret = "canary-token-9c2f41ab", "canary secret+/41!"
+    token = "canary-token-9c2f41ab"
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     root = logging.getLogger()
@@ -351,15 +294,15 @@ def test_token_and_secret_are_in_no_repr_log_pickle_or_traceback(monkeypatch):
     shown = []
     try:
         with Sandbox(videos=1, time_scale=60) as sandbox, sandbox.client() as client:
-            receiver = WebhookReceiver(token=token, secret=secret)
+            receiver = WebhookReceiver(token=token)
             with receiver:
                 sandbox.create_video("class", render_seconds=3, webhook=receiver.url)
                 deadline = time.monotonic() + 10
                 while not sandbox.webhook_calls and time.monotonic() < deadline:
                     time.sleep(0.02)
-                assert sandbox.webhook_calls[0].outcome == "401"
+                assert sandbox.webhook_calls[0].outcome == "200"
                 shown += [repr(receiver), str(vars(receiver)), repr(receiver.counts)]
-                shown += [repr(vars(each)) for each in (receiver._door, receiver._door._signature)]
+                shown += [repr(vars(receiver._door))]
                 shown += [repr(sandbox), repr(sandbox.webhook_calls), repr(client)]
                 shown += [
                     traced(lambda: pickle.dumps(receiver)),
@@ -367,7 +310,7 @@ def test_token_and_secret_are_in_no_repr_log_pickle_or_traceback(monkeypatch):
                 ]
         shown += [traced(lambda: receiver.url)]
         wrong = [{"token": token[:8]}, {"token": f"{token}/"}, {"token": token.encode()}]
-        wrong += [{"secret": f"{secret}{odd}"} for odd in ("\n\u2713", "\ud800", "\x7f")]
+        wrong += [{"token": f"{token}{odd}"} for odd in ("\n\u2713", "\ud800", "\x7f")]
         for refused in wrong:
             shown.append(traced(lambda refused=refused: build(refused)))
     finally:

@@ -1,7 +1,6 @@
 """What videos cost: pure functions of a videos frame. A missing figure is never read as 0."""
 
 from hooked_analytics.credits.change import credit_change
-from hooked_analytics.credits.focus import focus_table
 from hooked_analytics.credits.forecast import Forecast, forecast_credits
 from hooked_analytics.credits.outliers import credit_outliers
 from hooked_analytics.credits.over_time import credits_over_time
@@ -15,7 +14,6 @@ __all__ = [
     "credit_usage",
     "credits_over_time",
     "failures",
-    "focus_table",
     "forecast_credits",
     "retry_chains",
 ]

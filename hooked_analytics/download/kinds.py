@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,6 +39,7 @@ def boxes_add_up(file: BinaryIO, size: int) -> bool:
 
     Examples
     --------
+    >>> import io
     >>> film = struct.pack(">I4s4x", 12, b"ftyp") + struct.pack(">I4s8x", 16, b"mdat")
     >>> boxes_add_up(io.BytesIO(film), 28), boxes_add_up(io.BytesIO(film), 20)
     (True, False)
@@ -86,6 +86,7 @@ def picture_ends(file: BinaryIO, size: int) -> bool:
 
     Examples
     --------
+    >>> import io
     >>> picture_ends(io.BytesIO(b"GIF89a......;"), 13), picture_ends(io.BytesIO(b"GIF89a"), 6)
     (True, False)
     """
@@ -127,9 +128,3 @@ FILE_KINDS = {
         expected="a picture (PNG, JPEG, WebP or GIF)",
     ),
 }
-
-
-def suffix_of_file(kind: FileKind, file: BinaryIO) -> str | None:
-    """Tell the suffix of an open file by how it begins."""
-    file.seek(0, io.SEEK_SET)
-    return kind.suffix_of(file.read(HEAD_BYTES))

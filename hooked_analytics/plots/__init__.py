@@ -7,7 +7,6 @@ API is drawn as text: no mathematics, no control characters.
 """
 
 from hooked_analytics.plots.canvas import PALETTE, clock
-from hooked_analytics.plots.contact_sheet import plot_contact_sheet
 from hooked_analytics.plots.credits import plot_credits, plot_credits_over_time
 from hooked_analytics.plots.forecast import plot_forecast
 from hooked_analytics.plots.progress import plot_progress
@@ -16,7 +15,6 @@ from hooked_analytics.plots.render_times import plot_render_times
 __all__ = [
     "PALETTE",
     "clock",
-    "plot_contact_sheet",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

@@ -16,7 +16,7 @@ from hooked_analytics.hints import Hints
 from hooked_analytics.serving import ServerThread, listen
 from hooked_analytics.webhooks.door import Door
 from hooked_analytics.webhooks.follow import Follower
-from hooked_analytics.webhooks.signature import Hidden, Signature, checked_secret
+from hooked_analytics.webhooks.secret import SecretStr, checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,18 +57,13 @@ class WebhookReceiver:
         Its ``video_id_pattern`` also decides what can be an id.
     public_url : https address of the tunnel or proxy in front, perhaps with a path
     token : secret part of the path, to be the same after a restart; a new one when missing
-    secret : checks an HMAC-SHA256 signature of every call
-        Hooked documents none, so header and time are settings of yours.
-    signature_header : carries the signature in hexadecimal, perhaps after ``sha256=``
-    timestamp_header : carries the time of the call [Unix s], which is then signed too, as
-        ``<time>.<body>``, and must be within 300 s of ours
 
     Raises
     ------
     ImportError
         The extra ``webhooks`` is not installed.
     ValueError
-        A token or secret too short, or an address that is none.
+        A token too short, or an address that is none.
     OSError
         From `start`: the port is taken.
 
@@ -96,27 +91,18 @@ class WebhookReceiver:
         client: HookedClient | None = None,
         public_url: str | None = None,
         token: str | None = None,
-        secret: str | None = None,
-        signature_header: str = "x-hooked-signature",
-        timestamp_header: str | None = None,
     ) -> None:
         try:
-            chosen = checked_secret(token, what="token", pattern="[A-Za-z0-9_-]+")
-            shared = checked_secret(secret, what="secret")
+            chosen = checked_token(token)
         finally:
-            del token, secret
+            del token
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
         self._host, self._port, self._client = host, port, client
         self._public_url = _checked_public_url(public_url)
-        self._path = chosen or Hidden(secrets.token_urlsafe(32))
-        signature = None
-        if shared is not None:
-            signature = Signature(
-                shared, header=signature_header, timestamp_header=timestamp_header
-            )
+        self._path = chosen or SecretStr(secrets.token_urlsafe(32))
         check = client.check_video_id if client else check_video_id
-        self._door = Door(self._path, check, signature, self._hand_on)
+        self._door = Door(self._path, check, self._hand_on)
         self._lock = threading.Lock()
         self._listeners: WeakSet[Hints] = WeakSet()
         self._server: ServerThread | None = None
