@@ -26,7 +26,7 @@ SERVER = Path(__file__).with_name("file_server.py")
 FILES = 50
 FILE_BYTES = 20_000_000
 WORKERS = 4
-MOST_GROWTH_MB = 32
+MAX_GROWTH_MB = 32
 CURL = ("curl", "--fail", "--no-progress-meter", "--parallel", "--parallel-max")
 
 # in a process of its own, so that its memory is that of the downloads
@@ -150,10 +150,10 @@ def bench_download(rounds: int = 9) -> list[Figure]:
         Figure(
             f"peak memory over {files} files",
             "the same over 5 files",
-            f"≤ {MOST_GROWTH_MB} MB more",
+            f"≤ {MAX_GROWTH_MB} MB more",
             spread(peaks, "{:.0f} MB"),
             f"{few.peak_mb:.0f} MB",
             f"{spread(growth, '{:+.0f}')} MB",
-            max(growth) <= MOST_GROWTH_MB,
+            max(growth) <= MAX_GROWTH_MB,
         ),
     ]

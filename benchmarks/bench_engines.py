@@ -69,7 +69,7 @@ def _times(milliseconds: Any) -> pa.Array:
 
 def ours_in_memory(file: str) -> Callable[[], Any]:
     from hooked_analytics import credit_usage, render_times
-    from hooked_analytics.videos import frame_from_arrow
+    from hooked_analytics.schema import frame_from_arrow
 
     videos = frame_from_arrow(pq.read_table(file))
     return lambda: (_usage_rows(credit_usage(videos)), _time_rows(render_times(videos)))

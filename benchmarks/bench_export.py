@@ -20,13 +20,13 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.figures import Figure, interleave, median, spread
-from hooked_analytics.export import export_videos, read_videos
-from hooked_analytics.videos import (
+from hooked_analytics.schema import (
     LINKS,
     arrow_from_frame,
     frame_from_arrow,
     videos_from_records,
 )
+from hooked_analytics.storage import export_videos, read_videos
 
 if TYPE_CHECKING:
     from collections.abc import Callable

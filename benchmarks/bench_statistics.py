@@ -24,7 +24,7 @@ from hooked_analytics import (
     forecast_credits,
     render_times,
 )
-from hooked_analytics.survival import aalen_johansen, count_ends, kaplan_meier
+from hooked_analytics.analysis.survival import aalen_johansen, count_ends, kaplan_meier
 
 RHYTHM = np.array([1.2, 1.2, 1.2, 1.2, 1.2, 0.6, 0.4])
 AHEAD = 14

@@ -31,7 +31,7 @@ import requests
 
 from benchmarks.figures import Figure, median, spread
 from hooked_analytics import HookedClient, Sandbox, is_final, poll_videos
-from hooked_analytics.client import budget
+from hooked_analytics.client import rate_limiter
 
 VIDEOS = 200
 SAMPLED = 10
@@ -65,12 +65,12 @@ class Watch(NamedTuple):
 @contextmanager
 def scaled_minute() -> Iterator[None]:
     """Let clients count their limit in the sandbox's minutes."""
-    before = budget.WINDOW_SECONDS
-    budget.WINDOW_SECONDS = before / SCALE
+    before = rate_limiter.WINDOW_SECONDS
+    rate_limiter.WINDOW_SECONDS = before / SCALE
     try:
         yield
     finally:
-        budget.WINDOW_SECONDS = before
+        rate_limiter.WINDOW_SECONDS = before
 
 
 def batch(sandbox: Sandbox) -> list[str]:

@@ -37,18 +37,23 @@ Examples
 from typing import TYPE_CHECKING
 
 from hooked_analytics._version import __version__
-from hooked_analytics.archive import VideoArchive, observed_renders
-from hooked_analytics.client import HookedClient
-from hooked_analytics.credits import (
+from hooked_analytics.analysis import (
     Forecast,
+    completion_curve,
     credit_change,
     credit_outliers,
     credit_usage,
     credits_over_time,
+    elapsed_seconds,
+    estimate_completion,
     failures,
     forecast_credits,
+    observed_renders,
+    render_seconds,
+    render_times,
     retry_chains,
 )
+from hooked_analytics.client import HookedClient
 from hooked_analytics.download import download_videos
 from hooked_analytics.errors import (
     AuthenticationError,
@@ -62,11 +67,9 @@ from hooked_analytics.errors import (
     RateLimitError,
     ServerError,
     VideoNotFoundError,
-    WaitTimeout,
+    WaitTimeoutError,
 )
-from hooked_analytics.eta import estimate_completion
-from hooked_analytics.export import export_videos, read_videos
-from hooked_analytics.fetch import fetch_videos, list_videos
+from hooked_analytics.fetch import fetch_videos, list_videos, poll_videos, wait_for_videos
 from hooked_analytics.plots import (
     plot_credits,
     plot_credits_over_time,
@@ -74,15 +77,9 @@ from hooked_analytics.plots import (
     plot_progress,
     plot_render_times,
 )
-from hooked_analytics.render_time import (
-    completion_curve,
-    elapsed_seconds,
-    render_seconds,
-    render_times,
-)
 from hooked_analytics.report import Report, build_report, read_report
-from hooked_analytics.videos import is_final, videos_from_records
-from hooked_analytics.watch import poll_videos, wait_for_videos
+from hooked_analytics.schema import is_final, videos_from_records
+from hooked_analytics.storage import VideoArchive, export_videos, read_videos
 from hooked_analytics.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
@@ -107,7 +104,7 @@ __all__ = [
     "ServerError",
     "VideoArchive",
     "VideoNotFoundError",
-    "WaitTimeout",
+    "WaitTimeoutError",
     "WebhookReceiver",
     "__version__",
     "build_report",

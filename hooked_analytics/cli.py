@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, cast
 import pandas as pd
 
 from hooked_analytics._version import __version__
-from hooked_analytics.archive import VideoArchive
+from hooked_analytics.analysis import credit_usage, failures
+from hooked_analytics.analysis.batch_completion import look_ahead, span
+from hooked_analytics.analysis.render_times import render_times
 from hooked_analytics.client import HookedClient
-from hooked_analytics.credits import credit_usage, failures
 from hooked_analytics.download import download_videos
-from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeout
-from hooked_analytics.eta.batch import look_ahead, span
-from hooked_analytics.export import atomic_write, export_videos, read_videos
-from hooked_analytics.fetch import fetch_videos, list_videos
+from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeoutError
+from hooked_analytics.fetch import fetch_videos, last_frame, list_videos, poll_videos, summary
 from hooked_analytics.leaks import check_files, key_of_environment
 from hooked_analytics.plots import clock, plot_credits, plot_render_times
-from hooked_analytics.render_time import render_times
 from hooked_analytics.report import build_report
 from hooked_analytics.sandbox import Sandbox, serve
-from hooked_analytics.videos import empty_videos
-from hooked_analytics.watch import last_frame, poll_videos, summary
+from hooked_analytics.schema import empty_videos
+from hooked_analytics.storage import VideoArchive, atomic_write, export_videos, read_videos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -270,7 +268,7 @@ def _watch(arguments: argparse.Namespace) -> int:
         )
         try:
             videos = last_frame(rounds, _Changes(archive.videos() if archive else empty_videos()))
-        except WaitTimeout as timeout:
+        except WaitTimeoutError as timeout:
             late, videos = True, timeout.videos
             _say(f"hooked-analytics: {timeout}")
     _print_failures(videos)

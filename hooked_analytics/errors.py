@@ -24,7 +24,7 @@ __all__ = [
     "RateLimitError",
     "ServerError",
     "VideoNotFoundError",
-    "WaitTimeout",
+    "WaitTimeoutError",
 ]
 
 
@@ -150,7 +150,7 @@ class FetchError(_WithVideos, HookedError):
     """Some ids of a batch failed and ``errors="raise"`` was asked; `videos` has every row."""
 
 
-class WaitTimeout(_WithVideos, HookedError):  # noqa: N818 - the name is the contract's
+class WaitTimeoutError(_WithVideos, HookedError):
     """The wait ended before the renders did, which go on at Hooked; `videos` is the last look."""
 
 

@@ -18,8 +18,8 @@ import nbformat
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hooked_analytics.export import export_videos
-from hooked_analytics.videos import videos_from_records
+from hooked_analytics.schema import videos_from_records
+from hooked_analytics.storage import export_videos
 
 if TYPE_CHECKING:
     from collections.abc import Callable

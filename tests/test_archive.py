@@ -26,9 +26,10 @@ from hooked_analytics import (
     observed_renders,
     videos_from_records,
 )
-from hooked_analytics.archive import folder as folder_module
-from hooked_analytics.archive import merge, parts
-from hooked_analytics.videos import NAMES, empty_videos, failed_row, frame_from_rows
+from hooked_analytics.schema import NAMES, empty_videos, failed_row, frame_from_rows
+from hooked_analytics.storage import compaction as merge
+from hooked_analytics.storage import layout as folder_module
+from hooked_analytics.storage import parquet_parts as parts
 from tests.scripted import Request, answer, echo, serving, video
 
 DAY = pd.Timestamp("2024-01-15T10:00Z")
@@ -261,7 +262,7 @@ def test_fetch_uses_what_is_handed_in_by_its_two_methods(echoing):
 
 
 def test_rows_are_kept_while_the_batch_goes_on(archive, monkeypatch):
-    monkeypatch.setattr("hooked_analytics.keeper.KEEP_SECONDS", 0.05)
+    monkeypatch.setattr("hooked_analytics.fetch.background_writer.KEEP_SECONDS", 0.05)
     found = []
 
     def handler(request: Request) -> bytes:

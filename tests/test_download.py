@@ -31,7 +31,7 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.download import KINDS
-from hooked_analytics.download.kinds import FILE_KINDS
+from hooked_analytics.download.formats import FILE_KINDS
 from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
 from tests.faults.download_matrix import run as run_matrix
 from tests.scripted import Request, Reset, answer, serving, video
@@ -624,7 +624,7 @@ def test_what_is_connected_to_is_the_address_that_was_checked(tmp_path, monkeypa
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket.socket, "connect", connect)
-    monkeypatch.setattr("hooked_analytics.download.job.MOST_ATTEMPTS", 1)
+    monkeypatch.setattr("hooked_analytics.download.job.MAX_ATTEMPTS", 1)
     with HookedClient("key") as client:
         row = only(download_videos(frame("https://files.hooked.so"), tmp_path, client=client))
     assert (row["error"], tried) == ("network", ["52.216.1.1"])
@@ -661,7 +661,7 @@ def test_the_certificate_is_that_of_the_name_not_of_the_address(certified, tmp_p
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr("hooked_analytics.download.pace.may_connect", lambda *a, **k: True)
+    monkeypatch.setattr("hooked_analytics.download.connection.may_connect", lambda *a, **k: True)
     with serving(part_of, context) as server, HookedClient("key") as client:
         port = server.url.rpartition(":")[2]
         videos = frame(f"https://files.hooked.so:{port}")
@@ -675,7 +675,7 @@ def test_the_certificate_is_that_of_the_name_not_of_the_address(certified, tmp_p
 
 
 def test_a_proxy_looks_names_up_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("hooked_analytics.download.pace._checked_addresses", pytest.fail)
+    monkeypatch.setattr("hooked_analytics.download.connection._checked_addresses", pytest.fail)
     with serving(lambda request: answer(b"", 502)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with HookedClient("key") as client:

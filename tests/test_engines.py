@@ -29,8 +29,9 @@ from hooked_analytics import (
     render_times,
     videos_from_records,
 )
-from hooked_analytics.videos import arrow_from_frame, end_counts
-from hooked_analytics.videos.engines import like
+from hooked_analytics.schema import arrow_from_frame
+from hooked_analytics.schema import outcome_counts as end_counts
+from hooked_analytics.schema.engines import like
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 

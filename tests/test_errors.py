@@ -14,13 +14,13 @@ from hooked_analytics.errors import (
     HookedError,
     InvalidVideoIdError,
     NetworkError,
-    WaitTimeout,
+    WaitTimeoutError,
 )
 
 PLAIN = [
     getattr(errors, name)
     for name in errors.__all__
-    if name not in {"FetchError", "FetchInterrupted", "WaitTimeout"}
+    if name not in {"FetchError", "FetchInterrupted", "WaitTimeoutError"}
 ]
 
 
@@ -32,7 +32,7 @@ def test_every_error_survives_pickling_with_its_facts(error):
     assert isinstance(made, HookedError)
 
 
-@pytest.mark.parametrize("error", [FetchError, FetchInterrupted, WaitTimeout])
+@pytest.mark.parametrize("error", [FetchError, FetchInterrupted, WaitTimeoutError])
 def test_errors_with_videos_survive_pickling(error):
     made = pickle.loads(pickle.dumps(error("what", videos=pd.DataFrame({"video_id": ["a"]}))))
     assert made.videos["video_id"].tolist() == ["a"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hooked_analytics import estimate_completion, videos_from_records
-from hooked_analytics.survival import (
+from hooked_analytics.analysis.survival import (
     conditional_quantile,
     count_ends,
     kaplan_meier,

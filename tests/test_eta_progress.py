@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hooked_analytics import VideoArchive, estimate_completion, videos_from_records
-from hooked_analytics.eta.by_progress import one_look_each
-from hooked_analytics.eta.looks import read_looks
-from hooked_analytics.eta.stuck import longest_stalls, stalls, standstill
+from hooked_analytics.analysis.by_progress import one_look_each
+from hooked_analytics.analysis.progress_history import read_looks
+from hooked_analytics.analysis.stuck import longest_stalls, stalls, standstill
 
 START = pd.Timestamp("2024-01-15T10:00Z")
 HOUR = 3600.0

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hooked_analytics.export import atomic_write, export_videos, read_videos
-from hooked_analytics.export.cells import guard_formulas, unguard_formulas
-from hooked_analytics.videos import (
+from hooked_analytics.schema import (
     LINKS,
     NAMES,
     VIDEOS_SCHEMA,
     empty_videos,
     frame_from_arrow,
 )
+from hooked_analytics.storage import atomic_write, export_videos, read_videos
+from hooked_analytics.storage.sanitize import guard_formulas, unguard_formulas
 
 READABLE = ["parquet", "csv", "jsonl"]
 ALL = [*READABLE, "xlsx"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hooked_analytics.export import export_videos, read_videos
-from hooked_analytics.videos import videos_from_records
+from hooked_analytics.schema import videos_from_records
+from hooked_analytics.storage import export_videos, read_videos
 
 ROUNDS = 20
 ROWS = 8_000
@@ -21,8 +21,8 @@ COMMON = f"""
 import os, random, resource, signal, sys, time, json
 from pathlib import Path
 import pyarrow as pa
-from hooked_analytics.export import export_videos, read_videos
-from hooked_analytics.videos import VIDEOS_SCHEMA, frame_from_arrow
+from hooked_analytics.storage import export_videos, read_videos
+from hooked_analytics.schema import VIDEOS_SCHEMA, frame_from_arrow
 
 def frame(mark, rows={ROWS}, noise=20):
     filled = {{"video_id": [f"vid_{{i}}" for i in range(rows)], "name": [mark] * rows,

@@ -25,7 +25,7 @@ from hooked_analytics import (
     fetch_videos,
     list_videos,
 )
-from hooked_analytics.videos import VIDEOS_SCHEMA, empty_videos
+from hooked_analytics.schema import VIDEOS_SCHEMA, empty_videos
 from tests.scripted import Request, answer, echo, serving, video
 
 

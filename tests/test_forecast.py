@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from hooked_analytics import forecast_credits, plot_forecast, videos_from_records
-from hooked_analytics.credits.forecast import _shortest_span
-from hooked_analytics.credits.quasi_poisson import (
+from hooked_analytics.analysis.forecast import _shortest_span
+from hooked_analytics.analysis.quasi_poisson import (
     design,
     fit,
     predict_total,

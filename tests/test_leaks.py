@@ -24,12 +24,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hooked_analytics.archive import VideoArchive
 from hooked_analytics.cli import main
-from hooked_analytics.export import export_videos
 from hooked_analytics.leaks import check_files, contents
 from hooked_analytics.leaks.forms import KeyForms
-from hooked_analytics.videos import videos_from_records
+from hooked_analytics.schema import videos_from_records
+from hooked_analytics.storage import VideoArchive, export_videos
 from tests import planting
 from tests.planting import FORMATS, WRITINGS
 

@@ -19,12 +19,12 @@ from hooked_analytics import (
     ProgressPanel,
     Sandbox,
     VideoArchive,
-    WaitTimeout,
+    WaitTimeoutError,
     fetch_videos,
     videos_from_records,
 )
-from hooked_analytics.panel.facts import facts, sorted_rows
-from hooked_analytics.panel.page import left_text, overview, reasons, table
+from hooked_analytics.panel.html import left_text, overview, reasons, table
+from hooked_analytics.panel.snapshot import facts, sorted_rows
 from hooked_analytics.panel.static import frozen
 from tests.scripted import answer, serving, video
 
@@ -331,7 +331,7 @@ def test_waiting_too_long_says_that_the_renders_go_on():
     with Sandbox(videos=1) as sandbox:
         ids = [sandbox.create_video("class", render_seconds=900)]
         with watching(sandbox, ids) as panel:
-            with pytest.raises(WaitTimeout, match="renders at Hooked") as late:
+            with pytest.raises(WaitTimeoutError, match="renders at Hooked") as late:
                 panel.wait(0.3)
             assert late.value.videos["video_id"].tolist() == ids
             assert panel._watcher.running

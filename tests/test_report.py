@@ -17,12 +17,12 @@ import pytest
 
 from hooked_analytics import build_report, read_report, videos_from_records
 from hooked_analytics.cli import main
-from hooked_analytics.export import export_videos
-from hooked_analytics.report.headlines import change_sentence, headlines, not_known
+from hooked_analytics.report.atomic_set import NEXT
 from hooked_analytics.report.page import page_html
 from hooked_analytics.report.pictures import pictures
-from hooked_analytics.report.swap import NEXT
-from hooked_analytics.videos import empty_videos
+from hooked_analytics.report.summary import change_sentence, headlines, not_known
+from hooked_analytics.schema import empty_videos
+from hooked_analytics.storage import export_videos
 
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 HOSTILE = ("<img src=x onerror=alert(1)>", "</svg><script>alert(1)</script>", r"$\frac{$ {{7*7}}")

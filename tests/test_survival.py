@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooked_analytics.survival import (
+from hooked_analytics.analysis.survival import (
     Ends,
     aalen_johansen,
     count_ends,

@@ -24,16 +24,16 @@ from hooked_analytics import (
     HookedClient,
     Sandbox,
     VideoArchive,
-    WaitTimeout,
+    WaitTimeoutError,
     is_final,
     poll_videos,
     read_videos,
     wait_for_videos,
 )
 from hooked_analytics.cli import main
-from hooked_analytics.videos import VIDEOS_SCHEMA, empty_videos, videos_from_records
-from hooked_analytics.watch import last_frame
-from hooked_analytics.watch.pace import pause_seconds
+from hooked_analytics.fetch import last_frame
+from hooked_analytics.fetch.poll_timer import pause_seconds
+from hooked_analytics.schema import VIDEOS_SCHEMA, empty_videos, videos_from_records
 from tests.scripted import Request, answer, serving, video
 
 FAST = {"interval_seconds": 0.02}
@@ -361,7 +361,7 @@ def test_ids_that_cannot_succeed_end_with_their_reason():
 def test_a_timeout_says_that_the_renders_go_on():
     hooked = Hooked(a="COMPLETED", b="archived", c="STARTED")
     with watching(hooked) as client:
-        with pytest.raises(WaitTimeout, match="2 of 3 videos had not ended") as raised:
+        with pytest.raises(WaitTimeoutError, match="2 of 3 videos had not ended") as raised:
             list(poll_videos(hooked.status, client=client, timeout_seconds=0.5, **FAST))
     assert "renders go on at Hooked: ask again later with the same ids" in str(raised.value)
     assert not re.search("new|creat|make", str(raised.value))
@@ -372,7 +372,7 @@ def test_a_timeout_says_that_the_renders_go_on():
 def test_a_timeout_does_not_wait_for_a_silent_server():
     with watching(lambda request: None, timeout_seconds=30) as client:
         began = time.monotonic()
-        with pytest.raises(WaitTimeout):
+        with pytest.raises(WaitTimeoutError):
             list(poll_videos(["a"], client=client, timeout_seconds=0.3, **FAST))
     assert time.monotonic() - began < 1
 
@@ -388,7 +388,7 @@ def test_a_wrong_key_ends_it():
 
 
 def test_a_fault_in_the_code_is_raised_not_swallowed(monkeypatch):
-    monkeypatch.setattr("hooked_analytics.watch.looks.parse_record", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("hooked_analytics.fetch.poll_executor.parse_record", lambda *a, **k: 1 / 0)
     with watching(Hooked(a="COMPLETED")) as client, pytest.raises(ZeroDivisionError):
         list(poll_videos(["a"], client=client))
 

@@ -26,11 +26,11 @@ from hooked_analytics import (
     poll_videos,
     wait_for_videos,
 )
-from hooked_analytics.hints import Hints, Trust
+from hooked_analytics.fetch.poll_scheduler import CALLED_APART, PollScheduler
+from hooked_analytics.fetch.video_state import AT, VideoState, merged
+from hooked_analytics.fetch.webhook_events import EventQueue, FalseAlarmBudget
 from hooked_analytics.sandbox.webhooks import RETRY_SECONDS
-from hooked_analytics.videos import parse_record
-from hooked_analytics.watch.plan import CALLED_APART, Plan
-from hooked_analytics.watch.rows import AT, Watched, merged
+from hooked_analytics.schema import parse_record
 from hooked_analytics.webhooks import receiver as receiver_module
 from tests.faults.callers import make_calls
 from tests.faults.webhook_storm import run as storm
@@ -225,7 +225,7 @@ def test_who_says_nothing_or_little_is_cut_off(monkeypatch):
 
 
 def test_a_body_that_takes_too_long_is_told_so(monkeypatch):
-    monkeypatch.setattr("hooked_analytics.webhooks.door.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("hooked_analytics.webhooks.app.BODY_SECONDS", 0.2)
     with WebhookReceiver() as receiver:
         parts = urlsplit(receiver.url)
         head = f"POST {parts.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
@@ -245,7 +245,7 @@ def test_a_head_without_end_is_cut_off():
 
 
 def test_connections_are_bounded(monkeypatch):
-    monkeypatch.setattr(receiver_module, "MOST_CONNECTIONS", 10)
+    monkeypatch.setattr(receiver_module, "MAX_CONNECTIONS", 10)
     with WebhookReceiver() as receiver:
         parts = urlsplit(receiver.url)
         address = (parts.hostname, parts.port)
@@ -478,14 +478,16 @@ def test_without_the_receiver_the_watch_goes_on_at_its_pace():
 # --- how far calls are believed
 
 
-def plan_of(count: int) -> Plan:
-    plan = Plan([Watched(f"vid_{n}") for n in range(count)], per_round=1e9, rounds_a_minute=12)
+def plan_of(count: int) -> PollScheduler:
+    plan = PollScheduler(
+        [VideoState(f"vid_{n}") for n in range(count)], per_round=1e9, rounds_a_minute=12
+    )
     for video in plan.videos:
         plan.answered(video, row_of(video, "STARTED"))
     return plan
 
 
-def row_of(video: Watched, status: str):
+def row_of(video: VideoState, status: str):
     return parse_record({"id": video.video_id, "status": status}, fetched_at=datetime.now(UTC))
 
 
@@ -525,11 +527,11 @@ def test_false_calls_use_up_trust_and_true_ones_do_not():
 
 
 def test_waiting_hints_are_bounded_and_the_oldest_go():
-    hints = Hints(most=100)
+    hints = EventQueue(most=100)
     for number in range(1000):
         hints.add([f"vid_{number}"])
     assert hints.take() == [(f"vid_{n}",) for n in range(900, 1000)]
-    assert Trust(most=3).left == 3
+    assert FalseAlarmBudget(most=3).left == 3
 
 
 def test_a_storm_of_calls_changes_no_state_and_costs_few_requests():

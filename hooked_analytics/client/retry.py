@@ -12,8 +12,8 @@ from email.utils import parsedate_to_datetime
 ATTEMPTS_BY_STATUS = {500: 2}
 RETRIED_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
 FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 8.0
-LONGEST_RETRY_AFTER_SECONDS = 60.0
+MAX_DELAY_SECONDS = 8.0
+MAX_RETRY_AFTER_SECONDS = 60.0
 
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
@@ -50,11 +50,11 @@ def backoff_seconds(attempt: int) -> float:
     >>> 0 <= backoff_seconds(1) <= 0.5, 0 <= backoff_seconds(9) <= 8
     (True, True)
     """
-    bound = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempt - 1))
+    bound = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempt - 1))
     return random.uniform(0, bound)  # noqa: S311 - jitter, not a secret
 
 
-class RetryQuota:
+class RetryBudget:
     """
     Keep a struggling server from being asked ever more often.
 
@@ -64,7 +64,7 @@ class RetryQuota:
 
     Examples
     --------
-    >>> quota = RetryQuota()
+    >>> quota = RetryBudget()
     >>> sum(quota.take() for _ in range(30))
     20
     """

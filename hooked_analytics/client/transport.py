@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 # Many at once must not fill the memory: sixteen workers with a bomb each stay below 50 MB.
-LARGEST_VIDEO_BYTES = 2 * 1024 * 1024
-LARGEST_PAGE_BYTES = 5 * 1024 * 1024
+MAX_VIDEO_BYTES = 2 * 1024 * 1024
+MAX_PAGE_BYTES = 5 * 1024 * 1024
 _SLICE_BYTES = 64 * 1024
 _NO_RETRIES = urllib3.Retry(False, redirect=False)  # retries live in one layer, not in this one
 # HTTP dates are whole seconds: a difference up to this is rounding, not a wrong clock.
 _DATE_ROUNDING = timedelta(seconds=1.5)
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """An HTTP answer, read to its end."""
 
     status: int
@@ -94,7 +94,7 @@ class Transport:
         self._adapter.close()
         self._open()
 
-    def get(self, path: str, *, video_id: str | None, seconds: float) -> Reply:
+    def get(self, path: str, *, video_id: str | None, seconds: float) -> Response:
         """
         Ask once.
 
@@ -114,7 +114,7 @@ class Transport:
         # Failures come back as values and are raised here, where no frame holds a header:
         # neither a chained exception nor a traceback with locals can show the key.
         outcome = self._exchange(path, video_id, seconds)
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Response):
             return outcome
         if isinstance(outcome, HookedError):
             raise outcome
@@ -122,9 +122,9 @@ class Transport:
 
     def _exchange(
         self, path: str, video_id: str | None, seconds: float
-    ) -> Reply | HookedError | BaseException:
+    ) -> Response | HookedError | BaseException:
         who = video_id or "the list"
-        largest = LARGEST_VIDEO_BYTES if video_id else LARGEST_PAGE_BYTES
+        largest = MAX_VIDEO_BYTES if video_id else MAX_PAGE_BYTES
         began = datetime.now(UTC)
         try:
             raw = self._pool.urlopen(
@@ -154,7 +154,7 @@ class Transport:
         except BaseException as stop:  # noqa: BLE001 - an interrupt, raised on without its frames
             return stop
         seen_at, clock = self._dates.seen_at(raw.headers.get("Date"), began, datetime.now(UTC))
-        return Reply(raw.status, raw.headers, body, seen_at, clock)
+        return Response(raw.status, raw.headers, body, seen_at, clock)
 
 
 class _TooLarge(Exception):  # noqa: N818

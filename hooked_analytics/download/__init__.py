@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from hooked_analytics.client import Batch, HookedClient
-from hooked_analytics.crew import Crew
-from hooked_analytics.download.courier import Courier
-from hooked_analytics.download.failed import KINDS
+from hooked_analytics._internal.progress_bar import ProgressBar
+from hooked_analytics._internal.worker_pool import WorkerPool
+from hooked_analytics.client import CancelToken, HookedClient
+from hooked_analytics.download.downloader import Courier
+from hooked_analytics.download.failure import KINDS
+from hooked_analytics.download.formats import FILE_KINDS
 from hooked_analytics.download.job import Jobs
-from hooked_analytics.download.kinds import FILE_KINDS
 from hooked_analytics.download.links import ALLOWED_HOSTS, LinkRules
 from hooked_analytics.download.plan import Outcome, require_directory, require_room, wanted_files
 from hooked_analytics.errors import FetchInterrupted
-from hooked_analytics.progress import ProgressBar
 
 if TYPE_CHECKING:
     import os
@@ -120,7 +120,7 @@ def download_videos(
         rules = LinkRules(allowed_hosts, local=used.is_local)
         wanted = wanted_files(videos, folder, FILE_KINDS[what], used)
         require_room(wanted, folder)
-        batch = Batch()
+        batch = CancelToken()
         courier = Courier(
             rules, batch.stop, stretch_seconds=timeout_seconds, connections=max_workers
         )
@@ -141,10 +141,10 @@ def _finish(
     """Run to the end, to the first fault, or to the interrupt."""
     todo = [each for each in wanted if each.outcome is None]
     threads = min(max_workers, len(todo))
-    crew: Crew | None = None
+    crew: WorkerPool | None = None
     try:
         with ProgressBar(_bytes(wanted)[1], shown=progress, unit="B") as bar:
-            crew = Crew(
+            crew = WorkerPool(
                 [partial(jobs.do, each) for each in todo], stop, threads=threads, name="hooked-file"
             )
             while threads and not crew.done.wait(_LOOK_SECONDS):

@@ -7,25 +7,25 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from hooked_analytics.client import Batch, HookedClient, Stopped
-from hooked_analytics.client.retry import LONGEST_RETRY_AFTER_SECONDS, backoff_seconds
-from hooked_analytics.download.failed import DownloadFailed, LinkDied, fail
-from hooked_analytics.download.kinds import HEAD_BYTES
+from hooked_analytics.client import Cancelled, CancelToken, HookedClient
+from hooked_analytics.client.retry import MAX_RETRY_AFTER_SECONDS, backoff_seconds
+from hooked_analytics.download.failure import DownloadFailed, LinkDied, fail
+from hooked_analytics.download.formats import HEAD_BYTES
 from hooked_analytics.download.links import about_to_die
 from hooked_analytics.download.part import CHUNK_BYTES, Part, TargetIsThere, hash_file, note_path
 from hooked_analytics.download.plan import Outcome
 from hooked_analytics.download.ranges import content_length, content_range, note_of
 from hooked_analytics.errors import HookedError
-from hooked_analytics.videos import NAMES, parse_record
+from hooked_analytics.schema import NAMES, parse_record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hooked_analytics.download.courier import Courier
+    from hooked_analytics.download.downloader import Courier
     from hooked_analytics.download.links import Link, LinkRules
     from hooked_analytics.download.plan import Wanted
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -45,7 +45,7 @@ class Jobs:
         client: HookedClient,
         courier: Courier,
         rules: LinkRules,
-        batch: Batch,
+        batch: CancelToken,
         *,
         patience_seconds: float,
     ) -> None:
@@ -128,10 +128,10 @@ class Jobs:
 
     def _wait_or_raise(self, failed: DownloadFailed, attempt: int) -> None:
         delay = max(failed.retry_after_seconds or 0.0, backoff_seconds(attempt))
-        if not failed.retryable or attempt >= MOST_ATTEMPTS or delay > LONGEST_RETRY_AFTER_SECONDS:
+        if not failed.retryable or attempt >= MAX_ATTEMPTS or delay > MAX_RETRY_AFTER_SECONDS:
             raise failed
         if self._batch.stop.wait(delay):
-            raise Stopped
+            raise Cancelled
 
     def _fresh_link(self, wanted: Wanted) -> Link:
         """Ask the API for the video again, and take its link of now."""

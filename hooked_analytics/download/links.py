@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
-from hooked_analytics.download.failed import fail
+from hooked_analytics.download.failure import fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,7 @@ class LinkRules:
     'https://s3.amazonaws.com:443/a/b.mp4'
     >>> rules.check("https://example.com/b.mp4")
     Traceback (most recent call last):
-    hooked_analytics.download.failed.DownloadFailed: the link leads to example.com, which is
+    hooked_analytics.download.failure.DownloadFailed: the link leads to example.com, which is
     not one of Hooked's hosts; if you trust it: allowed_hosts=['example.com']
     """
 

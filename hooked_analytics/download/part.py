@@ -11,10 +11,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hooked_analytics.client import Stopped
-from hooked_analytics.download.failed import fail
-from hooked_analytics.download.kinds import HEAD_BYTES
-from hooked_analytics.export import move_into_place
+from hooked_analytics.client import Cancelled
+from hooked_analytics.download.failure import fail
+from hooked_analytics.download.formats import HEAD_BYTES
+from hooked_analytics.storage import move_into_place
 
 if TYPE_CHECKING:
     import threading
@@ -104,7 +104,7 @@ class Part:
                     "ask again when that has ended",
                 )
             if self._stop.wait(_LOOK_SECONDS):
-                raise Stopped
+                raise Cancelled
 
     def _take_up(self) -> None:
         """Take in what an earlier download left, if one can go on from there."""
@@ -184,7 +184,7 @@ def hash_file(file: BinaryIO, digest: Any, stop: threading.Event) -> None:
     file.seek(0)
     while chunk := file.read(CHUNK_BYTES):
         if stop.is_set():
-            raise Stopped
+            raise Cancelled
         digest.update(chunk)
 
 

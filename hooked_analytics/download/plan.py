@@ -15,14 +15,14 @@ import pandas as pd
 
 from hooked_analytics.download.names import file_stems
 from hooked_analytics.errors import InvalidVideoIdError
-from hooked_analytics.videos import clean_text, require_columns
+from hooked_analytics.schema import clean_text, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.download.kinds import FileKind
+    from hooked_analytics.download.formats import FileKind
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "check_files", "key_of_environment"]
 
-_MOST_PER_FILE = 20
+_MAX_PER_FILE = 20
 
 
 class Checked(NamedTuple):
@@ -96,7 +96,7 @@ def _leaks(path: Path, search: Search) -> Iterator[tuple[str, str]]:
                     for find in search.stream(part.stream, lines=part.lines):
                         yield part.place(find), find.what
                         found += 1
-                        if found == _MOST_PER_FILE:
+                        if found == _MAX_PER_FILE:
                             yield "", "and perhaps more; the rest was not searched"
                             return
                 except DAMAGED as cause:

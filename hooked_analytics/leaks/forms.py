@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The sandbox's key is in its documentation.
 PUBLIC_KEYS = frozenset({"sandbox-key"})
-SHORTEST_KEY = 8
+MIN_KEY = 8
 _PIECE = 6  # so much of a key in a row is never printed
 _ENOUGH = 8  # base64 characters that do not come together by chance
 
@@ -107,10 +107,10 @@ def key_of_environment() -> KeyForms | None:
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key or key in PUBLIC_KEYS:
         return None
-    if len(key) < SHORTEST_KEY or not re.fullmatch(r"[\x21-\x7e]{1,512}", key):
+    if len(key) < MIN_KEY or not re.fullmatch(r"[\x21-\x7e]{1,512}", key):
         del key
         raise ValueError(
             f"{KEY_VARIABLE} is no key that can be searched for: it has fewer than "
-            f"{SHORTEST_KEY} characters, or some that no header can carry"
+            f"{MIN_KEY} characters, or some that no header can carry"
         )
     return KeyForms(key)

@@ -19,7 +19,7 @@ _FIELD = re.compile(
     rb"(?:=|%3d)([^&;#\\]+)"
 )
 _SIGNATURES = ("x-amz-signature", "x-goog-signature", "signature", "sig")
-_SHORTEST_SIGNATURE = 16  # a real one has at least 27 characters, one in a manual has three
+_MIN_SIGNATURE = 16  # a real one has at least 27 characters, one in a manual has three
 
 
 class SignedLink(NamedTuple):
@@ -50,7 +50,7 @@ def signed_links(text: bytes) -> Iterator[SignedLink]:
     for match in _LINK.finditer(text):
         fields = {name.decode("ascii").lower(): value for name, value in _FIELD.findall(match[0])}
         signature = next((fields[name] for name in _SIGNATURES if name in fields), b"")
-        if len(signature) >= _SHORTEST_SIGNATURE:
+        if len(signature) >= _MIN_SIGNATURE:
             plain = unquote_to_bytes(signature)
             yield SignedLink(match.start(), match.end(), plain, _ends_at(fields))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hooked_analytics.leaks.forms import PUBLIC_KEYS, SHORTEST_KEY
+from hooked_analytics.leaks.forms import MIN_KEY, PUBLIC_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def _plain_name(before: bytes) -> str:
 
 def _is_key(behind: re.Match[bytes], text: bytes, *, start: int, shown: str) -> bool:
     value = behind["value"].decode("ascii").rstrip(".:,?!")
-    if len(value) < SHORTEST_KEY or value in PUBLIC_KEYS or _PLACEHOLDER.fullmatch(value):
+    if len(value) < MIN_KEY or value in PUBLIC_KEYS or _PLACEHOLDER.fullmatch(value):
         return False
     mark, header = behind["mark"], shown != "api_key"
     if mark in b", \t":

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hooked_analytics.panel.style import PICTURE_HEIGHT_PX
-from hooked_analytics.plots.canvas import INK, LABEL_POINTS, PALETTE, RULE
-from hooked_analytics.plots.progress import draw_finished, draw_progress, seconds_of, time_axis
+from hooked_analytics.panel.css import PICTURE_HEIGHT_PX
+from hooked_analytics.plots.progress_plot import draw_finished, draw_progress, seconds_of, time_axis
+from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, RULE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from hooked_analytics.eta.batch import Ahead
+    from hooked_analytics.analysis.batch_completion import Ahead
 
 WIDTH_PX = 1200
 _DPI = 100
@@ -45,7 +45,7 @@ def picture(history: pd.DataFrame, *, total: int, now: float, ahead: Ahead | Non
 
     Examples
     --------
-    >>> from hooked_analytics.panel.memory import History
+    >>> from hooked_analytics.panel.session_cache import History
     >>> picture(History().frame(), total=3, now=0.0, ahead=None)[1:4]
     b'PNG'
     """

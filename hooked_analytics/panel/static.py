@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from hooked_analytics.panel.page import (
+from hooked_analytics.panel.html import (
     WORDS,
     amount,
     progress_text,
@@ -13,12 +13,12 @@ from hooked_analytics.panel.page import (
     text,
     videos_in_words,
 )
-from hooked_analytics.plots.canvas import clock
+from hooked_analytics.plots.style import clock
 
 if TYPE_CHECKING:
-    from hooked_analytics.panel.facts import Facts
+    from hooked_analytics.panel.snapshot import Facts
 
-MOST_ROWS = 100
+MAX_ROWS = 100
 # What has something to tell comes first when not all rows fit.
 _ORDER = ("failed", "problem", "rendering", "unknown", "waiting", "completed")
 _HEADINGS = ("Video", "Name", "Type", "Progress", "Elapsed", "Credits", "Message")
@@ -41,7 +41,7 @@ def frozen(shown: Facts, *, png: bytes | None, seen: str, why: str = "") -> str:
     Examples
     --------
     >>> from hooked_analytics import videos_from_records
-    >>> from hooked_analytics.panel.facts import facts
+    >>> from hooked_analytics.panel.snapshot import facts
     >>> page = frozen(facts(videos_from_records([{"id": "vid_1", "status": "COMPLETED"}])),
     ...     png=None, seen="2024-01-15 10:00 UTC")
     >>> "1 video" in page, "1 completed" in page, "<script" in page
@@ -72,8 +72,8 @@ def _table(shown: Facts) -> str:
         return ""
     rank = shown.rows["kind"].map({kind: n for n, kind in enumerate(_ORDER)}).astype("int64")
     rows = shown.rows
-    if len(rows) > MOST_ROWS:
-        rows = rows.loc[rank.sort_values(kind="stable").index[:MOST_ROWS]]
+    if len(rows) > MAX_ROWS:
+        rows = rows.loc[rank.sort_values(kind="stable").index[:MAX_ROWS]]
     heads = "".join(f"<th{_LEFT}>{each}</th>" for each in _HEADINGS)
     body = "\n".join(
         f"<tr><td{_LEFT}><code>{text(row['video_id'])}</code></td>"

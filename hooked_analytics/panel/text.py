@@ -9,29 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hooked_analytics.analysis import estimate_completion
+from hooked_analytics.analysis.batch_completion import span
 from hooked_analytics.client import HookedClient
-from hooked_analytics.errors import WaitTimeout
-from hooked_analytics.eta import estimate_completion
-from hooked_analytics.eta.batch import span
-from hooked_analytics.fetch import asked_ids
-from hooked_analytics.panel.facts import Facts, facts, renders_like
+from hooked_analytics.errors import WaitTimeoutError
+from hooked_analytics.fetch import asked_ids, summary
+from hooked_analytics.fetch.poll_errors import interrupted
+from hooked_analytics.fetch.video_state import NOT_YET
 from hooked_analytics.panel.picture import picture
+from hooked_analytics.panel.snapshot import Facts, facts, renders_like
 from hooked_analytics.panel.static import frozen
 from hooked_analytics.panel.watcher import Watcher
-from hooked_analytics.videos import empty_videos, failed_row, frame_from_rows
-from hooked_analytics.watch import summary
-from hooked_analytics.watch.ends import interrupted
-from hooked_analytics.watch.rows import NOT_YET
+from hooked_analytics.schema import empty_videos, failed_row, frame_from_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hooked_analytics.hints import Webhooks
-    from hooked_analytics.keeper import Archive
+    from hooked_analytics.fetch.background_writer import Archive
+    from hooked_analytics.fetch.webhook_events import EventSource
 
 TIMEOUT_SECONDS = 7200.0
 # Renders an archive gives to learn from: the newest, for speed drifts and looks shall be quick.
-MOST_LEARNT, MOST_LOOKS = 5000, 20_000
+MAX_LEARNT, MAX_LOOKS = 5000, 20_000
 # Estimating takes this many times its own time off; a time at which a render ends stays true.
 _REST_AFTER_ESTIMATING = 10
 _LEARNT = ["type", "status", "created_at", "updated_at", "fetched_at"]
@@ -62,7 +61,7 @@ class Controls:
         video_ids: str | Iterable[object],
         client: HookedClient | None,
         archive: Archive | None,
-        webhooks: Webhooks | None,
+        webhooks: EventSource | None,
         interval_seconds: float,
     ) -> None:
         used = client or HookedClient()
@@ -70,9 +69,9 @@ class Controls:
         asked = asked_ids(video_ids, used)
         known = empty_videos() if archive is None else archive.videos()
         if archive is not None and len(known):
-            self._learnt = known.nlargest(MOST_LEARNT, "created_at")[_LEARNT]
+            self._learnt = known.nlargest(MAX_LEARNT, "created_at")[_LEARNT]
             if seen := getattr(archive, "observations", None):
-                self._looks = seen().nlargest(MOST_LOOKS, "observed_at")
+                self._looks = seen().nlargest(MAX_LOOKS, "observed_at")
         ids = [each.shown for each in asked]
         self._watcher = Watcher(
             ids,
@@ -145,7 +144,7 @@ class Controls:
 
         Raises
         ------
-        WaitTimeout
+        WaitTimeoutError
             Time is up; the panel goes on, and so do the renders.
         FetchInterrupted
             The kernel's stop button, which also ends the watch; ``.videos`` has every row.
@@ -159,7 +158,7 @@ class Controls:
             while not self._watcher.join(min(_SLICE_SECONDS, max(until - time.monotonic(), 0.0))):
                 self._say()
                 if time.monotonic() >= until:
-                    raise WaitTimeout(
+                    raise WaitTimeoutError(
                         f"Not all videos had ended after {timeout_seconds:,.5g} s. The panel goes "
                         "on, and so do the renders at Hooked: wait again, or look at .videos.",
                         videos=self.videos,
@@ -244,7 +243,7 @@ class TextPanel(Controls):
         *,
         client: HookedClient | None = None,
         archive: Archive | None = None,
-        webhooks: Webhooks | None = None,
+        webhooks: EventSource | None = None,
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:

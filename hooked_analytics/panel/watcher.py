@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from hooked_analytics.client import Batch, Stopped
-from hooked_analytics.panel.memory import History, Memory
-from hooked_analytics.panel.types import find_types
-from hooked_analytics.watch.pace import Pace, check_pace, pause_seconds
-from hooked_analytics.watch.poll import planned, rounds
+from hooked_analytics.client import Cancelled, CancelToken
+from hooked_analytics.fetch.poll import planned, rounds
+from hooked_analytics.fetch.poll_timer import PollTimer, check_pace, pause_seconds
+from hooked_analytics.panel.session_cache import History, Memory
+from hooked_analytics.panel.type_lookup import find_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.hints import Webhooks
-    from hooked_analytics.keeper import Archive
+    from hooked_analytics.fetch.background_writer import Archive
+    from hooked_analytics.fetch.webhook_events import EventSource
 
 State = Literal["ready", "looking", "waiting", "paused", "stopped", "replaced", "ended", "failed"]
 _SLICE_SECONDS = 0.1
@@ -60,7 +60,7 @@ class Watcher:
         *,
         client: HookedClient,
         archive: Archive | None,
-        webhooks: Webhooks | None,
+        webhooks: EventSource | None,
         videos: pd.DataFrame,
         interval_seconds: float,
         timeout_seconds: float,
@@ -183,7 +183,7 @@ class Watcher:
             while self._rounds(thread) and not thread.stop.is_set():
                 pass
             state: State = "stopped" if thread.once else "ended"
-        except Stopped:
+        except Cancelled:
             state = "stopped"
         except Exception as fault:  # noqa: BLE001 - shown in the panel, raised by its wait()
             self.fault, state = fault, "failed"
@@ -220,7 +220,7 @@ class Watcher:
         """Fill in the types of renders under way, which are looked up once."""
         if self._types is None:
             untyped = videos.loc[videos["status"].eq("STARTED") & videos["type"].isna(), "video_id"]
-            self._types = find_types(self.client, untyped.tolist(), Batch(thread.stop))
+            self._types = find_types(self.client, untyped.tolist(), CancelToken(thread.stop))
         if not self._types:
             return videos
         found = videos["video_id"].map(self._types).astype("string")
@@ -242,7 +242,7 @@ class _Thread(threading.Thread):
         self.watcher.run(self)
 
 
-class _LivePace(Pace):
+class _LivePace(PollTimer):
     """A pace that can be hurried and paused, and that tells how long it still waits."""
 
     def __init__(self, watcher: Watcher, thread: _Thread) -> None:

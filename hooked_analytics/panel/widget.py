@@ -9,23 +9,23 @@ from uuid import uuid4
 
 import ipywidgets
 
-from hooked_analytics.panel import page
-from hooked_analytics.panel.facts import SORTS, Facts, sorted_rows
+from hooked_analytics.panel import html as page
+from hooked_analytics.panel.css import style
 from hooked_analytics.panel.kernel import Interrupts, kernel, show, soon
-from hooked_analytics.panel.style import style
+from hooked_analytics.panel.snapshot import SORTS, Facts, sorted_rows
 from hooked_analytics.panel.text import WITHOUT_WIDGETS, Controls, close, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.hints import Webhooks
-    from hooked_analytics.keeper import Archive
+    from hooked_analytics.fetch.background_writer import Archive
+    from hooked_analytics.fetch.webhook_events import EventSource
 
 PAGE_ROWS = (10, 25, 50)
 INTERVALS_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 # Drawing takes this many times its own time off, so that it never keeps the kernel busy.
-_REST_AFTER_DRAWING, _LONGEST_REST_SECONDS = 12, 3.0
+_REST_AFTER_DRAWING, _MAX_REST_SECONDS = 12, 3.0
 # How old the copy for a saved notebook may be while renders go on [s].
 _COPY_SECONDS = 30.0
 _STATES = {
@@ -94,7 +94,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         *,
         client: HookedClient | None = None,
         archive: Archive | None = None,
-        webhooks: Webhooks | None = None,
+        webhooks: EventSource | None = None,
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:
@@ -276,7 +276,7 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
 
     def _draw(self) -> None:
         began = time.monotonic()
-        rest = min(_REST_AFTER_DRAWING * self._drawing_seconds, _LONGEST_REST_SECONDS)
+        rest = min(_REST_AFTER_DRAWING * self._drawing_seconds, _MAX_REST_SECONDS)
         due = began - self._drawn_at >= rest or self.state not in ("looking", "waiting")
         if self._shown is None or self._drawn_looks == self._shown_looks or not due:
             return

@@ -6,11 +6,11 @@ pyplot, so a thread may draw; without it pyplot makes the figure, for people. Te
 API is drawn as text: no mathematics, no control characters.
 """
 
-from hooked_analytics.plots.canvas import PALETTE, clock
-from hooked_analytics.plots.credits import plot_credits, plot_credits_over_time
-from hooked_analytics.plots.forecast import plot_forecast
-from hooked_analytics.plots.progress import plot_progress
-from hooked_analytics.plots.render_times import plot_render_times
+from hooked_analytics.plots.credits_plots import plot_credits, plot_credits_over_time
+from hooked_analytics.plots.forecast_plot import plot_forecast
+from hooked_analytics.plots.progress_plot import plot_progress
+from hooked_analytics.plots.render_times_plot import plot_render_times
+from hooked_analytics.plots.style import PALETTE, clock
 
 __all__ = [
     "PALETTE",

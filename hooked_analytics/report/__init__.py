@@ -6,7 +6,7 @@ of these tables alone, so a report that was exported and read back shows the sam
 """
 
 from hooked_analytics.report.build import build_report
-from hooked_analytics.report.folder import read_report
+from hooked_analytics.report.export_folder import read_report
 from hooked_analytics.report.report import Report
 
 __all__ = ["Report", "build_report", "read_report"]

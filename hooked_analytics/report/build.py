@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.credits import (
+from hooked_analytics.analysis import (
     credit_change,
     credit_outliers,
     credit_usage,
@@ -17,11 +17,12 @@ from hooked_analytics.credits import (
     forecast_credits,
     retry_chains,
 )
-from hooked_analytics.credits.usage import FAILURE_COLUMNS
-from hooked_analytics.plots.render_times import groups_drawn, time_span
-from hooked_analytics.render_time import completion_curve, render_times
+from hooked_analytics.analysis.render_times import completion_curve, render_times
+from hooked_analytics.analysis.usage import FAILURE_COLUMNS
+from hooked_analytics.plots.render_times_plot import groups_drawn, time_span
+from hooked_analytics.report.formatting import date
 from hooked_analytics.report.report import Report, Tables
-from hooked_analytics.report.tables import (
+from hooked_analytics.report.report_tables import (
     PREVIOUS,
     THIS,
     dated,
@@ -31,17 +32,16 @@ from hooked_analytics.report.tables import (
     harmless,
     totals,
 )
-from hooked_analytics.report.words import date
-from hooked_analytics.videos import require_columns
-from hooked_analytics.videos.ends import END_COLUMNS
+from hooked_analytics.schema import require_columns
+from hooked_analytics.schema.outcomes import END_COLUMNS
 
 if TYPE_CHECKING:
-    from hooked_analytics.credits import Forecast
+    from hooked_analytics.analysis import Forecast
 
 _OTHER_COLUMNS = ("duration_seconds", "error_message", "quality", "script", "avatar_id")
 _COLUMNS = sorted({*FAILURE_COLUMNS, *END_COLUMNS, *_OTHER_COLUMNS})
 _HORIZONS_DAYS = (28, 21, 14, 7)
-_MOST_CURVES, _CURVE_POINTS = 20, 121
+_MAX_CURVES, _CURVE_POINTS = 20, 121
 _WIDEST_GAP_DAYS = 3  # between two periods that are one history
 
 
@@ -188,7 +188,7 @@ def _forecast(history: pd.DataFrame, balance: float | None) -> tuple[Forecast | 
 def _curves(videos: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
     drawn = groups_drawn(times)
     until = time_span(drawn, videos) if len(drawn) else 0.0
-    most = times.sort_values("videos", ascending=False, kind="stable").head(_MOST_CURVES)
+    most = times.sort_values("videos", ascending=False, kind="stable").head(_MAX_CURVES)
     shown = videos.merge(most[["type"]], on="type")
     return completion_curve(shown, np.linspace(0, until, _CURVE_POINTS if until else 1))
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hooked_analytics._version import __version__
-from hooked_analytics.export import atomic_write
-from hooked_analytics.report.headlines import forecast_sentence, headlines, not_known, scope
+from hooked_analytics.report.formatting import count, plain
 from hooked_analytics.report.pictures import pictures
+from hooked_analytics.report.report_tables import first_row
 from hooked_analytics.report.sections import sections
-from hooked_analytics.report.tables import first_row
-from hooked_analytics.report.words import count, plain
+from hooked_analytics.report.summary import forecast_sentence, headlines, not_known, scope
+from hooked_analytics.storage import atomic_write
 
 if TYPE_CHECKING:
     import os

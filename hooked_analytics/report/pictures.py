@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from hooked_analytics.plots.canvas import INK, PALETTE, canvas, date_axis, labels, nothing, rows
-from hooked_analytics.plots.credits import draw_usage
-from hooked_analytics.plots.forecast import draw_ahead, draw_days, with_headroom
-from hooked_analytics.plots.render_times import draw_curves, groups_drawn, name_curves
-from hooked_analytics.report.tables import first_row
+from hooked_analytics.plots.credits_plots import draw_usage
+from hooked_analytics.plots.forecast_plot import draw_ahead, draw_days, with_headroom
+from hooked_analytics.plots.render_times_plot import draw_curves, groups_drawn, name_curves
+from hooked_analytics.plots.style import INK, PALETTE, canvas, date_axis, labels, nothing, rows
+from hooked_analytics.report.report_tables import first_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hooked_analytics.report.report import Report
 
-_MOST_BARS, _MOST_DAYS = 12, 92
+_MAX_BARS, _MAX_DAYS = 12, 92
 _KEYS = ["type"]
 _POINTS_AN_INCH = 72
 # Hex colours of matplotlib and the names under which the page's style may set others.
@@ -39,7 +39,7 @@ class Picture(NamedTuple):
 
 def pictures(report: Report) -> dict[str, Picture]:
     """Draw every picture of a report from its tables."""
-    bars = 0.55 + 0.3 * max(min(len(_with_credits(report)), _MOST_BARS), 3)
+    bars = 0.55 + 0.3 * max(min(len(_with_credits(report)), _MAX_BARS), 3)
     return {
         "credits": _picture(
             "credits", report, _credits, (5.5, max(bars, 3.0)), (3.7, bars),
@@ -61,7 +61,7 @@ def _with_credits(report: Report) -> pd.DataFrame:
 
 
 def _credits(report: Report, ax: Axes) -> None:
-    known = _with_credits(report).head(_MOST_BARS)
+    known = _with_credits(report).head(_MAX_BARS)
     rows(ax, labels(known, _KEYS), "")
     draw_usage(ax, known)
 
@@ -78,7 +78,7 @@ def _times(report: Report, ax: Axes) -> None:
 
 def _days(report: Report, ax: Axes) -> None:
     canvas(ax, "", grid="y")
-    by_day = report.tables["credits_by_day"].dropna(subset=["period"]).tail(_MOST_DAYS)
+    by_day = report.tables["credits_by_day"].dropna(subset=["period"]).tail(_MAX_DAYS)
     if by_day["credits"].notna().sum() == 0:
         nothing(ax)
         return

@@ -86,7 +86,7 @@ class Report:
 
     def __repr__(self) -> str:
         """Write the headline figures, and what is not known."""
-        from hooked_analytics.report.headlines import headlines, not_known, scope
+        from hooked_analytics.report.summary import headlines, not_known, scope
 
         shown = headlines(self)
         width = max(len(headline.figure) for headline in shown)
@@ -150,6 +150,6 @@ class Report:
         --------
         hooked_analytics.read_report : The way back.
         """
-        from hooked_analytics.report.folder import export_report
+        from hooked_analytics.report.export_folder import export_report
 
         return export_report(self, directory)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from hooked_analytics.plots import clock
-from hooked_analytics.report.headlines import change_sentence
-from hooked_analytics.report.words import MISSING, column, count, number, plain, share
+from hooked_analytics.report.formatting import MISSING, column, count, number, plain, share
+from hooked_analytics.report.summary import change_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Write = Callable[[Iterable[Any]], list[str]]
 
-MOST_ROWS, MOST_CASES, MOST_MONTHS = 20, 8, 13
-_FEWEST_MONTHS = 3
+MAX_ROWS, MAX_CASES, MAX_MONTHS = 20, 8, 13
+_MIN_MONTHS = 3
 
 
 class Column(NamedTuple):
@@ -120,7 +120,7 @@ def _change(report: Report) -> Section | None:
         Column("rate", "Rate", _signed),
     )
     sums = table[[each.name for each in columns[1:]]].sum(min_count=1)
-    shown = pd.concat([table.head(MOST_ROWS), sums.to_frame().T.assign(type="All")])
+    shown = pd.concat([table.head(MAX_ROWS), sums.to_frame().T.assign(type="All")])
     return Section(
         "change",
         f"Why it changed against {earlier}" if earlier != "Before" else "Why it changed",
@@ -159,14 +159,14 @@ def _by_type(report: Report) -> Section | None:
         "finished video. Half of the renders are over by the median, nine in ten by the p90."
         + _more(table, "type"),
         columns,
-        _cells(pd.concat([table.head(MOST_ROWS), total]), columns) if len(table) else [],
+        _cells(pd.concat([table.head(MAX_ROWS), total]), columns) if len(table) else [],
         summed=True,
     )
 
 
 def _months(report: Report) -> Section | None:
     table = report.tables["credits_by_month"].dropna(subset=["period"])
-    if len(table) < _FEWEST_MONTHS:
+    if len(table) < _MIN_MONTHS:
         return None
     columns = (
         Column("period", "Month", _each(lambda day: f"{day:%b %Y}"), text=True),
@@ -174,7 +174,7 @@ def _months(report: Report) -> Section | None:
         Column("credits", "Credits", column),
         Column("credits_unknown", "Not known", column),
     )
-    shown = table.tail(MOST_MONTHS)
+    shown = table.tail(MAX_MONTHS)
     left_out = f" The last {len(shown)} of {len(table)}." if len(shown) < len(table) else ""
     sentence = "By the day a video was asked for. The first and the last month may be incomplete."
     return Section("months", "Month by month", sentence + left_out, columns, _cells(shown, columns))
@@ -184,9 +184,9 @@ def _reasons(report: Report) -> Section | None:
     table = report.tables["failure_reasons"]
     sentence = (
         f"{count(int(table['videos'].sum()), 'video')} failed or could not be fetched. What "
-        "Hooked gives back later is not known here." + _more(table, "reason", MOST_CASES)
+        "Hooked gives back later is not known here." + _more(table, "reason", MAX_CASES)
     )
-    shown = table.head(MOST_CASES)
+    shown = table.head(MAX_CASES)
     return Section("failures", "What failed, and why", sentence, _REASONS, _cells(shown, _REASONS))
 
 
@@ -195,9 +195,9 @@ def _retries(report: Report) -> Section | None:
     sentence = (
         "Same type, script and avatar, made again after a failure: "
         f"{number(table['wasted_credits'].sum(min_count=1))} credits went into the attempts that "
-        "failed." + _more(table, "chain", MOST_CASES)
+        "failed." + _more(table, "chain", MAX_CASES)
     )
-    shown = table.head(MOST_CASES)
+    shown = table.head(MAX_CASES)
     return Section(
         "retries", "Made again after failing", sentence, _RETRIES, _cells(shown, _RETRIES)
     )
@@ -205,13 +205,13 @@ def _retries(report: Report) -> Section | None:
 
 def _outliers(report: Report) -> Section | None:
     table = report.tables["credit_outliers"]
-    sentence = "Far from what others of their type cost." + _more(table, "video", MOST_CASES)
-    shown = table.head(MOST_CASES)
+    sentence = "Far from what others of their type cost." + _more(table, "video", MAX_CASES)
+    shown = table.head(MAX_CASES)
     return Section(
         "outliers", "Videos of unusual cost", sentence, _OUTLIERS, _cells(shown, _OUTLIERS)
     )
 
 
-def _more(table: pd.DataFrame, noun: str, shown: int = MOST_ROWS) -> str:
+def _more(table: pd.DataFrame, noun: str, shown: int = MAX_ROWS) -> str:
     left = len(table) - shown
     return f" {count(left, noun)} more in the exported tables." if left > 0 else ""

@@ -12,7 +12,7 @@ from hooked_analytics.sandbox.answers import failure
 from hooked_analytics.sandbox.clock import Clock
 from hooked_analytics.sandbox.facts import TYPES
 from hooked_analytics.sandbox.files import Files
-from hooked_analytics.sandbox.links import Links
+from hooked_analytics.sandbox.signed_links import Links
 from hooked_analytics.sandbox.store import STATUS_FILTERS, VideoStore
 from hooked_analytics.sandbox.video import details, list_item
 

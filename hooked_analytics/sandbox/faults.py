@@ -11,9 +11,9 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from hooked_analytics._internal.server import App, Receive, Scope, Send
 from hooked_analytics.sandbox.answers import failure, too_many_requests
 from hooked_analytics.sandbox.draws import seeded
-from hooked_analytics.serving import App, Receive, Scope, Send
 
 __all__ = ["FILE_KINDS", "KINDS", "Faults", "fault_rates"]
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.links import Links
 from hooked_analytics.sandbox.mp4 import mp4_file, png_file
+from hooked_analytics.sandbox.signed_links import Links
 from hooked_analytics.sandbox.store import VideoStore
 
 __all__ = ["Files", "byte_range"]

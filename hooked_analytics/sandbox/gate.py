@@ -10,11 +10,11 @@ from collections.abc import MutableMapping
 from email.utils import formatdate
 from typing import Any
 
+from hooked_analytics._internal.server import App, Receive, Scope, Send
 from hooked_analytics.sandbox.answers import failure, too_many_requests
 from hooked_analytics.sandbox.clock import Clock
 from hooked_analytics.sandbox.faults import Faults
 from hooked_analytics.sandbox.limit import Limit
-from hooked_analytics.serving import App, Receive, Scope, Send
 
 __all__ = ["Gate", "RequestLog"]
 

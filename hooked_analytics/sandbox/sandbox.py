@@ -15,9 +15,9 @@ from hooked_analytics.sandbox.webhooks import SHAPES, Courier
 from hooked_analytics.sandbox.world import foreign_videos, own_videos
 
 if TYPE_CHECKING:
+    from hooked_analytics._internal.server import ServerThread
     from hooked_analytics.client import HookedClient
     from hooked_analytics.sandbox.webhooks import Call
-    from hooked_analytics.serving import ServerThread
 
 __all__ = ["Sandbox"]
 
@@ -147,9 +147,9 @@ class Sandbox:
         >>> sandbox = Sandbox(videos=1).start()
         >>> sandbox.close()
         """
+        from hooked_analytics._internal.server import ServerThread, listen
         from hooked_analytics.sandbox.app import build_routes
-        from hooked_analytics.sandbox.links import Links
-        from hooked_analytics.serving import ServerThread, listen
+        from hooked_analytics.sandbox.signed_links import Links
 
         if self._server is not None:
             return self

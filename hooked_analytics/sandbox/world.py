@@ -17,7 +17,7 @@ FOREIGN_TEAM_ID = "team_elsewhere"
 DAY_SECONDS = 86_400
 MARGIN_SECONDS = 60.0
 ROOM_FOR_RETRY_SECONDS = 7_200
-SHORTEST_LIVE_SECONDS = 60.0
+MIN_LIVE_SECONDS = 60.0
 
 
 def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
@@ -124,11 +124,11 @@ def _finished(video: Video, started_at: float) -> Video:
 
 
 def _live_video(random: Random, started_at: float) -> Video:
-    slow = [row for row in facts.TYPES if row.median_seconds > SHORTEST_LIVE_SECONDS]
+    slow = [row for row in facts.TYPES if row.median_seconds > MIN_LIVE_SECONDS]
     kind = random.choices(slow, [row.share_now for row in slow])[0]
     while True:
         video = draw_video(random, kind.name, started_at)
-        if video.render_seconds >= SHORTEST_LIVE_SECONDS:
+        if video.render_seconds >= MIN_LIVE_SECONDS:
             break
     passed = random.uniform(0.02, 0.85) * video.render_seconds
     return replace(video, created_at=rounded(started_at - passed, video.milliseconds))

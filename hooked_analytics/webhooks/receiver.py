@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NoReturn, Self, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from hooked_analytics._internal.server import ServerThread, listen
 from hooked_analytics.client import HookedClient
 from hooked_analytics.client.video_id import check_video_id
-from hooked_analytics.hints import Hints
-from hooked_analytics.serving import ServerThread, listen
-from hooked_analytics.webhooks.door import Door
-from hooked_analytics.webhooks.follow import Follower
+from hooked_analytics.fetch.webhook_events import EventQueue
+from hooked_analytics.webhooks.app import WebhookApp
+from hooked_analytics.webhooks.resolver import EventResolver
 from hooked_analytics.webhooks.secret import SecretStr, checked_token
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from hooked_analytics.keeper import Archive
+    from hooked_analytics.fetch.background_writer import Archive
 
 MISSING_EXTRA = (
     "WebhookReceiver needs starlette and uvicorn, which are not installed; "
     'install them with: pip install "hooked-analytics[webhooks]"'
 )
-MOST_CONNECTIONS = 256
+MAX_CONNECTIONS = 256
 CONNECTION_SECONDS = 10.0
 # How often a listener looks whether calls came [s].
 _LOOK_SECONDS = 0.05
@@ -80,7 +80,7 @@ class WebhookReceiver:
     """
 
     # so that a receiver whose making failed can still be shown in a traceback
-    _door: Door | None = None
+    _door: WebhookApp | None = None
     _address: str | None = None
 
     def __init__(
@@ -102,9 +102,9 @@ class WebhookReceiver:
         self._public_url = _checked_public_url(public_url)
         self._path = chosen or SecretStr(secrets.token_urlsafe(32))
         check = client.check_video_id if client else check_video_id
-        self._door = Door(self._path, check, self._hand_on)
+        self._door = WebhookApp(self._path, check, self._hand_on)
         self._lock = threading.Lock()
-        self._listeners: WeakSet[Hints] = WeakSet()
+        self._listeners: WeakSet[EventQueue] = WeakSet()
         self._server: ServerThread | None = None
 
     def __repr__(self) -> str:
@@ -144,10 +144,10 @@ class WebhookReceiver:
             return self
         sock = listen(self._port, self._host)
         server = ServerThread(
-            cast("Door", self._door),
+            cast("WebhookApp", self._door),
             sock,
             what="webhook receiver",
-            most_connections=MOST_CONNECTIONS,
+            most_connections=MAX_CONNECTIONS,
             connection_seconds=CONNECTION_SECONDS,
         )
         server.start()
@@ -210,13 +210,13 @@ class WebhookReceiver:
 
     def _ends(
         self,
-        hints: Hints,
+        hints: EventQueue,
         archive: Archive | None,
         timeout_seconds: float | None,
         stop: threading.Event,
     ) -> Iterator[pd.DataFrame]:
         client = self._client or HookedClient()
-        follower = Follower(client)
+        follower = EventResolver(client)
         until = time.monotonic() + (float("inf") if timeout_seconds is None else timeout_seconds)
         try:
             while hints.listening and time.monotonic() < until:
@@ -233,7 +233,7 @@ class WebhookReceiver:
             if self._client is None:
                 client.close()
 
-    def subscribe(self) -> Hints:
+    def subscribe(self) -> EventQueue:
         """
         Hints of its own for one listener, such as a watch.
 
@@ -243,12 +243,12 @@ class WebhookReceiver:
         >>> receiver.subscribe().listening
         False
         """
-        hints = Hints(listening=self._server is not None)
+        hints = EventQueue(listening=self._server is not None)
         with self._lock:
             self._listeners.add(hints)
         return hints
 
-    def unsubscribe(self, hints: Hints) -> None:
+    def unsubscribe(self, hints: EventQueue) -> None:
         """
         Stop adding to somebody's hints.
 

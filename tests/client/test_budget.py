@@ -8,8 +8,9 @@ import time
 import pytest
 
 from hooked_analytics import RateLimitError
-from hooked_analytics.client import budget as module
-from hooked_analytics.client.budget import Batch, RequestBudget, Stopped
+from hooked_analytics._internal.cancel import Cancelled, CancelToken
+from hooked_analytics.client import rate_limiter as module
+from hooked_analytics.client.rate_limiter import RateLimiter
 
 
 class Clock:
@@ -22,7 +23,7 @@ class Clock:
         return self.now
 
 
-class WaitingBatch(Batch):
+class WaitingBatch(CancelToken):
     """A batch whose waits pass at once, on the clock."""
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +50,7 @@ def clock(monkeypatch):
     return clock
 
 
-def send(budget: RequestBudget, batch: Batch, clock: Clock, seconds: float = 0.1) -> float:
+def send(budget: RateLimiter, batch: CancelToken, clock: Clock, seconds: float = 0.1) -> float:
     budget.acquire(batch)
     sent_at = clock.now
     clock.now += seconds
@@ -58,20 +59,20 @@ def send(budget: RequestBudget, batch: Batch, clock: Clock, seconds: float = 0.1
 
 
 def test_a_burst_goes_at_once_and_the_rest_waits_a_minute(clock):
-    budget, batch = RequestBudget(3), WaitingBatch(clock)
+    budget, batch = RateLimiter(3), WaitingBatch(clock)
     sent = [send(budget, batch, clock) for _ in range(4)]
     assert [round(at - sent[0], 1) for at in sent] == [0, 0.1, 0.2, 60.1]
 
 
 def test_never_more_than_the_limit_in_any_minute(clock):
-    budget, batch = RequestBudget(5), WaitingBatch(clock)
+    budget, batch = RateLimiter(5), WaitingBatch(clock)
     sent = [send(budget, batch, clock, seconds=0.7) for _ in range(40)]
     for at in sent:
         assert sum(at <= other < at + 60 for other in sent) <= 5
 
 
 def test_requests_under_way_count(clock):
-    budget, batch = RequestBudget(2), WaitingBatch(clock)
+    budget, batch = RateLimiter(2), WaitingBatch(clock)
     budget.acquire(batch)
     budget.acquire(batch)
     assert budget.sent_in_window() == 2
@@ -81,14 +82,14 @@ def test_requests_under_way_count(clock):
 
 
 def test_no_limit_never_waits(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     for _ in range(1000):
         send(budget, batch, clock, seconds=0)
     assert batch.waits == []
 
 
 def test_one_refusal_pauses_everybody_for_the_time_asked(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     budget.acquire(batch)
     budget.release(accepted=False)
     budget.refused(sent_at=clock.now, retry_after=7.0)
@@ -97,7 +98,7 @@ def test_one_refusal_pauses_everybody_for_the_time_asked(clock):
 
 
 def test_refusals_of_one_burst_are_one_episode(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     for _ in range(5):
         budget.acquire(batch)
     sent_at = clock.now
@@ -110,7 +111,7 @@ def test_refusals_of_one_burst_are_one_episode(clock):
 
 
 def test_refusals_without_a_stated_time_double_the_pause(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     for _ in range(4):
         budget.acquire(batch)
         sent_at = clock.now
@@ -121,7 +122,7 @@ def test_refusals_without_a_stated_time_double_the_pause(clock):
 
 
 def test_learns_what_a_bucket_refills(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     tokens, refilled_at, refused, sent = 20.0, clock.now, 0, 0
     began = clock.now
     while sent < 300:
@@ -143,7 +144,7 @@ def test_learns_what_a_bucket_refills(clock):
 
 
 def test_a_learned_pace_grows_again_with_every_answer(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     for _ in range(10):
         send(budget, batch, clock, seconds=0.01)
     budget.acquire(batch)
@@ -155,7 +156,7 @@ def test_a_learned_pace_grows_again_with_every_answer(clock):
 
 
 def test_stray_refusals_do_not_slow_a_client_down_for_ever(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     began = clock.now
     for number in range(1, 3000):
         budget.acquire(batch)
@@ -169,7 +170,7 @@ def test_stray_refusals_do_not_slow_a_client_down_for_ever(clock):
 
 
 def test_a_wait_beyond_a_minute_is_an_error_that_says_until_when(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     budget.acquire(batch)
     budget.release(accepted=False)
     budget.refused(sent_at=clock.now, retry_after=61.0)
@@ -180,7 +181,7 @@ def test_a_wait_beyond_a_minute_is_an_error_that_says_until_when(clock):
 
 
 def test_endless_refusal_ends(clock):
-    budget, batch = RequestBudget(None), WaitingBatch(clock)
+    budget, batch = RateLimiter(None), WaitingBatch(clock)
     began = clock.now
     with pytest.raises(RateLimitError):
         while True:
@@ -193,12 +194,12 @@ def test_endless_refusal_ends(clock):
 
 
 def test_stop_ends_a_wait_at_once():
-    budget, batch = RequestBudget(1), Batch(threading.Event())
+    budget, batch = RateLimiter(1), CancelToken(threading.Event())
     budget.acquire(batch)
     budget.release()
     threading.Timer(0.1, batch.stop.set).start()
     began = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(Cancelled):
         budget.acquire(batch)
     assert time.monotonic() - began < 1
     assert batch.requests_sent == 1

@@ -294,7 +294,7 @@ def test_an_answer_that_closes_its_connection_is_read_whole():
 
 
 def test_an_endless_body_is_refused_early(monkeypatch):
-    monkeypatch.setattr(transport, "LARGEST_VIDEO_BYTES", 100_000)
+    monkeypatch.setattr(transport, "MAX_VIDEO_BYTES", 100_000)
     sent = []
 
     def endless(request: Request):
@@ -336,12 +336,12 @@ def test_after_a_long_wait_was_asked_nobody_sends_more():
 
 def test_a_stopped_wait_sends_nothing_more():
     with serving(lambda request: answer({}, 429, Retry_After="50")) as server:
-        from hooked_analytics.client import Batch, Stopped
+        from hooked_analytics.client import Cancelled, CancelToken
 
-        batch = Batch(threading.Event())
+        batch = CancelToken(threading.Event())
         threading.Timer(0.3, batch.stop.set).start()
         began = time.monotonic()
-        with HookedClient(CANARY, base_url=server.url) as client, pytest.raises(Stopped):
+        with HookedClient(CANARY, base_url=server.url) as client, pytest.raises(Cancelled):
             client.ask_video("vid_1", batch=batch)
     assert time.monotonic() - began < 1.5
     assert batch.requests_sent == len(server.requests) == 1

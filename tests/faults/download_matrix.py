@@ -35,7 +35,7 @@ from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
 from hooked_analytics.sandbox.mp4 import mp4_file
 
 FILES = 3
-MOST_CALLS = 30
+MAX_CALLS = 30
 PATIENCE_SECONDS = 60
 DRIP_SECONDS = 0.2
 # Forked by a server that has imported everything: an import for each call would take minutes.
@@ -104,7 +104,7 @@ class _Run:
             self.whole = self._films(sandbox)
             if self.case.expired:
                 sandbox.advance(LINK_LIFE_SECONDS + 1)
-            for call in range(MOST_CALLS):
+            for call in range(MAX_CALLS):
                 if self._call(sandbox, call):
                     break
             else:

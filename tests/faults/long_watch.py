@@ -17,8 +17,8 @@ from random import Random
 import numpy as np
 
 from hooked_analytics import HookedClient, Sandbox, VideoArchive, is_final, poll_videos
-from hooked_analytics.client import budget
-from hooked_analytics.watch import last_frame
+from hooked_analytics.client import rate_limiter
+from hooked_analytics.fetch import last_frame
 from tests.faults.proxy import evenly, spoiling
 
 DAY_SECONDS = 86_400
@@ -28,10 +28,10 @@ SHARE = 0.05
 FAILING_SHARE = 0.08
 # A round a minute, as often as the clock of a busy machine lets a scaled minute pass.
 INTERVAL_SECONDS = 60
-SHORTEST_INTERVAL_SECONDS = 0.02
+MIN_INTERVAL_SECONDS = 0.02
 TIMEOUT_SECONDS = 1
 LOOKS = 200  # at most; to count the objects takes as long as a round
-FEWEST_LOOKS = 4
+MIN_LOOKS = 4
 KEY = "sandbox-key"
 ROOT = Path(__file__).parent.parent.parent
 
@@ -82,8 +82,8 @@ def watch(url: str, folder: str, count: str) -> dict[str, object]:
     """Poll to the end, and look at this process every few rounds."""
     print("ready", flush=True)
     scale = DAY_SECONDS / int(count)
-    budget.WINDOW_SECONDS /= scale  # the limit is counted in the sandbox's minutes
-    interval = max(SHORTEST_INTERVAL_SECONDS, INTERVAL_SECONDS / scale)
+    rate_limiter.WINDOW_SECONDS /= scale  # the limit is counted in the sandbox's minutes
+    interval = max(MIN_INTERVAL_SECONDS, INTERVAL_SECONDS / scale)
     archive = VideoArchive(Path(folder, "archive"))
     seen: list[tuple[float, ...]] = []
     rounds, began = counting(), time.monotonic()
@@ -102,7 +102,7 @@ def watch(url: str, folder: str, count: str) -> dict[str, object]:
             timeout_seconds=int(count) * 3 + 60,
         )
         videos = last_frame(frames, look)
-    while len(seen) < FEWEST_LOOKS:  # a machine so busy that a day had three rounds
+    while len(seen) < MIN_LOOKS:  # a machine so busy that a day had three rounds
         seen.append(_look())
     time.sleep(TIMEOUT_SECONDS)  # a question under way may still wait for its answer
     kept = archive.videos()

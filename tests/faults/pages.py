@@ -11,10 +11,10 @@ import pandas as pd
 from playwright.sync_api import Page, sync_playwright
 
 from hooked_analytics import build_report, videos_from_records
-from hooked_analytics.panel import page as panel_page
-from hooked_analytics.panel.facts import Facts, facts
+from hooked_analytics.panel import html as panel_page
+from hooked_analytics.panel.css import style
+from hooked_analytics.panel.snapshot import Facts, facts
 from hooked_analytics.panel.static import frozen
-from hooked_analytics.panel.style import style
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 ROWS = 50

@@ -12,8 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 from zipfile import ZipFile
 
-from hooked_analytics.export import export_videos
-from hooked_analytics.videos import videos_from_records
+from hooked_analytics.schema import videos_from_records
+from hooked_analytics.storage import export_videos
 
 PROGRAM = shutil.which("soffice") or shutil.which("libreoffice")
 WHY_NOT = "LibreOffice is not installed (Debian: libreoffice-calc)"

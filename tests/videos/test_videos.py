@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hooked_analytics import is_final, videos_from_records
-from hooked_analytics.videos import (
+from hooked_analytics.schema import (
     COLUMNS,
     NAMES,
     VIDEOS_SCHEMA,

@@ -1,0 +1,1 @@
+"""What the layers above share: files, locks, threads, a local server. Knows nothing of Hooked."""

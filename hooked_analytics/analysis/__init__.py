@@ -1,0 +1,37 @@
+"""
+Pure functions of a videos frame: credits, render times, survival, time left, forecast.
+
+They never see the network. A missing figure is never read as 0.
+"""
+
+from hooked_analytics.analysis.completion import estimate_completion
+from hooked_analytics.analysis.credit_change import credit_change
+from hooked_analytics.analysis.forecast import Forecast, forecast_credits
+from hooked_analytics.analysis.observed_renders import observed_renders
+from hooked_analytics.analysis.outliers import credit_outliers
+from hooked_analytics.analysis.over_time import credits_over_time
+from hooked_analytics.analysis.render_times import (
+    completion_curve,
+    elapsed_seconds,
+    render_seconds,
+    render_times,
+)
+from hooked_analytics.analysis.retries import retry_chains
+from hooked_analytics.analysis.usage import credit_usage, failures
+
+__all__ = [
+    "Forecast",
+    "completion_curve",
+    "credit_change",
+    "credit_outliers",
+    "credit_usage",
+    "credits_over_time",
+    "elapsed_seconds",
+    "estimate_completion",
+    "failures",
+    "forecast_credits",
+    "observed_renders",
+    "render_seconds",
+    "render_times",
+    "retry_chains",
+]

@@ -1,0 +1,146 @@
+"""What no single answer holds: when a render was really seen to end, stalls, speed, changes."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from hooked_analytics.schema import FINAL_STATUSES, require_columns
+
+_NEEDED = ["video_id", "observed_at", "status", "progress", "updated_at", "used_credits", "error"]
+
+
+def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
+    """
+    Tell from the history of each video how its render went.
+
+    Everything here is as fine as the looks were frequent: the end of a render lies somewhere
+    between *last_seen_started* and *first_seen_final*. Failed fetches are passed over.
+
+    Parameters
+    ----------
+    observations : any number of rows per video, as of `VideoArchive.observations`
+        Needs the columns ``video_id``, ``observed_at``, ``status``, ``progress``,
+        ``updated_at``, ``used_credits`` and ``error``.
+
+    Returns
+    -------
+    one row per video that was seen well, in the order first seen; a plain frame with
+
+    ============================  ==========================================================
+    ``video_id``
+    ``observations``              times it was seen well
+    ``first_seen, last_seen``     first and last of them
+    ``last_seen_started``         last look at it still rendering, before the end was seen;
+                                  missing when it was never seen so
+    ``first_seen_final``          first look at its end; missing when that was never seen
+    ``stall_seconds``             longest time [s] between two looks with no other figure of
+                                  progress than theirs while STARTED; missing below two looks
+    ``progress_per_minute``       speed [% per minute] from the first to the last progress
+                                  seen while STARTED; missing without two moments
+    ``credits_first``             first and last known credits
+    ``credits_last``
+    ``credits_changed_after_failed``  True, False, or missing when fewer than two figures were
+                                  seen from the first FAILED on
+    ``updated_after_completion``  whether ``updated_at`` moved from the first COMPLETED on;
+                                  missing below two looks at it
+    ============================  ==========================================================
+
+    See Also
+    --------
+    VideoArchive.observations : Where the history comes from.
+
+    Examples
+    --------
+    >>> from hooked_analytics.schema import videos_from_records
+    >>> def look(minute, **fields):
+    ...     at = pd.Timestamp("2024-01-15T10:00Z") + pd.Timedelta(minutes=minute)
+    ...     seen = videos_from_records([{"id": "vid_1", **fields}], fetched_at=at)
+    ...     return seen.assign(observed_at=at)
+    >>> renders = observed_renders(pd.concat([
+    ...     look(0, status="STARTED", progress=10),
+    ...     look(1, status="STARTED", progress=10),
+    ...     look(2, status="STARTED", progress=50),
+    ...     look(3, status="COMPLETED", progress=100),
+    ... ]))
+    >>> renders[["stall_seconds", "progress_per_minute"]].to_dict("records")
+    [{'stall_seconds': 60.0, 'progress_per_minute': 20.0}]
+    >>> renders["first_seen_final"].dt.minute.tolist()
+    [3]
+    """
+    require_columns(observations.columns, _NEEDED, what="observed_renders")
+    seen = _seen_well(observations)
+    videos = seen.groupby("video_id", sort=False)
+    renders: pd.DataFrame = (
+        videos["observed_at"]
+        .agg(observations="size", first_seen="min", last_seen="max")
+        .join(_finish(seen))
+        .join(_stall_seconds(seen))
+        .join(_progress_per_minute(seen))
+        .join(videos["used_credits"].agg(credits_first="first", credits_last="last"))
+        .join(_changed(seen, "used_credits", "FAILED", "credits_changed_after_failed"))
+        .join(_changed(seen, "updated_at", "COMPLETED", "updated_after_completion"))
+        .reset_index()
+    )
+    return renders
+
+
+def _seen_well(observations: pd.DataFrame) -> pd.DataFrame:
+    """Order the good looks, each knowing whether it shows the end or the way there."""
+    well = observations["error"].isna() & observations["video_id"].notna()
+    seen = observations.loc[well, _NEEDED].sort_values(
+        "observed_at", kind="stable", ignore_index=True
+    )
+    final = seen["status"].isin(FINAL_STATUSES).astype(bool)
+    end = _first_time(seen, final)
+    # a look that says STARTED after the end was seen is an old answer that came late
+    rendering = _is(seen, "STARTED") & (end.isna() | seen["observed_at"].le(end))
+    return seen.assign(final=final, end=end, rendering=rendering)
+
+
+def _first_time(seen: pd.DataFrame, shown: pd.Series[bool]) -> pd.Series[pd.Timestamp]:
+    """First look at its video that shows something, beside every look."""
+    moments = seen["observed_at"].where(shown)
+    return moments.groupby(seen["video_id"], sort=False).transform("min")
+
+
+def _is(seen: pd.DataFrame, status: str) -> pd.Series[bool]:
+    return seen["status"].eq(status).fillna(False).astype(bool)
+
+
+def _finish(seen: pd.DataFrame) -> pd.DataFrame:
+    """Bracket the end: the last look before it, and the first one that shows it."""
+    looks = seen.assign(started=seen["observed_at"].where(seen["rendering"]))
+    window = {"last_seen_started": ("started", "max"), "first_seen_final": ("end", "min")}
+    found: pd.DataFrame = looks.groupby("video_id", sort=False).agg(**window)
+    return found
+
+
+def _on_the_way(seen: pd.DataFrame) -> pd.DataFrame:
+    return seen[seen["rendering"] & seen["progress"].notna()]
+
+
+def _stall_seconds(seen: pd.DataFrame) -> pd.Series[float]:
+    """Longest run of looks at one and the same progress."""
+    looks = _on_the_way(seen)
+    videos = looks.groupby("video_id", sort=False)
+    moved = looks["progress"].ne(videos["progress"].shift()).fillna(True)
+    run = moved.groupby(looks["video_id"], sort=False).cumsum()
+    runs = looks.groupby(["video_id", run.rename("run")], sort=False)["observed_at"]
+    longest = (runs.max() - runs.min()).dt.total_seconds().groupby("video_id", sort=False).max()
+    return longest.where(videos.size() > 1).astype("Float64").rename("stall_seconds")
+
+
+def _progress_per_minute(seen: pd.DataFrame) -> pd.Series[float]:
+    videos = _on_the_way(seen).groupby("video_id", sort=False)
+    minutes = (videos["observed_at"].max() - videos["observed_at"].min()).dt.total_seconds() / 60
+    gained = videos["progress"].last() - videos["progress"].first()
+    speed = gained / minutes.astype("Float64").where(minutes > 0)
+    return speed.rename("progress_per_minute")
+
+
+def _changed(seen: pd.DataFrame, column: str, status: str, name: str) -> pd.Series[bool]:
+    """Whether a known value took another one from the first look at *status* on."""
+    since = seen["observed_at"] >= _first_time(seen, _is(seen, status))
+    known = seen["final"] & since & seen[column].notna()
+    values = seen[known].groupby("video_id", sort=False)[column]
+    return (values.nunique() > 1).astype("boolean").where(values.size() > 1).rename(name)

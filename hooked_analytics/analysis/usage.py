@@ -1,0 +1,203 @@
+"""Credits spent per group, and what failures cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+
+from hooked_analytics.schema import require_columns
+from hooked_analytics.schema.engines import (
+    as_given,
+    known,
+    like,
+    one_per_video,
+    open_frame,
+)
+from hooked_analytics.schema.groups import group_keys, grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import narwhals.stable.v2 as nw
+
+    from hooked_analytics.schema.engines import FrameT
+
+FAILURE_COLUMNS = ("video_id", "name", "type", "message", "error", "used_credits", "created_at")
+_SUMS = [
+    "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_failed", "_wasted",
+    "_wasted_known", "_minutes", "_measured",
+]  # fmt: skip
+
+
+def credit_usage(
+    videos: FrameT,
+    *,
+    by: str | Sequence[str] = "type",
+    price_per_credit: float | None = None,
+) -> FrameT:
+    """
+    Credits spent per group, with what is unknown and what failures cost.
+
+    Sums need at least one known figure: a group whose credits are all unknown has missing
+    credits, not 0. Rows whose fetch failed count as videos with unknown credits.
+
+    Parameters
+    ----------
+    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
+        Needs ``status``, ``used_credits``, ``duration_seconds`` and the columns of *by*. Of
+        an archive's observations the one that counts of each video is taken.
+    by : one column or several; a missing key is a group of its own
+    price_per_credit : adds ``money`` in the price's currency
+
+    Returns
+    -------
+    one row per group, the most credits first; the kind of frame that was given
+        The keys, ``videos``, ``credits`` [credits], ``credits_unknown`` (videos without a
+        figure), ``share`` of all known credits, ``credits_per_video`` (known ones only),
+        ``credits_per_minute`` [credits/min]: all credits of ended videos, failures folded
+        in, per minute of finished video, a ratio of sums; ``wasted_credits`` on FAILED
+        videos (missing where some failed and none has a figure), ``waste_share`` of the
+        credits of ended videos, and ``money``.
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there.
+
+    Examples
+    --------
+    >>> videos = pd.DataFrame({
+    ...     "type": ["class", "class", "class"],
+    ...     "status": ["COMPLETED", "FAILED", "COMPLETED"],
+    ...     "used_credits": [6.0, 2.0, None],
+    ...     "duration_seconds": [120.0, None, 60.0],
+    ... })
+    >>> usage = credit_usage(videos, price_per_credit=0.25)
+    >>> usage[["credits", "credits_unknown", "credits_per_minute", "money"]].to_dict("records")
+    [{'credits': 8.0, 'credits_unknown': 1, 'credits_per_minute': 4.0, 'money': 2.0}]
+    """
+    keys = group_keys(by)
+    opened = open_frame(
+        videos, ["used_credits", "duration_seconds"], [*keys, "status"], what="credit_usage"
+    )
+    by_status = opened.sums(
+        _with_sums(opened.rows), list(dict.fromkeys([*keys, "status"])), ["_credits", "_seconds"]
+    )
+    usage = (
+        grouped(_with_ends(by_status), keys)[_SUMS]
+        .sum()
+        .pipe(_usage)
+        .pipe(_with_money, price_per_credit)
+        .reset_index()
+        .sort_values("credits", ascending=False, kind="stable", ignore_index=True)
+    )
+    return like(usage, videos)
+
+
+def _with_sums(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Prepare what is summed: on every engine a plain column."""
+    import narwhals.stable.v2 as nw
+
+    both = rows.with_columns(_credits=known("used_credits"), _seconds=known("duration_seconds"))
+    measured = (nw.col("_seconds") > 0) & ~nw.col("_credits").is_null()
+    return both.with_columns(_seconds=nw.when(measured).then(nw.col("_seconds")))
+
+
+def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
+    """Tell apart, in sums per status, what ended, what failed and what can be watched."""
+    completed, failed = (_is(sums, status) for status in ("COMPLETED", "FAILED"))
+    ended = completed | failed
+    return sums.assign(
+        _ended=sums["_credits"].where(ended, 0.0),
+        _ended_known=sums["_credits_known"].where(ended, 0),
+        _failed=sums["videos"].where(failed, 0),
+        _wasted=sums["_credits"].where(failed, 0.0),
+        _wasted_known=sums["_credits_known"].where(failed, 0),
+        _minutes=(sums["_seconds"] / 60).where(completed, 0.0),
+        _measured=sums["_seconds_known"].where(completed, 0),
+    )
+
+
+def _usage(sums: pd.DataFrame) -> pd.DataFrame:
+    """Figures of each group; a sum without any known figure is missing."""
+    known_videos = sums["_credits_known"]
+    credits = sums["_credits"].where(known_videos > 0)
+    ended = sums["_ended"].where(sums["_ended_known"] > 0)
+    minutes = sums["_minutes"].where(sums["_measured"] > 0)
+    wasted = sums["_wasted"].where(sums["_wasted_known"].gt(0) | sums["_failed"].eq(0))
+    return pd.DataFrame(
+        {
+            "videos": sums["videos"],
+            "credits": credits,
+            "credits_unknown": sums["videos"] - known_videos,
+            "share": credits / credits.sum(min_count=1),
+            "credits_per_video": credits / known_videos.where(known_videos > 0),
+            "credits_per_minute": ended / minutes,
+            "wasted_credits": wasted,
+            "waste_share": wasted / ended,
+        }
+    )
+
+
+def _is(table: pd.DataFrame, status: str) -> pd.Series[bool]:
+    return table["status"].eq(status).fillna(False).astype(bool)
+
+
+def failures(videos: FrameT) -> FrameT:
+    """
+    Every video that failed, why, and what it cost.
+
+    Both kinds of failure are here: renders that ended as FAILED (``message`` says why) and
+    ids that could not be fetched (``error`` says why).
+
+    Parameters
+    ----------
+    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
+        Needs ``status`` and the columns below.
+
+    Returns
+    -------
+    one row per failure, the dearest first, on the engine that was given: nothing is fetched
+        ``video_id, name, type, message, error, used_credits`` [credits] (missing where the
+        API gives none: refunds are not known) and ``created_at`` (UTC).
+
+    Examples
+    --------
+    >>> from hooked_analytics import videos_from_records
+    >>> videos = videos_from_records([
+    ...     {"id": "vid_1", "status": "FAILED", "message": "Voice model unavailable"},
+    ...     {"id": "vid_2", "status": "COMPLETED"},
+    ... ])
+    >>> failures(videos)[["video_id", "message"]].to_dict("records")
+    [{'video_id': 'vid_1', 'message': 'Voice model unavailable'}]
+    """
+    needed = ["status", *FAILURE_COLUMNS]
+    if isinstance(videos, pd.DataFrame):
+        require_columns(videos.columns, needed, what="failures")
+        return cast("FrameT", _failures(one_per_video(videos)))
+    import narwhals.stable.v2 as nw
+
+    opened = open_frame(videos, needed, [], what="failures")
+    found = (
+        opened.rows.filter((nw.col("status") == "FAILED") | ~nw.col("error").is_null())
+        .with_columns(used_credits=known("used_credits"))
+        .select(*FAILURE_COLUMNS)
+        .sort("used_credits", descending=True, nulls_last=True)
+    )
+    return as_given(found, videos)
+
+
+def _failures(videos: pd.DataFrame) -> pd.DataFrame:
+    failed = _is(videos, "FAILED") | videos["error"].notna()
+    return videos.loc[failed, list(FAILURE_COLUMNS)].sort_values(
+        "used_credits", ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def _with_money(usage: pd.DataFrame, price_per_credit: float | None) -> pd.DataFrame:
+    if price_per_credit is None:
+        return usage
+    if not price_per_credit >= 0:
+        raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
+    return usage.assign(money=usage["credits"] * price_per_credit)

@@ -1,0 +1,211 @@
+"""
+The request budget: one limit shared by everyone who uses a client.
+
+Three rules decide when the next request may go. A *window*: never more requests than allowed
+in any 60 seconds, burst allowed. A *pause*: one refusal (HTTP 429) stops everyone until the
+server's own time has passed. A *pace*: a client that is refused below its own limit learns
+what the server really gives and spaces its requests a little under that.
+
+A request counts in the window from when it is sent until 60 s after it *ended*: the server
+saw it somewhere between, so its own count can never be higher than ours.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+from hooked_analytics._internal.cancel import Cancelled, CancelToken
+from hooked_analytics.errors import RateLimitError
+
+WINDOW_SECONDS = 60.0
+MAX_PAUSE_SECONDS = 60.0
+# Refused this long without one answer in between: waiting on is no longer a plan.
+PATIENCE_SECONDS = 180.0
+# A learned pace starts a little low and grows with every answer, so that a stray refusal is
+# soon forgotten; against a true limit this costs one refusal in about fifty requests.
+_BELOW_LEARNED = 0.97
+_FASTER_BY = 1.01
+_SLOWER_BY_AT_MOST = 1.25
+
+
+class RateLimiter:
+    """
+    Decide when each request may be sent, for all threads of a client together.
+
+    Parameters
+    ----------
+    requests_per_minute : most requests in any 60 s; None for no limit of our own
+
+    Examples
+    --------
+    >>> budget = RateLimiter(60)
+    >>> budget.acquire(CancelToken())
+    >>> budget.release()
+    >>> budget.sent_in_window()
+    1
+    """
+
+    def __init__(self, requests_per_minute: float | None) -> None:
+        if requests_per_minute is not None and not requests_per_minute >= 1:
+            raise ValueError("requests_per_minute is at least 1, or None for no limit")
+        self._most = None if requests_per_minute is None else int(requests_per_minute)
+        self._lock = threading.Lock()
+        self._ended: deque[float] = deque()
+        self._in_flight = 0
+        self.requests_sent = 0
+        # pause
+        self._paused_from = self._paused_until = 0.0
+        self._closed = False
+        self._refused_since: float | None = None
+        self._fruitless = 0
+        # pace
+        self._interval = 0.0
+        self._next_turn = 0.0
+        self._learned_at = 0.0
+        self._accepted = 0
+        self._busy = _BusyClock()
+
+    def acquire(self, batch: CancelToken) -> None:
+        """
+        Wait for this caller's turn, then count the request as sent.
+
+        Raises
+        ------
+        Cancelled
+            The batch was stopped first.
+        RateLimitError
+            Hooked asked for a longer wait than is sensible; the message says until when.
+        """
+        entered = False
+        try:
+            while not batch.stop.is_set():
+                with self._lock:
+                    now = time.monotonic()
+                    if not entered:
+                        self._busy.enter(now)
+                        entered = True
+                    wait = self._seconds_to_wait(now)
+                    if wait <= 0:
+                        self._in_flight += 1
+                        self.requests_sent += 1
+                        batch.requests_sent += 1
+                        return
+                batch.stop.wait(wait)
+            raise Cancelled
+        except BaseException:
+            if entered:
+                with self._lock:
+                    self._busy.leave(time.monotonic())
+            raise
+
+    def release(self, *, accepted: bool = True) -> None:
+        """Say that a request ended; *accepted* unless it was refused for the limit."""
+        now = time.monotonic()
+        with self._lock:
+            self._in_flight -= 1
+            self._ended.append(now)
+            self._busy.leave(now)
+            self._forget_before(now - WINDOW_SECONDS)
+            if accepted:
+                self._accepted += 1
+                self._fruitless = 0
+                self._refused_since = None
+                self._interval /= _FASTER_BY
+
+    def refused(self, *, sent_at: float, retry_after: float | None) -> None:
+        """
+        Pause everyone after an HTTP 429 and learn the pace from it.
+
+        Parameters
+        ----------
+        sent_at : monotonic time [s] at which the refused request was sent
+        retry_after : what the server asked to wait [s], None when it did not say
+        """
+        now = time.monotonic()
+        with self._lock:
+            same_episode = sent_at <= self._paused_from
+            if not same_episode:
+                self._fruitless += 1
+                self._refused_since = self._refused_since or now
+            wait = min(2.0 ** (self._fruitless - 1), 60.0) if retry_after is None else retry_after
+            impatient = now - (self._refused_since or now) > PATIENCE_SECONDS
+            self._closed = wait > MAX_PAUSE_SECONDS or impatient
+            self._paused_until = max(self._paused_until, now + wait)
+            if not same_episode:
+                self._paused_from = now
+                self._learn(now, wait)
+
+    def sent_in_window(self) -> int:
+        """Count the requests of the last 60 s, those under way included."""
+        with self._lock:
+            self._forget_before(time.monotonic() - WINDOW_SECONDS)
+            return self._in_flight + len(self._ended)
+
+    def _seconds_to_wait(self, now: float) -> float:
+        if now < self._paused_until:
+            if self._closed:
+                raise RateLimitError(self._closed_message(now))
+            return self._paused_until - now
+        if self._most is not None:
+            self._forget_before(now - WINDOW_SECONDS)
+            if self._in_flight + len(self._ended) >= self._most:
+                # all under way: a slot frees 60 s after the first of them ends
+                return self._ended[0] + WINDOW_SECONDS - now if self._ended else 0.05
+        if self._interval:
+            if now < self._next_turn:
+                return self._next_turn - now
+            self._next_turn = max(self._next_turn, now - self._interval) + self._interval
+        return 0.0
+
+    def _learn(self, now: float, wait: float) -> None:
+        """
+        Take the pace from one exhaustion to the next.
+
+        Between two moments at which the server's budget was empty, it accepted exactly what
+        it refills; the first time there is no earlier moment and the pause stands in for it.
+        Later refusals slow down by a bounded step, since one may have been a stray.
+        """
+        if not self._accepted:
+            return
+        busy = self._busy.seconds(now)
+        elapsed = busy - self._learned_at + (0.0 if self._learned_at else wait)
+        learned = max(elapsed, 1e-3) / self._accepted / _BELOW_LEARNED
+        bound = self._interval * _SLOWER_BY_AT_MOST or learned
+        self._interval = min(learned, bound)
+        self._learned_at, self._accepted = busy, 0
+
+    def _forget_before(self, moment: float) -> None:
+        while self._ended and self._ended[0] <= moment:
+            self._ended.popleft()
+
+    def _closed_message(self, now: float) -> str:
+        until = datetime.now(UTC) + timedelta(seconds=self._paused_until - now)
+        return (
+            "Hooked refuses requests for now (HTTP 429). Ask again with the same ids after "
+            f"{until:%Y-%m-%d %H:%M:%S} UTC."
+        )
+
+
+class _BusyClock:
+    """Seconds during which somebody sent or waited; idle time says nothing about a limit."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._since = 0.0
+        self._total = 0.0
+
+    def enter(self, now: float) -> None:
+        if not self._users:
+            self._since = now
+        self._users += 1
+
+    def leave(self, now: float) -> None:
+        self._users -= 1
+        if not self._users:
+            self._total += now - self._since
+
+    def seconds(self, now: float) -> float:
+        return self._total + (now - self._since if self._users else 0.0)

@@ -1,0 +1,195 @@
+"""What an answer says: decoded under guard, or one error that says why not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hooked_analytics.errors import (
+    AuthenticationError,
+    BadResponseError,
+    ForbiddenError,
+    HookedError,
+    NetworkError,
+    ServerError,
+    VideoNotFoundError,
+)
+from hooked_analytics.schema import clean_text, record_id, unwrap
+
+if TYPE_CHECKING:
+    from hooked_analytics.client.transport import Response
+
+# Words in a 403 that are about the key, not about the video.
+_ABOUT_THE_KEY = ("not authenticated", "api key", "api_key", "apikey", "unauthorized")
+
+
+def decode(body: bytes) -> Any:
+    """
+    Decode JSON strictly: no NaN, no repeated keys, no numbers or nesting beyond reason.
+
+    Raises
+    ------
+    ValueError
+        Says what it is instead, without quoting it.
+
+    Examples
+    --------
+    >>> decode(b'{"id": "vid_abc123"}')
+    {'id': 'vid_abc123'}
+    >>> decode(b"<html>")
+    Traceback (most recent call last):
+    ValueError: a web page instead of JSON
+    """
+    start = body[:64].lstrip()
+    if not start:
+        raise ValueError("an empty body")
+    if start[:1] == b"<":
+        raise ValueError("a web page instead of JSON")
+    try:
+        text = body.decode("utf-8-sig")
+        value = _DECODER.decode(text)
+    except UnicodeDecodeError:
+        raise ValueError("text that is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("JSON nested beyond reason") from None
+    except _RefusedError as refused:
+        raise ValueError(str(refused)) from None
+    except ValueError:
+        raise ValueError("text that is not JSON") from None
+    return _clean(value) if "\\ud" in text or "\\uD" in text else value
+
+
+def video_record(reply: Response, video_id: str) -> dict[str, Any]:
+    """
+    Take the record of one video out of an answer.
+
+    Raises
+    ------
+    HookedError
+        The kind that fits the status and body.
+    """
+    record = unwrap(_accepted(reply, video_id=video_id))
+    answered = record_id(record)
+    if answered is None:
+        raise BadResponseError(
+            f"{video_id}: the answer holds no video", video_id=video_id, status_code=reply.status
+        )
+    if answered != video_id:
+        raise BadResponseError(
+            f"{video_id}: Hooked answered with another video, which was not used",
+            video_id=video_id,
+            status_code=reply.status,
+        )
+    return dict(record)
+
+
+def list_page(reply: Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """
+    Take the items of a list page and what it says of itself.
+
+    Three shapes are known: ``data.videos`` with totals, a bare ``videos``, a bare list.
+    """
+    body = _accepted(reply, video_id=None, allow_list=True)
+    about = {"videos": body} if isinstance(body, list) else unwrap(body)
+    inner = body.get("data") if isinstance(body, dict) else None
+    items = inner if isinstance(inner, list) else about.get("videos")
+    if not isinstance(items, list):
+        raise BadResponseError("the list answer holds no videos", status_code=reply.status)
+    return [item for item in items if isinstance(item, dict)], dict(about)
+
+
+def _accepted(reply: Response, *, video_id: str | None, allow_list: bool = False) -> Any:
+    who = video_id or "the list"
+    try:
+        body = decode(reply.body)
+        broken = None
+    except ValueError as problem:
+        body, broken = None, str(problem)
+    if not 200 <= reply.status < 300:
+        raise _error_of(reply, body, video_id=video_id)
+    if (
+        broken is None
+        and not isinstance(body, dict)
+        and not (allow_list and body.__class__ is list)
+    ):
+        broken = "JSON that is not an object"
+    if broken is not None:
+        raise BadResponseError(
+            f"{who}: Hooked answered {reply.status} with {broken}",
+            video_id=video_id,
+            status_code=reply.status,
+        )
+    if isinstance(body, dict) and body.get("success") is False:
+        raise BadResponseError(
+            f"{who}: Hooked answered {reply.status} but says it failed{_said(body)}",
+            video_id=video_id,
+            status_code=reply.status,
+        )
+    return body
+
+
+def _error_of(reply: Response, body: Any, *, video_id: str | None) -> HookedError:
+    status, who, said = reply.status, video_id or "the list", _said(body)
+    facts: dict[str, Any] = {"video_id": video_id, "status_code": status}
+    if status == 401 or (status == 403 and any(word in said.lower() for word in _ABOUT_THE_KEY)):
+        return AuthenticationError(
+            f"Hooked refused the API key{said}. Check HOOKED_API_KEY, or make a new key.", **facts
+        )
+    if status == 403:
+        return ForbiddenError(
+            f"{who}: not yours to see{said}; it may belong to another team", **facts
+        )
+    if status == 404:
+        return VideoNotFoundError(f"{who}: not found{said}; or it is not yours", **facts)
+    if 300 <= status < 400:
+        host = urlsplit(reply.headers.get("Location", "")).netloc or "elsewhere"
+        return BadResponseError(
+            f"{who}: Hooked points to {host}, which was not followed "
+            "because the key belongs to one host only",
+            **facts,
+        )
+    if status >= 500:
+        return ServerError(f"{who}: Hooked failed with {status}; ask again later", **facts)
+    if status == 408:
+        return NetworkError(f"{who}: Hooked gave up waiting ({status}); ask again", **facts)
+    return BadResponseError(f"{who}: Hooked answered {status}{said}", **facts)
+
+
+def _said(body: Any) -> str:
+    """Quote what the body says, from any of the three error shapes, shortly."""
+    if not isinstance(body, dict):
+        return ""
+    error = body.get("error")
+    error = error if isinstance(error, dict) else {}
+    said = [body.get("message"), body.get("code"), error.get("message"), error.get("code")]
+    texts = [" ".join(text.split())[:120] for text in said if isinstance(text, str)]
+    return f" ({', '.join(texts)})" if texts else ""
+
+
+class _RefusedError(ValueError):
+    pass
+
+
+def _refuse(constant: str) -> None:
+    raise _RefusedError(f"JSON with the number {constant}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _RefusedError("JSON that gives a field twice")
+    return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): _clean(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,123 @@
+"""Picture of what is coming."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hooked_analytics.analysis import credits_over_time, forecast_credits
+from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, canvas, date_axis, note
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hooked_analytics.analysis import Forecast
+
+_DAYS_SHOWN_PER_DAY_AHEAD = 3
+
+
+def plot_forecast(
+    videos: pd.DataFrame,
+    *,
+    horizon_days: int = 30,
+    balance: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Draw the credits of the last days as bars and of the coming days as a line in its range.
+
+    Parameters
+    ----------
+    videos : one row per video
+        Needs the columns `forecast_credits` needs.
+    horizon_days, balance : as in `forecast_credits`
+    ax : where to draw; a new figure when missing
+
+    Returns
+    -------
+    the Axes, a day per step along x (UTC), credits along y
+        Without a range (under 28 days of history) the line stands alone.
+
+    Raises
+    ------
+    ValueError
+        `forecast_credits` refuses.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> days = pd.date_range("2024-01-01T12:00Z", periods=57, unit="us")
+    >>> videos = pd.DataFrame({
+    ...     "created_at": days, "fetched_at": days[-1],
+    ...     "used_credits": [10.0 + n % 3 for n in range(57)],
+    ... })
+    >>> ax = plot_forecast(videos, horizon_days=7, ax=Figure().subplots())
+    >>> ax.texts[0].get_text(), ax.get_ylabel()
+    ('forecast, 80 % range of a day', 'credits')
+    """
+    forecast = forecast_credits(videos, horizon_days=horizon_days, balance=balance)
+    history = credits_over_time(videos).query("period < @forecast.daily.day.iloc[0]")
+    shown = history.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, 28))
+    ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
+    draw_days(ax, shown["period"], shown["credits"])
+    draw_ahead(ax, forecast.daily)
+    with_headroom(ax)
+    date_axis(ax)
+    note(ax, _sentences(forecast))
+    return ax
+
+
+def draw_days(
+    ax: Axes,
+    days: pd.Series[pd.Timestamp],
+    credits: pd.Series[float],
+    colour: str = PALETTE["rendering"],
+) -> None:
+    """Bars of the credits of past days."""
+    ax.bar(_naive(days), credits, width=0.8, align="edge", color=colour)
+    ax.set_ylabel("credits", color=INK)
+
+
+def draw_ahead(ax: Axes, daily: pd.DataFrame, mark: str = "") -> None:
+    """Draw the ``daily`` frame of a `Forecast`: a line in its range, behind a mark."""
+    at = _naive(daily["day"] + pd.Timedelta(12, "h"))
+    ax.fill_between(at, daily["low"], daily["high"], color=PALETTE["completed"], alpha=0.18, lw=0)
+    ax.plot(at, daily["credits"], color=PALETTE["completed"], lw=1.8)
+    start = _naive(daily["day"].head(1))[0]
+    ax.axvline(start, color=INK, lw=0.8, ls=(0, (3, 3)))
+    ranged = daily["low"].notna().any()
+    said = "forecast, 80 % range of a day" if ranged else "forecast, no range"
+    _mark(ax, start, mark or said)
+
+
+def with_headroom(ax: Axes) -> None:
+    """Begin at 0 and leave a line above everything drawn, where the mark is written."""
+    ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
+
+
+def _naive(days: pd.Series[pd.Timestamp]) -> Any:
+    """UTC days as matplotlib draws them without shifting."""
+    return days.dt.tz_localize(None).to_numpy()
+
+
+def _mark(ax: Axes, start: Any, text: str) -> None:
+    ax.annotate(
+        text,
+        (start, 1),
+        (4, -2),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        va="top",
+        color=INK,
+        fontsize=LABEL_POINTS,
+    )
+
+
+def _sentences(forecast: Forecast) -> str:
+    """What to expect and how far to trust it; below, the balance or what it was learnt from."""
+    expected, *others = repr(forecast).splitlines()
+    balance = [others.pop(0)] if forecast.balance is not None else []
+    tested, learnt = others
+    ahead = f"Next {len(forecast.daily)} days: {expected.split(': ', 1)[1]}"
+    return f"{ahead} · {tested}\n{(balance or [learnt])[0]}"

@@ -1,0 +1,163 @@
+"""Picture of how renders went on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, canvas, clock, note, nothing
+from hooked_analytics.schema import FINAL_STATUSES, require_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MAX_LINES = 30
+COLUMNS = ("video_id", "observed_at", "status", "progress")
+_STEPS = 120
+# Left of this share of the axes a word beside the last point would leave them.
+_NAMED_FROM = 0.12
+_TICK_SECONDS = (
+    2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200,
+)  # fmt: skip
+_TICK_VIDEOS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_COLOURS = {"COMPLETED": "completed", "FAILED": "failed", "STARTED": "rendering"}
+
+
+def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """
+    Draw how far renders were at each look: a line each, or a band above 30 videos.
+
+    Parameters
+    ----------
+    observations : one row per look at a video
+        Needs ``video_id, observed_at, status, progress`` [%]: the `ProgressPanel.history`, or
+        what `VideoArchive.observations` gives.
+    ax : where to draw; a new figure when missing
+
+    Returns
+    -------
+    the Axes, time since the first look along x [s]
+        Lines end in a dot: completed, failed, or rendering now. The band holds the middle 80 %
+        and 50 % of the videos that had not failed, with their median.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> looks = pd.DataFrame({"video_id": ["vid_1"] * 3, "status": ["STARTED"] * 2 + ["COMPLETED"],
+    ...     "observed_at": pd.date_range("2024-01-15T10:00Z", periods=3, freq="min"),
+    ...     "progress": [10.0, 60.0, 100.0]})
+    >>> ax = plot_progress(looks, ax=Figure().subplots())
+    >>> ax.lines[0].get_xydata().tolist()
+    [[0.0, 10.0], [60.0, 60.0], [120.0, 100.0]]
+    """
+    require_columns(observations.columns, list(COLUMNS), what="plot_progress")
+    ax = canvas(ax, "Progress", height=3.6, grid="y")
+    looks = seconds_of(observations)
+    if looks.empty:
+        nothing(ax)
+        return ax
+    videos = looks["video_id"].nunique()
+    ended = looks.loc[looks["status"].isin(FINAL_STATUSES), "video_id"].nunique()
+    draw_progress(ax, looks, now=float(looks["seconds"].max()))
+    how = "one line per video" if videos <= MAX_LINES else "median, middle 50 % and 80 %"
+    note(ax, f"{how} · {ended:,} of {videos:,} finished")
+    ax.set_xlabel("time since the first look [m:ss]", color=INK)
+    return ax
+
+
+def seconds_of(observations: pd.DataFrame, *, began_at: pd.Timestamp | None = None) -> pd.DataFrame:
+    """Keep what was seen, by time since the first look [s]; completed is 100 %."""
+    looks = observations.loc[observations["status"].notna(), list(COLUMNS)]
+    began_at = began_at if began_at is not None else looks["observed_at"].min()
+    progress = looks["progress"].mask(looks["status"].eq("COMPLETED"), 100.0)
+    return looks.assign(
+        seconds=(looks["observed_at"] - began_at).dt.total_seconds(),
+        progress=progress.to_numpy(dtype=float, na_value=np.nan),
+    ).sort_values("seconds", kind="stable", ignore_index=True)
+
+
+def draw_progress(ax: Axes, looks: pd.DataFrame, *, now: float, until: float | None = None) -> None:
+    """Draw lines or a band onto axes that are ready."""
+    time_axis(ax, until or now)
+    if looks["video_id"].nunique() <= MAX_LINES:
+        _lines(ax, looks, now)
+    else:
+        _band(ax, looks, now)
+    ax.set_ylim(-2, 106)
+    ax.set_yticks([0, 25, 50, 75, 100], ["0%", "25%", "50%", "75%", "100%"])
+
+
+def draw_finished(ax: Axes, looks: pd.DataFrame, *, now: float, total: int) -> int:
+    """Draw how many had ended by each time, and return how many have."""
+    ends = looks[looks["status"].isin(FINAL_STATUSES)].drop_duplicates("video_id")["seconds"]
+    at = np.r_[0.0, ends.to_numpy(dtype=float), now]
+    count = np.r_[0, np.arange(1, len(ends) + 1), len(ends)]
+    ax.step(at, count, where="post", color=PALETTE["completed"], lw=2, solid_capstyle="round")
+    ax.set_ylim(-0.02 * total, 1.06 * max(total, 1))
+    step = next((each for each in _TICK_VIDEOS if total / each <= 4), total / 4)
+    ticks = np.arange(0, total + 1, step)
+    ax.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    return len(ends)
+
+
+def time_axis(ax: Axes, until: float) -> None:
+    """Mark about five times along x, from the first look on."""
+    until = max(until, 10.0)
+    step = next((each for each in _TICK_SECONDS if until / each <= 6), until / 5)
+    ax.set_xticks(np.arange(0, until + step / 2, step))
+    ax.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
+    ax.set_xlim(0, until * 1.01)
+
+
+def _lines(ax: Axes, looks: pd.DataFrame, now: float) -> None:
+    for _, line in looks.dropna(subset=["progress"]).groupby("video_id", sort=False):
+        at, progress = line["seconds"].to_numpy(), line["progress"].to_numpy()
+        kind = _COLOURS.get(line["status"].iloc[-1], "unknown")
+        if kind == "rendering":
+            at, progress = np.r_[at, now], np.r_[progress, progress[-1]]
+        under_way = kind == "rendering"
+        ax.plot(
+            at,
+            progress,
+            color=PALETTE[kind],
+            lw=1.7 if under_way else 1.4,
+            alpha=0.95 if under_way else 0.55,
+            solid_joinstyle="round",
+            zorder=2 + under_way,
+        )
+        ax.plot(at[-1], progress[-1], "o", color=PALETTE[kind], ms=5, clip_on=False, zorder=4)
+
+
+def _band(ax: Axes, looks: pd.DataFrame, now: float) -> None:
+    at = np.linspace(0, now, _STEPS)
+    low, lower, middle, upper, high = np.nanquantile(_by_time(looks, at), _QUANTILES, axis=0)
+    colour = PALETTE["rendering"]
+    ax.fill_between(at, low, high, color=colour, alpha=0.14, lw=0)
+    ax.fill_between(at, lower, upper, color=colour, alpha=0.22, lw=0)
+    ax.plot(at, middle, color=colour, lw=2)
+    x, y = at[-1], middle[-1]
+    ax.plot(x, y, "o", color=colour, ms=5, clip_on=False)
+    if x < _NAMED_FROM * ax.get_xlim()[1]:
+        return
+    ax.annotate(f"median {y:.0f}%", (x, y), (-8, -12 if y > 50 else 8), textcoords="offset points",
+                ha="right", color=INK, fontsize=LABEL_POINTS)  # fmt: skip
+
+
+def _by_time(looks: pd.DataFrame, at: Floats) -> Floats:
+    """Progress of each video at each time; missing before it was seen and once it had failed."""
+    codes, _ = pd.factorize(looks["video_id"])
+    order = np.argsort(codes, kind="stable")
+    apart = at[-1] + 1.0  # so that the videos' times, one after the other, are ascending
+    progress = looks["progress"].mask(looks["status"].eq("FAILED")).to_numpy(dtype=float)[order]
+    keys = codes[order] * apart + looks["seconds"].to_numpy()[order]
+    videos = np.arange(codes.max() + 1)[:, None]
+    found = np.searchsorted(keys, videos * apart + at + 1e-9, side="right") - 1
+    ours = (found >= 0) & (codes[order][found] == videos)
+    table: Floats = np.where(ours, progress[found], np.nan)
+    return np.where(np.isnan(table).all(axis=0), 0.0, table)

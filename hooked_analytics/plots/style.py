@@ -1,0 +1,189 @@
+"""What all pictures share: one palette, axes without clutter, and text that stays text."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# One palette, by meaning; it holds for the common colour-vision deficiencies.
+PALETTE = {
+    "completed": "#0b8f7a",
+    "rendering": "#2f6fde",
+    "failed": "#c8500a",
+    "unknown": "#7d8797",
+    "fourth": "#8a5bd1",
+    "fifth": "#b58900",
+    "sixth": "#5b6b7f",
+}
+# The same colours for groups, which have no meaning of their own, the most distinct first.
+SERIES = tuple(PALETTE[name] for name in ("completed", "rendering", "fourth", "failed", "fifth"))
+# Greys that read on a light and on a dark ground, for pictures are transparent.
+INK = "#6b7585"
+RULE = "#8a93a033"
+MAX_LABEL = 28
+LABEL_POINTS = 9.0
+# Axes take up this share of their cell until a layout engine gives them all but head and foot.
+_SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
+NOTHING = "nothing to draw yet"
+
+
+def canvas(
+    ax: Axes | None, title: str, *, height: float = 4.0, grid: Literal["x", "y"] = "x"
+) -> Axes:
+    """Give clean axes with a title and room for a note; a new figure [inches] when missing."""
+    ax = ax if ax is not None else _new_axes(height)
+    ax.set_title(title, loc="left", pad=34, fontweight="bold", color=INK)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set_color(RULE)
+    ax.set_facecolor("none")
+    ax.tick_params(colors=INK, length=0)
+    ax.grid(axis=grid, color=RULE)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def rows(ax: Axes | None, labels: list[str], title: str) -> Axes:
+    """Axes with one labelled row per group, or a sentence where there is nothing to draw."""
+    ax = canvas(ax, title, height=1.6 + 0.38 * max(len(labels), 3))
+    ax.set_yticks(range(len(labels)), labels, parse_math=False)
+    ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    if not labels:
+        nothing(ax)
+    return ax
+
+
+def nothing(ax: Axes) -> None:
+    """Say that there is nothing to draw."""
+    ax.text(0.5, 0.5, NOTHING, transform=ax.transAxes, color=INK, ha="center")
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """
+    Move labels apart until none overlaps, each as near to its place as the others let it.
+
+    Examples
+    --------
+    >>> apart([10.0, 50.0, 51.0], 10)
+    [10.0, 45.5, 55.5]
+    >>> apart([5.0, 5.0, 5.0], 2)
+    [3.0, 5.0, 7.0]
+    """
+    order = sorted(range(len(heights)), key=lambda n: heights[n])
+    blocks: list[list[float]] = []  # [sum of wanted bottoms, labels], touching labels in one
+    for step, n in enumerate(order):
+        blocks.append([heights[n] - gap * step, 1])
+        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
+            total, count = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + total, blocks[-1][1] + count]
+    placed = [_mean(block) for block in blocks for _ in range(int(block[1]))]
+    moved = {
+        n: bottom + gap * step for step, (n, bottom) in enumerate(zip(order, placed, strict=True))
+    }
+    return [moved[n] for n in range(len(heights))]
+
+
+def line_height(ax: Axes) -> float:
+    """Height of a line of small text as a share of the axes, room for head and foot taken off."""
+    figure: Any = ax.figure
+    height: float = ax.bbox.height * 72 / figure.dpi
+    if figure.get_layout_engine() is not None:
+        height = height / _SHARE_WITHOUT_LAYOUT - _HEAD_AND_FOOT_POINTS
+    return 1.35 * LABEL_POINTS / max(height, 60.0)
+
+
+def _mean(block: list[float]) -> float:
+    return block[0] / block[1]
+
+
+def _new_axes(height: float) -> Axes:
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as missing:
+        raise ImportError(
+            'pictures need matplotlib: pip install "hooked-analytics[notebook]"'
+        ) from missing
+    figure, ax = plt.subplots(figsize=(8, height), layout="constrained")
+    figure.patch.set_alpha(0)
+    return ax
+
+
+def date_axis(ax: Axes) -> None:
+    """Mark a few dates along x, each as short as it can be."""
+    from matplotlib import dates
+
+    mdates: Any = dates  # it has no types
+    locator = mdates.AutoDateLocator(minticks=3, maxticks=8)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+
+
+def beside(ax: Axes, text: str, x: float, y: float) -> None:
+    """Write *text* right of a point."""
+    ax.annotate(
+        text,
+        (x, y),
+        (9, 0),
+        textcoords="offset points",
+        va="center",
+        color=INK,
+        fontsize=LABEL_POINTS,
+    )
+
+
+def note(ax: Axes, text: str) -> None:
+    """Write a line or two under the title."""
+    ax.text(
+        0,
+        1.01,
+        text,
+        transform=ax.transAxes,
+        va="bottom",
+        color=INK,
+        fontsize=LABEL_POINTS,
+        linespacing=1.4,
+    )
+
+
+def labels(table: pd.DataFrame, keys: list[str]) -> list[str]:
+    """Write the keys of each row as one short line."""
+    parts = table[keys].astype("string").fillna("(unknown)")
+    return [" · ".join(shown(part) for part in row) for row in parts.itertuples(index=False)]
+
+
+def shown(text: Any) -> str:
+    """Text as one short line without control and direction characters."""
+    plain = "".join(c for c in str(text) if unicodedata.category(c)[0] != "C")
+    return plain if len(plain) <= MAX_LABEL else plain[: MAX_LABEL - 1] + "…"
+
+
+def clock(seconds: float) -> str:
+    """
+    Seconds as people read them.
+
+    Examples
+    --------
+    >>> clock(48), clock(224.099), clock(7325)
+    ('0:48', '3:44', '2:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(share: float) -> str:
+    """
+    Write a share in whole per cent, without making a little into nothing.
+
+    Examples
+    --------
+    >>> percent(0.253), percent(0.001)
+    ('25%', '<1%')
+    """
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"

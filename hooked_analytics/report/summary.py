@@ -1,0 +1,233 @@
+"""The figures a report leads with, each with a plain sentence, and what is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from hooked_analytics.report.formatting import MISSING, count, dates, joined, number, share
+from hooked_analytics.report.report_tables import PREVIOUS, first_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hooked_analytics.report.report import Report
+
+_RATE_MATTERS = 0.5  # credits; below it two sums count as the same
+_PARTS = (
+    ("volume", "more videos", "fewer videos"),
+    ("mix", "a shift to dearer types", "a shift to cheaper types"),
+    ("rate", "dearer videos within a type", "cheaper videos within a type"),
+)
+
+
+class Headline(NamedTuple):
+    """One figure and what it means."""
+
+    figure: str
+    sentence: str
+
+
+class NotKnown(NamedTuple):
+    """What the report cannot know, in sentences; *serious* when it touches a total."""
+
+    sentences: list[str]
+    serious: bool
+
+
+def scope(report: Report) -> str:
+    """Say which videos the report is about, and as of when."""
+    now, before = _periods(report)
+    parts = [f"{_made(now)} ({report.timezone})"]
+    if before is not None:
+        parts.append(f"compared with {_made(before)}")
+    if pd.notna(now.seen_at):
+        parts.append(f"as seen {now.seen_at.day} {now.seen_at:%b %Y %H:%M} UTC")
+    return " · ".join(parts)
+
+
+def _made(period: Any) -> str:
+    when = dates(period.first_day, period.last_day)
+    return count(period.videos, "video") + (f" made {when}" if when != MISSING else "")
+
+
+def headlines(report: Report) -> list[Headline]:
+    """Put the answers first: spent, per minute, on failures, and what comes next."""
+    now, before = _periods(report)
+    return [
+        _spent(now, before, report.price_per_credit),
+        _per_minute(now, before),
+        _on_failures(now),
+        _next(report),
+    ]
+
+
+def _periods(report: Report) -> tuple[Any, Any]:
+    totals = report.tables["totals"]
+    before = totals[totals["period"].eq(PREVIOUS)]
+    return first_row(totals), first_row(before) if len(before) else None
+
+
+def _spent(now: Any, before: Any, price: float | None) -> Headline:
+    if not now.videos:
+        return Headline(MISSING, "credits: there is no video to count")
+    if pd.isna(now.credits):
+        return Headline(
+            MISSING, f"credits spent: none of {count(now.videos, 'video')} has a figure"
+        )
+    parts = ["credits spent"]
+    if price is not None:
+        parts.append(f"worth {now.credits * price:,.2f} at {price:g} each")
+    if before is not None and pd.notna(before.credits):
+        change = now.credits - before.credits
+        relative = f" ({share(abs(change) / before.credits)})" if before.credits else ""
+        parts.append(f"{number(change, signed=True)}{relative} on the period before")
+    if now.credits_unknown:
+        whose = "whose figure is not known"
+        parts.append(f"without {count(now.credits_unknown, 'video')} {whose}")
+    return Headline(number(now.credits), ", ".join(parts))
+
+
+def _per_minute(now: Any, before: Any) -> Headline:
+    if pd.isna(now.credits_per_minute):
+        return Headline(MISSING, "credits per finished minute: no finished video has both figures")
+    was = "" if before is None else f" (was {number(before.credits_per_minute)})"
+    return Headline(
+        number(now.credits_per_minute), f"credits per finished minute, failures folded in{was}"
+    )
+
+
+def _on_failures(now: Any) -> Headline:
+    if not now.failed + now.completed:
+        return Headline(MISSING, "credits on failed videos: no render has ended yet")
+    if not now.failed:
+        return Headline("0", f"credits on failed videos: none of {now.completed:,} failed")
+    failed = count(now.failed, "failed video")
+    if pd.isna(now.wasted_credits):
+        return Headline(MISSING, f"credits on {failed}: none has a figure")
+    unknown = f", {now.failed_unknown:,} of them without a figure" if now.failed_unknown else ""
+    part = share(now.waste_share)
+    spent = f", {part} of what ended videos cost" if part != MISSING else ""
+    return Headline(number(now.wasted_credits), f"credits on {failed}{spent}{unknown}")
+
+
+def _next(report: Report) -> Headline:
+    if "forecast_total" not in report.tables:
+        return Headline(MISSING, f"no forecast: {report.no_forecast}")
+    days = len(report.tables["forecast"])
+    total = first_row(report.tables["forecast_total"])
+    if report.balance is not None and pd.notna(total.run_out_chance):
+        return _run_out(total, days)
+    if pd.isna(total.total_low):
+        return Headline(
+            f"about {number(total.total)}",
+            f"credits in the next {days} days if they go on like the last "
+            f"{total.history_days:,}; under 28 complete days there is no range",
+        )
+    return Headline(
+        f"{number(total.total_low)}–{number(total.total_high)}",
+        f"credits in the next {days} days, in 8 of 10 cases",
+    )
+
+
+def _run_out(total: Any, days: int) -> Headline:
+    balance = f"a balance of {number(total.balance)}"
+    if pd.isna(total.run_out_low):
+        return Headline(f"> {days} days", f"{balance} lasts, in 9 of 10 cases")
+    if pd.isna(total.run_out_high):
+        first = f"{total.run_out_low.day} {total.run_out_low:%b}"
+        chance = share(total.run_out_chance)
+        return Headline(
+            f"from {first}", f"{balance} may run out; within {days} days in {chance} of cases"
+        )
+    days_named = dates(total.run_out_low, total.run_out_high)
+    return Headline(
+        days_named.removesuffix(f" {total.run_out_high.year}"),
+        f"{balance} runs out, in 8 of 10 cases",
+    )
+
+
+def forecast_sentence(report: Report) -> str:
+    """Say what is ahead, and how far such ranges could be trusted in the past."""
+    if "forecast_total" not in report.tables:
+        return f"No forecast: {report.no_forecast}."
+    days = len(report.tables["forecast"])
+    total = first_row(report.tables["forecast_total"])
+    ahead = f"Next {days} days: about {number(total.total)} credits"
+    if pd.isna(total.total_low):
+        return f"{ahead}, without a range: {total.history_days:,} days of history are too few."
+    ahead = f"Next {days} days: {number(total.total_low)} to {number(total.total_high)} credits"
+    if not total.backtest_origins:
+        return f"{ahead}, in 8 of 10 cases. There is too little history to test that by."
+    return (
+        f"{ahead}, in 8 of 10 cases. Of {count(total.backtest_origins, 'such range')} made in the "
+        f"past of this list, {share(total.backtest_coverage)} held."
+    )
+
+
+def change_sentence(report: Report) -> str:
+    """Explain the change between the two periods in words."""
+    change = report.tables["credit_change"]
+    sums = change[["change", "volume", "mix", "rate"]].sum(min_count=1)
+    if sums[["volume", "mix", "rate"]].isna().any():
+        return "One of the periods has no video with a credit figure, so nothing can be compared."
+    parts = [
+        f"{(more if sums[part] > 0 else less)} {number(round(sums[part]), signed=True)}"
+        for part, more, less in _PARTS
+        if abs(sums[part]) >= _RATE_MATTERS
+    ]
+    if not parts:
+        return "No change."
+    unknown = int(change["unknown_before"].sum()), int(change["unknown_after"].sum())
+    left_out = (
+        f" Left out without a figure: {unknown[0]:,} videos before, {unknown[1]:,} after."
+        if any(unknown)
+        else ""
+    )
+    return f"{number(round(sums['change']), signed=True)} credits: {joined(parts)}.{left_out}"
+
+
+def not_known(report: Report) -> NotKnown:
+    """Say what is missing, where it touches a total and where not."""
+    now, _ = _periods(report)
+    if not now.videos:
+        return NotKnown(["There are no videos in this report."], serious=True)
+    sentences = [_unknown_credits(now)]
+    sentences += [say(getattr(now, column)) for column, say in _NOTES if getattr(now, column)]
+    return NotKnown(sentences, serious=bool(now.credits_unknown or len(sentences) > 1))
+
+
+def _unknown_credits(now: Any) -> str:
+    unknown, videos = int(now.credits_unknown), count(now.videos, "video")
+    if not unknown:
+        return "Every video has a credit figure."
+    has, counted = ("has", "It is") if unknown == 1 else ("have", "They are")
+    as_what = "a video" if unknown == 1 else "videos"
+    return (
+        f"Not known: {unknown:,} of {videos} {has} no credit figure "
+        f"({share(unknown / now.videos)}). {counted} counted as {as_what} and left out of every "
+        "credit total."
+    )
+
+
+_NOTES: tuple[tuple[str, Callable[[int], str]], ...] = (
+    (
+        "rendering",
+        lambda n: (
+            f"{count(n, 'video')} still rendering: the credits may change, and the time so "
+            "far counts as “longer than”."
+        ),
+    ),
+    ("not_fetched", lambda n: f"{count(n, 'id')} could not be fetched; failures say why."),
+    ("other", lambda n: f"{count(n, 'video')} with a status this report does not know."),
+    ("undated", lambda n: f"{count(n, 'video')} without a usable date, in no figure by day."),
+    (
+        "refused",
+        lambda n: f"{count(n, 'video')} with a value that was repaired or refused as impossible.",
+    ),
+    (
+        "repeated",
+        lambda n: f"{count(n, 'row')} repeat a video given before, and every row is counted.",
+    ),
+)

@@ -1,0 +1,301 @@
+"""
+Any frame in, the same kind of frame out.
+
+Pandas, Polars, PyArrow, DuckDB, Dask and Spark frames are read through narwhals. Numbers are
+prepared as plain columns, grouped where they are, and only the small result comes over, as
+pandas. A pandas frame goes the way of Arrow, its keys as whole numbers: text is slow to group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pandas as pd
+import pyarrow as pa
+
+from hooked_analytics.schema.columns import frame_from_arrow, require_columns
+from hooked_analytics.schema.latest import LOOK_COLUMNS, that_count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import narwhals.stable.v2 as nw
+
+FrameT = TypeVar("FrameT")
+
+_TAKEN = "pandas, Polars, PyArrow, DuckDB, Dask or Spark"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The needed columns of a frame, one row per video, where the engine holds them."""
+
+    native: Any
+    rows: nw.LazyFrame[Any]
+    levels: dict[str, pd.Series[Any]]  # what the numbers stand for, where keys are coded
+    dtypes: dict[str, Any]  # of other keys, where they are pandas
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the keys are coded and the rows are an Arrow table."""
+        return isinstance(self.native, pd.DataFrame | pa.Table)
+
+    def sums(self, rows: nw.LazyFrame[Any], by: list[str], values: Sequence[str]) -> pd.DataFrame:
+        """
+        Group *rows* by columns and sum plain ones, on the engine.
+
+        Returns
+        -------
+        one row per group, in no order
+            *by*, ``videos`` (rows), and for each of *values* its sum, 0 where none is known,
+            and how many are known in ``_known``.
+        """
+        import narwhals.stable.v2 as nw
+
+        known = {f"{name}_known": name for name in values}
+        groups = rows.group_by(by).agg(
+            nw.len().alias("videos"),
+            *(nw.col(name).sum() for name in values),
+            *(nw.col(name).count().alias(new) for new, name in known.items()),
+        )
+        small = small_frame(groups.select(*by, "videos", *values, *known))
+        return small.assign(
+            **{name: self.decoded(name, small[name]) for name in by},
+            **{name: small[name].fillna(0).astype("float64") for name in values},
+            **{name: small[name].astype("int64") for name in ("videos", *known)},
+        )
+
+    def decoded(self, key: str, values: pd.Series[Any]) -> pd.Series[Any]:
+        """Give the keys of a small result back as they were."""
+        if key not in self.levels:
+            return values.astype(self.dtypes[key]) if key in self.dtypes else values
+        meant: pd.Series[Any] = self.levels[key].reindex(values.astype("int64"))
+        return meant.set_axis(values.index)
+
+    def beside(self, other: Any, columns: Sequence[str], *, what: str) -> nw.LazyFrame[Any]:
+        """Read a second frame on the same engine, to join it; a pandas one is taken along."""
+        import narwhals.stable.v2 as nw
+
+        if isinstance(other, pd.DataFrame):
+            require_columns(other.columns, columns, what=what)
+            small = other[list(columns)]
+            table = pa.table({name: _arrow(small[name]) for name in columns})
+            other = table if self.in_memory else _native(frame_from_arrow(table), self.native)
+        rows = nw.from_native(other).lazy()
+        if rows.implementation != self.rows.implementation:
+            raise TypeError(
+                f"{what} is on {rows.implementation}, the videos are on "
+                f"{self.rows.implementation}; give both on one engine, or {what} as pandas"
+            )
+        require_columns(rows.collect_schema().names(), columns, what=what)
+        chosen: nw.LazyFrame[Any] = rows.select(*columns)
+        return chosen
+
+
+def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what: str) -> Opened:
+    """
+    Read the columns needed of a frame of any engine.
+
+    Of an archive's observations, told by ``observed_at``, the one that counts of each video.
+
+    Parameters
+    ----------
+    videos : pandas, Polars (eager or lazy), PyArrow, DuckDB, Dask or Spark
+    columns : those to compute with
+    keys : those to group by; may be among *columns*, which are then not coded
+    what : the function asking, for the message when a column is missing
+
+    Raises
+    ------
+    ValueError
+        A column is not there.
+    TypeError
+        It is no frame.
+
+    Examples
+    --------
+    >>> opened = open_frame(pd.DataFrame({"type": ["a", None], "n": [1, 2]}), ["n"], ["type"],
+    ...                     what="credit_usage")
+    >>> opened.sums(opened.rows, ["type"], ["n"])["n"].tolist()
+    [1.0, 2.0]
+    """
+    import narwhals.stable.v2 as nw
+
+    if isinstance(videos, pd.DataFrame):
+        there = list(videos.columns)
+    else:
+        try:
+            lazy = nw.from_native(videos).lazy()
+        except TypeError:
+            raise TypeError(f"{what} takes a frame of {_TAKEN}, not {type(videos)}") from None
+        there = lazy.collect_schema().names()
+    looks = LOOK_COLUMNS if "observed_at" in there else ()
+    plain = list(dict.fromkeys([*columns, *looks]))
+    require_columns(there, [*plain, *(key for key in keys if key not in plain)], what=what)
+    levels: dict[str, pd.Series[Any]] = {}
+    if isinstance(videos, pd.DataFrame | pa.Table):
+        lazy, levels = _coded(videos, plain, [key for key in keys if key not in plain])
+    else:
+        lazy = lazy.select(dict.fromkeys([*plain, *keys]))
+    dtypes = {}
+    if isinstance(videos, pd.DataFrame):
+        dtypes = {key: videos[key].dtype for key in keys if key in plain}
+    return Opened(videos, that_count(lazy) if looks else lazy, levels, dtypes)
+
+
+def like(answer: pd.DataFrame, videos: FrameT) -> FrameT:
+    """
+    Hand a small answer out as a frame of the engine that asked.
+
+    Eager frames come back eager, lazy and distributed ones as a small one of their kind.
+
+    Examples
+    --------
+    >>> like(pd.DataFrame({"credits": [1.0]}), pa.table({"type": ["class"]})).column_names
+    ['credits']
+    """
+    same = answer if isinstance(videos, pd.DataFrame) else _native(answer, videos)
+    return cast("FrameT", same)
+
+
+def as_given(rows: nw.LazyFrame[Any], videos: FrameT) -> FrameT:
+    """Hand rows out where they are, not fetched from an engine that is lazy."""
+    import narwhals.stable.v2 as nw
+
+    eager = isinstance(nw.from_native(cast("Any", videos)), nw.DataFrame)
+    return cast("FrameT", rows.collect().to_native() if eager else rows.to_native())
+
+
+def small_frame(rows: nw.LazyFrame[Any]) -> pd.DataFrame:
+    """Fetch a small result as pandas, every engine's types brought to ours."""
+    table = rows.collect("pyarrow").to_native()
+    ours = [field.with_type(_our_type(field.type)) for field in table.schema]
+    return frame_from_arrow(table.cast(pa.schema(ours)))
+
+
+def _our_type(theirs: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(theirs):
+        return _our_type(theirs.value_type)
+    if pa.types.is_string(theirs) or str(theirs) == "string_view":
+        return pa.large_string()
+    if pa.types.is_integer(theirs):
+        return pa.int64()
+    # a sum of whole numbers is a decimal on DuckDB
+    if pa.types.is_floating(theirs) or pa.types.is_decimal(theirs):
+        return pa.float64()
+    return theirs
+
+
+def one_per_video(videos: pd.DataFrame) -> pd.DataFrame:
+    """
+    Keep, of an archive's observations as pandas, the row of each video that counts.
+
+    A videos frame, which has no ``observed_at``, is given back as it is.
+    """
+    import narwhals.stable.v2 as nw
+
+    if "observed_at" not in videos:
+        return videos
+    require_columns(videos.columns, LOOK_COLUMNS, what="telling which observation counts")
+    looks = pa.table({name: _arrow(videos[name]) for name in LOOK_COLUMNS})
+    numbered = looks.append_column("row", pa.array(range(len(looks)), pa.int64()))
+    kept = that_count(nw.from_native(numbered).lazy()).select("row").collect()
+    return videos.iloc[sorted(kept["row"].to_list())]
+
+
+def known(name: str) -> nw.Expr:
+    """
+    Give a number where it is one, else missing.
+
+    Asked for by name: a comparison would not do, for DuckDB takes its outcome from the
+    statistics of a Parquet file, which leave NaN out.
+    """
+    import narwhals.stable.v2 as nw
+
+    number = nw.col(name).cast(nw.Float64)
+    return nw.when(~number.is_nan()).then(number)
+
+
+def _coded(
+    videos: pd.DataFrame | pa.Table, columns: list[str], keys: list[str]
+) -> tuple[nw.LazyFrame[Any], dict[str, pd.Series[Any]]]:
+    """Read a frame in memory as Arrow, without a copy where it can be, its keys numbered."""
+    import narwhals.stable.v2 as nw
+
+    arrays = {name: _arrow(videos[name]) for name in columns}
+    levels = {}
+    for key in keys:
+        column = videos[key]
+        if isinstance(videos, pa.Table):
+            column = frame_from_arrow(videos.select([key]))[key]
+        codes, found = pd.factorize(column)
+        arrays[key] = pa.array(codes.astype("int32"))
+        levels[key] = pd.Series(found, dtype=column.dtype)
+    return nw.from_native(pa.table(arrays)).lazy(), levels
+
+
+def _arrow(column: Any) -> Any:
+    array = column if isinstance(column, pa.ChunkedArray) else pa.array(column, from_pandas=True)
+    wanted = _our_type(array.type) if _is_text(array.type) else array.type
+    return array if wanted == array.type else array.cast(wanted)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether it may be text, which Arrow joins only in one and the same of its types."""
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind))
+
+
+def _native(answer: pd.DataFrame, wanted: Any) -> Any:
+    """Bring a small pandas frame to the engine of another one."""
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(wanted)
+    engine = frame.implementation
+    table = pa.Table.from_pandas(answer, preserve_index=False).replace_schema_metadata()
+    if isinstance(frame, nw.DataFrame):
+        return nw.from_arrow(table, backend=engine).to_native()
+    if engine.is_polars():
+        return nw.from_arrow(table, backend=engine).lazy().to_native()
+    if engine.is_duckdb():
+        return _on_duckdb(table, wanted)
+    if engine.is_dask():
+        from dask import dataframe
+
+        return dataframe.from_pandas(answer, npartitions=1)
+    if engine.is_pyspark() or engine.is_pyspark_connect():
+        return _on_spark(table, wanted)
+    raise TypeError(f"takes a frame of {_TAKEN}, not {type(wanted)}")
+
+
+def _on_duckdb(answer: pa.Table, wanted: Any) -> Any:  # noqa: ARG001 - the query reads it
+    """Stay on the connection of *wanted*, which only a query on it can reach."""
+    found = wanted.query("videos", "SELECT * FROM answer")
+    return found.set_alias("answer")
+
+
+def _on_spark(answer: pa.Table, wanted: Any) -> Any:
+    from pyspark.sql.types import (
+        BooleanType,
+        DoubleType,
+        LongType,
+        StringType,
+        StructField,
+        StructType,
+        TimestampType,
+    )
+
+    of = {
+        pa.int64(): LongType(),
+        pa.float64(): DoubleType(),
+        pa.bool_(): BooleanType(),
+        pa.string(): StringType(),
+        pa.large_string(): StringType(),
+    }
+    theirs = {field.name: field.dataType for field in wanted.schema.fields}
+    fields = [
+        StructField(column.name, of.get(column.type) or theirs.get(column.name) or TimestampType())
+        for column in answer.schema
+    ]
+    rows = [tuple(row.values()) for row in answer.to_pylist()]
+    return wanted.sparkSession.createDataFrame(rows, StructType(fields))

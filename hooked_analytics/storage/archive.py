@@ -1,0 +1,302 @@
+"""The archive: every observation a row in Parquet, nothing ever overwritten."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from hooked_analytics.schema import NAMES, frame_from_arrow, is_final, require_columns
+from hooked_analytics.storage import latest_rows
+from hooked_analytics.storage.compaction import merge_parts
+from hooked_analytics.storage.layout import make_archive, new_name, require_archive
+from hooked_analytics.storage.parquet_parts import ROW_GROUP_ROWS, SCHEMA, whole, write_part
+from hooked_analytics.storage.sanitize import without_secrets
+from hooked_analytics.storage.tables import table_from_videos
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from hooked_analytics.client import HookedClient
+
+
+class VideoArchive:
+    """
+    A directory that remembers every observation, so that no finished video is asked for twice.
+
+    Each `append` adds one Parquet file, published whole, so any number of processes may append,
+    read and compact at the same time. Links are kept without their signature: for a download
+    link that works, fetch the video without the archive.
+
+    Pandas, Polars, DuckDB, Dask and Spark read the directory as it is
+    (``pd.read_parquet(directory)``, ``"directory/*.parquet"``). While `compact` runs, or after
+    one was killed and until the next, they may count rows twice; this class never does.
+
+    Parameters
+    ----------
+    directory : a new or an empty directory, or one that an archive has made
+        It is made by the first `append`.
+
+    Attributes
+    ----------
+    directory : where it is
+    requests_saved : videos that `sync` of this object did not have to ask for
+
+    Raises
+    ------
+    ValueError
+        The directory holds something else; says what was found and touches nothing.
+
+    See Also
+    --------
+    observed_renders : Finish, stalls and speed of each render, from `observations`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hooked_analytics import Sandbox
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> archive = VideoArchive(folder.name)
+    >>> with Sandbox(videos=1) as sandbox, sandbox.client() as client:
+    ...     first = archive.sync(["vid_abc123"], client=client)
+    ...     again = archive.sync(["vid_abc123"], client=client)
+    ...     again["status"].tolist(), client.requests_sent, archive.requests_saved
+    (['COMPLETED'], 1, 1)
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self.requests_saved = 0
+        require_archive(self.directory)
+
+    def __repr__(self) -> str:
+        return f"VideoArchive({str(self.directory)!r})"
+
+    def sync(
+        self,
+        video_ids: str | Iterable[object] | None = None,
+        *,
+        client: HookedClient | None = None,
+        progress: bool | None = None,
+    ) -> pd.DataFrame:
+        """
+        Ask for what can still change, keep it, and return the newest of every id.
+
+        Asked for are videos that were never seen well, or were not at their end when last
+        seen. Finished videos cost no request, nor does what cannot be an id.
+
+        Parameters
+        ----------
+        video_ids : ids in any iterable, or one id; every known video when missing
+        client : whose key, limit and connections to use
+            A new `HookedClient` for this call when missing.
+        progress : whether to show a bar and the requests saved
+            When missing, only where somebody watches.
+
+        Returns
+        -------
+        videos frame, one row per distinct id, in the order asked
+            Where the fetch failed but an earlier one went well, that earlier row, and a warning
+            says of how many this is true; ``fetched_at`` tells how old it is. A video never
+            seen well is a row with its ``error``.
+
+        Raises
+        ------
+        AuthenticationError
+            The key is missing or wrong. What arrived before is kept.
+        FetchError
+            What was fetched could not be written; ``.videos`` has every row.
+        FetchInterrupted
+            The stop button. What arrived is kept; ``.videos`` has every row, the unasked as
+            ``not_fetched``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from hooked_analytics import Sandbox
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     archive = VideoArchive(folder)
+        ...     with Sandbox(videos=1) as sandbox, sandbox.client() as client:
+        ...         videos = archive.sync(["vid_abc123", "no/id"], client=client)
+        >>> videos["error"].fillna("").tolist()
+        ['', 'invalid_id']
+        """
+        # the one import upwards: a short name for a fetch with this archive
+        from hooked_analytics.fetch import fetch_videos
+
+        known = self.videos()
+        asked = known["video_id"].tolist() if video_ids is None else video_ids
+        fetched = fetch_videos(
+            asked, client=client, archive=_OneLook(known, self.append), progress=progress
+        )
+        finished = set(known.loc[is_final(known) & known["error"].isna(), "video_id"])
+        self.requests_saved += sum(video_id in finished for video_id in fetched["video_id"])
+        return _last_good(fetched, known)
+
+    def append(self, videos: pd.DataFrame) -> None:
+        """
+        Keep each row as one observation; once this returns, a crash cannot take it away.
+
+        Parameters
+        ----------
+        videos : one row per video
+            Needs every column of a videos frame. ``observed_at`` is taken as given when there
+            is such a column, as in `observations` of another archive; else it is
+            ``fetched_at``, and now where that is missing. Other columns are left out, and so
+            are rows without a ``video_id``. Keep details here, not rows of `list_videos`:
+            those have no credits, and a finished one would not be asked for again.
+
+        Raises
+        ------
+        ValueError
+            A column is missing, or a value fits no file. Nothing was written.
+        OSError
+            The disk is full or the folder cannot be written. Nothing was written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from hooked_analytics.schema import videos_from_records
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     archive = VideoArchive(folder)
+        ...     for status in ("STARTED", "COMPLETED"):
+        ...         archive.append(videos_from_records([{"id": "vid_1", "status": status}]))
+        ...     archive.videos()["status"].tolist(), len(archive.observations())
+        (['COMPLETED'], 2)
+        """
+        table = _observed(videos)
+        make_archive(self.directory)
+        if len(table):
+            batches = table.to_batches(max_chunksize=ROW_GROUP_ROWS)
+            write_part(self.directory / new_name("observed"), map(without_secrets, batches))
+
+    def videos(self) -> pd.DataFrame:
+        """
+        Read the newest of each video.
+
+        An observation that went well counts before a failed one, one that shows the end before
+        one that does not, and of those the last by ``observed_at``. So a failed fetch hides
+        nothing, and a late answer never takes a finished video back.
+
+        Returns
+        -------
+        videos frame, one row per video, in the order in which these rows arrived
+            A video never seen well is its last failure, with ``error``.
+
+        Warns
+        -----
+        UserWarning
+            Names a file that another program has damaged; the rest is read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(VideoArchive(folder).videos())
+        0
+        """
+        table = whole(self.directory, latest_rows.latest)
+        return frame_from_arrow(table.drop_columns(["observed_at"]))
+
+    def observations(self) -> pd.DataFrame:
+        """
+        Read the whole history, failed fetches included.
+
+        Returns
+        -------
+        ``video_id, observed_at`` and the other columns of a videos frame, oldest first
+
+        Warns
+        -----
+        UserWarning
+            Names a file that another program has damaged; the rest is read.
+
+        See Also
+        --------
+        observed_renders : What the history of each video tells.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     VideoArchive(folder).observations().columns[:3].tolist()
+        ['video_id', 'observed_at', 'name']
+        """
+        return frame_from_arrow(whole(self.directory, latest_rows.observations))
+
+    def compact(self) -> int:
+        """
+        Merge many small files into one, which is faster to read.
+
+        Safe at any time: readers and writers go on meanwhile, and a kill loses nothing. A
+        damaged file stays where it is.
+
+        Returns
+        -------
+        number of files merged
+            0 when there was nothing to merge, or another process is merging right now.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from hooked_analytics.schema import videos_from_records
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     archive = VideoArchive(folder)
+        ...     for video_id in ("vid_1", "vid_2", "vid_3"):
+        ...         archive.append(videos_from_records([{"id": video_id}]))
+        ...     archive.compact(), len(list(Path(folder).glob("*.parquet")))
+        (3, 1)
+        """
+        return merge_parts(self.directory) if require_archive(self.directory) else 0
+
+
+class _OneLook:
+    """The archive as one `sync` shows it to the fetch: read once, written through."""
+
+    def __init__(self, known: pd.DataFrame, append: Callable[[pd.DataFrame], None]) -> None:
+        self._known = known
+        self.append = append
+
+    def videos(self) -> pd.DataFrame:
+        return self._known
+
+
+def _observed(videos: pd.DataFrame) -> pa.Table:
+    """Shape rows for a part: our columns in their types, and when each was observed."""
+    import pyarrow.compute as pc
+
+    require_columns(videos.columns, NAMES, what="VideoArchive.append")
+    table = table_from_videos(videos[list(NAMES)])
+    field = SCHEMA.field("observed_at")
+    given = videos.get("observed_at", videos["fetched_at"])
+    moments = pc.coalesce(
+        pa.array(given, type=field.type, from_pandas=True),
+        table["fetched_at"].combine_chunks(),
+        pa.scalar(datetime.now(UTC), field.type),
+    )
+    table = table.add_column(1, field, moments)
+    return table.filter(table["video_id"].is_valid())
+
+
+def _last_good(fetched: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Show what was last seen well where the fetch failed, and say so."""
+    good = known[known["error"].isna()]
+    at = pd.Index(good["video_id"]).get_indexer(fetched["video_id"])
+    failed = fetched["error"].notna().to_numpy() & (at >= 0)
+    if not failed.any():
+        return fetched
+    reason = fetched.loc[failed, "error_message"].iloc[0]
+    warnings.warn(
+        f"{failed.sum()} of {len(fetched)} videos could not be fetched and are shown as last "
+        f"seen, the first: {reason}",
+        stacklevel=3,
+    )
+    rows = np.where(failed, len(fetched) + at, np.arange(len(fetched)))
+    return pd.concat([fetched, good], ignore_index=True).iloc[rows].reset_index(drop=True)

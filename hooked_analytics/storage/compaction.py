@@ -1,0 +1,95 @@
+"""
+Merge parts into one while others read and append.
+
+The order of the steps is what makes it safe: the merged part is published whole and names
+the parts it stands for; only then are those deleted. Killed between any two steps, readers
+find every row once, and the next merge deletes what was left behind.
+"""
+
+from __future__ import annotations
+
+from itertools import dropwhile
+from typing import TYPE_CHECKING
+
+from hooked_analytics._internal.atomic import sweep_orphans
+from hooked_analytics._internal.lock import alone
+from hooked_analytics.storage.latest_rows import mark_latest
+from hooked_analytics.storage.layout import (
+    LOCK,
+    new_name,
+    part_names,
+    remove_parts,
+    stamp,
+)
+from hooked_analytics.storage.parquet_parts import (
+    DamagedPartError,
+    Part,
+    live_parts,
+    row_groups,
+    write_part,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+# Beyond this a merge would copy much to gain little; a reader opens such parts one by one.
+FULL_ROWS = 1_000_000
+
+
+def merge_parts(folder: Path) -> int:
+    """
+    Merge all parts but the oldest full ones.
+
+    Returns
+    -------
+    number of parts merged; 0 when there was nothing to do or another process is at it
+    """
+    with alone(folder / LOCK) as allowed:
+        if not allowed:
+            return 0
+        sweep_orphans(folder)
+        parts = live_parts(folder)
+        left = _left_behind(folder, parts)
+        sources = list(dropwhile(_is_full, (part for part in parts if _is_mergeable(part))))
+        if len(sources) > 1:
+            # what a kill left behind stays covered until it is gone
+            done = [*(part.name for part in sources), *left]
+            name = new_name("merged", max(stamp(part.name) for part in sources))
+            write_part(folder / name, row_groups(_overtaken_first(sources)), replaces=done)
+            remove_parts(folder, done)
+            return len(sources)
+        if left:
+            remove_parts(folder, left)
+        return 0
+
+
+def _overtaken_first(parts: list[Part]) -> Iterator[pa.Table]:
+    """Put what has been overtaken into row groups of its own, which readers can pass over."""
+    marks = mark_latest(parts)
+    for part, chosen in zip(parts, marks, strict=True):
+        yield part.read_where(~chosen)
+    for part, chosen in zip(parts, marks, strict=True):
+        yield part.read_where(chosen)
+
+
+def _left_behind(folder: Path, parts: list[Part]) -> list[str]:
+    covered = frozenset[str]().union(*(part.replaces for part in parts))
+    return [name for name in part_names(folder) if name in covered]
+
+
+def _is_full(part: Part) -> bool:
+    return sum(part.group_rows()) >= FULL_ROWS
+
+
+def _is_mergeable(part: Part) -> bool:
+    """Whether all of a part is sound and known; what is damaged is left for its owner."""
+    if part.is_newer():
+        return False
+    try:
+        part.read()
+    except DamagedPartError:
+        return False  # readers name it in a warning
+    return True

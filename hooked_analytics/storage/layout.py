@@ -1,0 +1,158 @@
+"""
+The directory of an archive: whether it is one, and what is in it.
+
+====================================  =====================================================
+``_hooked_archive.json``              says that the directory is an archive, and of which kind
+``observed-<time>-<token>.parquet``   rows of one `append`
+``merged-<time>-<token>.parquet``     rows of the parts it names in its footer
+``_merges``                           changes before parts are deleted
+``_lock``                             held by the one process that merges
+====================================  =====================================================
+
+What is no Parquet begins with ``_`` or ``.``, so that every engine passes it over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from hooked_analytics._internal.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARKER = "_hooked_archive.json"
+MERGES = "_merges"
+LOCK = "_lock"
+VERSION = 1
+
+_PART = re.compile(r"(observed|merged)-(\d{19})-[0-9a-f]{16}\.parquet")
+_ORPHAN = re.compile(r"\.hooked-[0-9a-f]+-[0-9a-f]+\.tmp")
+_MAX_LOOKS = 100
+
+
+def require_archive(folder: Path) -> bool:
+    """
+    Check that a directory is an archive or may become one.
+
+    Returns
+    -------
+    True for an archive, False for what is empty or does not exist
+
+    Raises
+    ------
+    ValueError
+        It is something else; says what was found. Nothing was touched.
+    """
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file; an archive is a directory")
+    found = sorted(name for name in _listed(folder) if not _ORPHAN.fullmatch(name))
+    if MARKER not in found:
+        if found:
+            raise ValueError(
+                f"{folder} is not an archive of videos: it has no {MARKER}, but {_named(found)}. "
+                "Nothing was touched; choose an empty or a new directory."
+            )
+        return False
+    _require_version(folder / MARKER)
+    return True
+
+
+def _named(found: list[str]) -> str:
+    shown = ", ".join(repr(name[:60]) for name in found[:5])
+    return f"{shown} and {len(found) - 5} more" if len(found) > 5 else shown
+
+
+def _require_version(marker: Path) -> None:
+    try:
+        about = json.loads(marker.read_text(encoding="utf-8"))
+        version = int(about["hooked_archive"])
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{marker} does not say which kind of archive this is; nothing was touched"
+        ) from None
+    if version > VERSION:
+        raise ValueError(
+            f"{marker.parent} was written by a newer hooked_analytics (archive version "
+            f"{version}, this one knows {VERSION}); nothing was touched"
+        )
+
+
+def make_archive(folder: Path) -> None:
+    """Make the directory and mark it as ours; several processes may do so at once."""
+    if not require_archive(folder):
+        with atomic_write(folder / MARKER) as beside:
+            beside.write_text(json.dumps({"hooked_archive": VERSION}) + "\n", encoding="utf-8")
+
+
+def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> str:
+    """
+    Name a part so that no other process makes the same name, and names sort by time.
+
+    Examples
+    --------
+    >>> is_part(new_name("observed")), new_name("merged", 7)[:27]
+    (True, 'merged-0000000000000000007-')
+    """
+    when = time.time_ns() if when is None else when
+    return f"{kind}-{when:019d}-{secrets.token_hex(8)}.parquet"
+
+
+def is_part(name: str) -> bool:
+    """Tell our parts from what else lies in the directory."""
+    return _PART.fullmatch(name) is not None
+
+
+def is_merged(name: str) -> bool:
+    """Whether a part may stand for others."""
+    return name.startswith("merged-")
+
+
+def stamp(name: str) -> int:
+    """Read when a part, or the newest part in it, was published [ns]."""
+    return int(name.split("-")[1])
+
+
+def part_names(folder: Path) -> list[str]:
+    """
+    List the parts there are, oldest first, as they were at one moment.
+
+    A listing takes a while: it can miss a merged part that appears behind it and also the
+    parts this one stands for, which vanish before it. Then `_merges` has changed meanwhile.
+    """
+    for _ in range(_MAX_LOOKS):
+        before = _merges(folder)
+        names = [name for name in _listed(folder) if is_part(name)]
+        if _merges(folder) == before:
+            return sorted(names, key=lambda name: (stamp(name), name))
+    raise OSError(f"{folder} is merged again and again, so that it cannot be listed")
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+
+
+def _merges(folder: Path) -> bytes:
+    try:
+        return (folder / MERGES).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def remove_parts(folder: Path, names: list[str]) -> None:
+    """Delete parts for which another one stands; one that is in use stays until next time."""
+    with atomic_write(folder / MERGES) as beside:
+        beside.write_text(secrets.token_hex(16), encoding="ascii")
+    for name in names:
+        with suppress(FileNotFoundError, PermissionError):
+            (folder / name).unlink()

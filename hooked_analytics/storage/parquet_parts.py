@@ -1,0 +1,209 @@
+"""
+One part is one Parquet file; here is how it is written, and how all are read as one table.
+
+A part never changes. A merged part names in its footer the parts it stands for; who finds
+both counts the merged one alone, so there is no moment at which a row is missing or double.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics.schema import VIDEOS_SCHEMA
+from hooked_analytics.storage.layout import is_merged, part_names
+from hooked_analytics.storage.parquet_format import write_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SCHEMA: pa.Schema = VIDEOS_SCHEMA.insert(1, pa.field("observed_at", pa.timestamp("us", tz="UTC")))
+KEYS = ("video_id", "observed_at", "status", "error")
+
+ROW_GROUP_ROWS = 65_536
+_REPLACES = b"hooked_replaces"
+NAMES = tuple(SCHEMA.names)
+_NEEDED = ("video_id", "observed_at")
+_MAX_LOOKS = 100
+
+_Made = TypeVar("_Made")
+
+
+class Part(NamedTuple):
+    """One part, its bytes in memory, so that nobody can take it away while it is read."""
+
+    name: str
+    file: Any  # pyarrow.parquet.ParquetFile
+    columns: frozenset[str]
+    replaces: frozenset[str]
+
+    def read(self, names: Sequence[str] = NAMES, groups: list[int] | None = None) -> pa.Table:
+        """Read some columns of all rows, or of some row groups, in our order and types."""
+        there = [name for name in names if name in self.columns]
+        # for a small part, sharing the work out takes longer than the work
+        threads = self.file.metadata.num_rows >= ROW_GROUP_ROWS
+        with reading(self.name):
+            if groups is None:
+                found = self.file.read(there, use_threads=threads)
+            else:
+                found = self.file.read_row_groups(groups, there, use_threads=threads)
+            return _in_our_types(found, names)
+
+    def read_where(self, chosen: NDArray[np.bool_]) -> pa.Table:
+        """Read the chosen rows; row groups without one are passed over."""
+        borders = np.cumsum([0, *self.group_rows()])
+        spans = [slice(*span) for span in pairwise(borders)]
+        groups = [at for at, span in enumerate(spans) if chosen[span].any()]
+        wanted = np.concatenate([chosen[:0], *(chosen[spans[at]] for at in groups)])
+        table = self.read(groups=groups)
+        return table if wanted.all() else table.filter(pa.array(wanted))
+
+    def group_rows(self) -> list[int]:
+        """Count the rows of each row group."""
+        about = self.file.metadata
+        return [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+
+    def is_newer(self) -> bool:
+        """Whether it has columns of a later version, which a merge by this one would lose."""
+        return not self.columns <= set(NAMES)
+
+
+def _in_our_types(found: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in _NEEDED:
+        if name in names and found[name].null_count:
+            raise ValueError(f"a row has no {name}")
+    wanted = pa.schema([SCHEMA.field(name) for name in names])
+    if found.schema.equals(wanted):
+        return found
+    # a part of an older version lacks the columns that came later
+    columns = [
+        found[field.name] if field.name in found.column_names else pa.nulls(len(found), field.type)
+        for field in wanted
+    ]
+    return pa.table(columns, names=list(names)).cast(wanted)
+
+
+class DamagedPartError(Exception):
+    """A part cannot be read; the others can."""
+
+    def __init__(self, name: str, cause: Exception) -> None:
+        found = str(cause).strip().splitlines() or [type(cause).__name__]
+        super().__init__(found[0][:300])
+        self.name = name
+
+
+def write_part(
+    path: Path, batches: Iterable[pa.RecordBatch], *, replaces: Sequence[str] = ()
+) -> None:
+    """Publish one part in one move; once this returns, its rows survive a crash."""
+    notes = {_REPLACES.decode(): json.dumps(list(replaces))} if replaces else {}
+    with atomic_write(path) as beside:
+        write_batches(beside, SCHEMA, batches, notes=notes)
+
+
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Cut tables of any size into batches of one size, holding little more than one."""
+    waiting = SCHEMA.empty_table()
+    for table in tables:
+        waiting = pa.concat_tables([waiting, table])
+        if len(waiting) >= ROW_GROUP_ROWS:
+            whole = waiting.combine_chunks()
+            full = len(whole) - len(whole) % ROW_GROUP_ROWS
+            yield from whole.slice(0, full).to_batches(max_chunksize=ROW_GROUP_ROWS)
+            waiting = whole.slice(full)
+    if len(waiting):
+        yield from waiting.combine_chunks().to_batches()
+
+
+def live_parts(folder: Path) -> list[Part]:
+    """
+    Open every part that counts, oldest first.
+
+    Warns
+    -----
+    UserWarning
+        A part is damaged; it is named, and the others are read.
+    """
+    for _ in range(_MAX_LOOKS):
+        try:
+            parts = _opened(folder, part_names(folder))
+        except FileNotFoundError as error:
+            gone = error  # merged since it was listed: its rows are in another part now
+        else:
+            replaced = frozenset[str]().union(*(part.replaces for part in parts))
+            return [part for part in parts if part.name not in replaced]
+    raise gone
+
+
+def _opened(folder: Path, names: list[str]) -> list[Part]:
+    there = frozenset(names)
+    parts: list[Part] = []
+    replaced: set[str] = set()
+    # merged ones first: what they stand for need not be opened
+    for name in sorted(names, key=is_merged, reverse=True):
+        if name in replaced:
+            continue
+        try:
+            parts.append(_open(folder / name, there))
+        except DamagedPartError as damage:
+            _warn_of(folder, damage, stacklevel=6)
+        else:
+            replaced |= parts[-1].replaces
+    order = {name: at for at, name in enumerate(names)}
+    return sorted(parts, key=lambda part: order[part.name])
+
+
+def _open(path: Path, there: frozenset[str]) -> Part:
+    from pyarrow.parquet import ParquetFile
+
+    data = path.read_bytes()
+    with reading(path.name):
+        file = ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        schema = file.schema_arrow
+        missing = [name for name in _NEEDED if name not in schema.names]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]!r}")
+        replaces = json.loads((schema.metadata or {}).get(_REPLACES, b"[]"))
+        part = Part(path.name, file, frozenset(schema.names), frozenset(replaces))
+        if part.replaces & there:
+            part.read()  # it is believed over other parts only if all of it is sound
+    return part
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Name the part in which Arrow finds damage."""
+    try:
+        yield
+    except (ValueError, OSError, pa.ArrowException) as cause:
+        # its bytes are in memory: an OSError here is Arrow's word for broken contents
+        raise DamagedPartError(name, cause) from cause
+
+
+def whole(folder: Path, read: Callable[[list[Part]], _Made]) -> _Made:
+    """Make something of all parts that count, without those found damaged on the way."""
+    parts = live_parts(folder)
+    while True:
+        try:
+            return read(parts)
+        except DamagedPartError as damage:
+            _warn_of(folder, damage, stacklevel=4)
+            parts = [part for part in parts if part.name != damage.name]
+
+
+def _warn_of(folder: Path, damage: DamagedPartError, *, stacklevel: int) -> None:
+    # so that it points at the line that called the archive
+    warnings.warn(
+        f"{folder / damage.name} is damaged and left out ({damage}); the other parts are read",
+        stacklevel=stacklevel,
+    )

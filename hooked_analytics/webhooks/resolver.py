@@ -1,0 +1,121 @@
+"""From calls to ends: ask the API about whom a call may mean, and believe the API alone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hooked_analytics.errors import HookedError
+from hooked_analytics.fetch import fetch_videos
+from hooked_analytics.fetch.webhook_events import MAX_WAITING, FalseAlarmBudget
+from hooked_analytics.schema import NAMES, empty_videos, is_final, parse_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from hooked_analytics.client import HookedClient
+
+# An id that is not what the call seemed to mean: the next of its ids may be.
+_OTHER_ID = ("invalid_id", "not_found", "forbidden")
+# Waits before a call is followed once more that the API did not confirm or not answer [s].
+_AGAIN_SECONDS = (2.0, 5.0, 15.0, 60.0, 300.0)
+# A unit of trust comes back in such a time [s].
+_REGAIN_SECONDS = 6.0
+_REMEMBERED = 10_000
+
+
+@dataclass
+class _Call:
+    ids: list[str]
+    due: float
+    tries: int = 0
+
+
+@dataclass
+class EventResolver:
+    """
+    Follow calls as far as they are trusted, each video to its end and no further.
+
+    Parameters
+    ----------
+    client : asked about the videos
+    """
+
+    client: HookedClient
+    _waiting: dict[str, _Call] = field(default_factory=dict)
+    _ended: dict[str, None] = field(default_factory=dict)
+    _trust: FalseAlarmBudget = field(default_factory=FalseAlarmBudget)
+    _regained: float = field(default_factory=time.monotonic)
+
+    def take(self, calls: Iterable[tuple[str, ...]]) -> None:
+        """Note calls, but those about videos whose end is known."""
+        for ids in calls:
+            if not any(video_id in self._ended for video_id in ids):
+                self._waiting.setdefault(ids[0], _Call(list(ids), due=time.monotonic()))
+        while len(self._waiting) > MAX_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+
+    def ends(self) -> pd.DataFrame:
+        """Ask about the calls that are due; give the videos that the API says have ended."""
+        self._regain()
+        now = time.monotonic()
+        due = [first for first, call in self._waiting.items() if call.due <= now]
+        chosen = {first: self._waiting.pop(first) for first in due[: self._trust.left]}
+        if not chosen:
+            return empty_videos()
+        videos = fetch_videos(chosen, client=self.client, progress=False)
+        ended = is_final(videos)
+        errors = videos["error"].fillna("")
+        for video_id, end, error in zip(videos["video_id"], ended, errors, strict=True):
+            if end:
+                self._note_end(video_id)
+                continue
+            self._trust.was_false()
+            if error in _OTHER_ID and len(chosen[video_id].ids) > 1:
+                del chosen[video_id].ids[0]
+                self._waiting[chosen[video_id].ids[0]] = chosen[video_id]
+            elif error not in _OTHER_ID:
+                self._again(chosen[video_id])
+        unknown = videos.loc[errors.isin(_OTHER_ID), "video_id"]
+        self._look_for_failures([chosen[i] for i in unknown if len(chosen[i].ids) == 1])
+        return videos[ended].reset_index(drop=True)
+
+    def _look_for_failures(self, calls: list[_Call]) -> None:
+        """Find whom a call about a failed render means: it may name the project alone."""
+        projects = {call.ids[0] for call in calls}
+        if not projects:
+            return
+        try:
+            page = next(self.client.pages(status="failed"), None)
+        except HookedError as error:
+            if error.kind is None:
+                raise
+            for call in calls:
+                self._again(call)
+            return
+        if page is None:
+            return
+        for record in page.records:
+            row = dict(zip(NAMES, parse_record(record, fetched_at=page.seen_at), strict=True))
+            if row["project_id"] in projects:
+                self._trust.regain()
+                self.take([(row["video_id"],)])
+
+    def _again(self, call: _Call) -> None:
+        if call.tries < len(_AGAIN_SECONDS):
+            call.due = time.monotonic() + _AGAIN_SECONDS[call.tries]
+            call.tries += 1
+            self._waiting.setdefault(call.ids[0], call)
+
+    def _note_end(self, video_id: str) -> None:
+        self._ended[video_id] = None
+        if len(self._ended) > _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
+    def _regain(self) -> None:
+        while time.monotonic() - self._regained >= _REGAIN_SECONDS:
+            self._regained += _REGAIN_SECONDS
+            self._trust.regain()
