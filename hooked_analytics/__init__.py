@@ -34,57 +34,58 @@ Examples
 20
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from hooked_analytics._version import __version__
-from hooked_analytics.analysis import (
-    Forecast,
-    completion_curve,
-    credit_change,
-    credit_outliers,
-    credit_usage,
-    credits_over_time,
-    elapsed_seconds,
-    estimate_completion,
-    failures,
-    forecast_credits,
-    observed_renders,
-    render_seconds,
-    render_times,
-    retry_chains,
-)
-from hooked_analytics.client import HookedClient
-from hooked_analytics.download import download_videos
-from hooked_analytics.errors import (
-    AuthenticationError,
-    BadResponseError,
-    FetchError,
-    FetchInterrupted,
-    ForbiddenError,
-    HookedError,
-    InvalidVideoIdError,
-    NetworkError,
-    RateLimitError,
-    ServerError,
-    VideoNotFoundError,
-    WaitTimeoutError,
-)
-from hooked_analytics.fetch import fetch_videos, list_videos, poll_videos, wait_for_videos
-from hooked_analytics.plots import (
-    plot_credits,
-    plot_credits_over_time,
-    plot_forecast,
-    plot_progress,
-    plot_render_times,
-)
-from hooked_analytics.report import Report, build_report, read_report
-from hooked_analytics.schema import is_final, videos_from_records
-from hooked_analytics.storage import VideoArchive, export_videos, read_videos
-from hooked_analytics.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
+    from hooked_analytics.analysis import (
+        Forecast,
+        completion_curve,
+        credit_change,
+        credit_outliers,
+        credit_usage,
+        credits_over_time,
+        elapsed_seconds,
+        estimate_completion,
+        failures,
+        forecast_credits,
+        observed_renders,
+        render_seconds,
+        render_times,
+        retry_chains,
+    )
+    from hooked_analytics.client import HookedClient
+    from hooked_analytics.download import download_videos
+    from hooked_analytics.errors import (
+        AuthenticationError,
+        BadResponseError,
+        FetchError,
+        FetchInterrupted,
+        ForbiddenError,
+        HookedError,
+        InvalidVideoIdError,
+        NetworkError,
+        RateLimitError,
+        ServerError,
+        VideoNotFoundError,
+        WaitTimeoutError,
+    )
+    from hooked_analytics.fetch import fetch_videos, list_videos, poll_videos, wait_for_videos
     from hooked_analytics.panel import ProgressPanel
+    from hooked_analytics.plots import (
+        plot_credits,
+        plot_credits_over_time,
+        plot_forecast,
+        plot_progress,
+        plot_render_times,
+    )
+    from hooked_analytics.report import Report, build_report, read_report
     from hooked_analytics.sandbox import Sandbox
+    from hooked_analytics.schema import is_final, videos_from_records
+    from hooked_analytics.storage import VideoArchive, export_videos, read_videos
+    from hooked_analytics.webhooks import WebhookReceiver
 
 __all__ = [
     "AuthenticationError",
@@ -138,19 +139,64 @@ __all__ = [
     "wait_for_videos",
 ]
 
+# a name is loaded when it is first used: `import hooked_analytics` costs nothing
+_NAMES_BY_PACKAGE = {
+    "analysis": (
+        "Forecast",
+        "completion_curve",
+        "credit_change",
+        "credit_outliers",
+        "credit_usage",
+        "credits_over_time",
+        "elapsed_seconds",
+        "estimate_completion",
+        "failures",
+        "forecast_credits",
+        "observed_renders",
+        "render_seconds",
+        "render_times",
+        "retry_chains",
+    ),
+    "client": ("HookedClient",),
+    "download": ("download_videos",),
+    "errors": (
+        "AuthenticationError",
+        "BadResponseError",
+        "FetchError",
+        "FetchInterrupted",
+        "ForbiddenError",
+        "HookedError",
+        "InvalidVideoIdError",
+        "NetworkError",
+        "RateLimitError",
+        "ServerError",
+        "VideoNotFoundError",
+        "WaitTimeoutError",
+    ),
+    "fetch": ("fetch_videos", "list_videos", "poll_videos", "wait_for_videos"),
+    "panel": ("ProgressPanel",),
+    "plots": (
+        "plot_credits",
+        "plot_credits_over_time",
+        "plot_forecast",
+        "plot_progress",
+        "plot_render_times",
+    ),
+    "report": ("Report", "build_report", "read_report"),
+    "sandbox": ("Sandbox",),
+    "schema": ("is_final", "videos_from_records"),
+    "storage": ("VideoArchive", "export_videos", "read_videos"),
+    "webhooks": ("WebhookReceiver",),
+}
+_HOMES = {name: home for home, names in _NAMES_BY_PACKAGE.items() for name in names}
+
 
 def __getattr__(name: str) -> object:
-    # a server is a third of the package's import time, and most sessions never start it
-    if name == "Sandbox":
-        from hooked_analytics.sandbox import Sandbox
-
-        return Sandbox
-    # widgets are loaded for those who show one
-    if name == "ProgressPanel":
-        from hooked_analytics.panel import ProgressPanel
-
-        return ProgressPanel
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
