@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.mp4 import mp4_file, png_file
 from hooked_analytics.sandbox.signed_links import Links
+from hooked_analytics.sandbox.media import mp4_file, png_file
 from hooked_analytics.sandbox.store import VideoStore
 
 __all__ = ["Files", "byte_range"]
@@ -93,7 +93,7 @@ class Files:
         video = self._store.find(video_id)
         if video is None or video.failure is not None or now < video.ended_at:
             return Response(NO_SUCH_KEY, 404, media_type="application/xml")
-        content = mp4_file(video.id, video.duration_frames, video.aspect_ratio)
+        content = mp4_file(video.id, video.duration_frames)
         return _ranged(request, content, formatdate(video.ended_at, usegmt=True))
 
     def thumbnail(self, request: Request) -> Response:
@@ -112,7 +112,7 @@ class Files:
         video = self._store.find(request.path_params["video_id"])
         if video is None:
             return Response(NO_SUCH_KEY, 404, media_type="application/xml")
-        return Response(png_file(video.id, video.aspect_ratio), media_type="image/png")
+        return Response(png_file(video.id), media_type="image/png")
 
 
 def _ranged(request: Request, content: bytes, last_modified: str) -> Response:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND, STAGES
-from hooked_analytics.sandbox.mp4 import mp4_size
+from hooked_analytics.sandbox.media import mp4_size
 
 __all__ = ["State", "Video", "details", "iso_time", "list_item", "state_at"]
 

@@ -32,7 +32,7 @@ from hooked_analytics import (
 )
 from hooked_analytics.download import job
 from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
-from hooked_analytics.sandbox.mp4 import mp4_file
+from hooked_analytics.sandbox.media import mp4_file
 
 FILES = 3
 MAX_CALLS = 30
@@ -132,7 +132,7 @@ class _Run:
             export_videos(videos, self.frame, include_urls=True)
         frames = videos["duration_frames"]
         return {
-            f"{video_id}.mp4": mp4_file(video_id, count, "ratio_9_16")
+            f"{video_id}.mp4": mp4_file(video_id, count)
             for video_id, count in zip(ids, frames, strict=True)
         }
 

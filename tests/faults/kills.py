@@ -35,7 +35,7 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND
-from hooked_analytics.sandbox.mp4 import mp4_file
+from hooked_analytics.sandbox.media import mp4_file
 from tests.faults import killed_reports as reports
 
 ROWS = 200
@@ -137,7 +137,7 @@ def films(folder: Path) -> set[int]:
 
 @cache
 def film(video_id: str) -> bytes:
-    return mp4_file(video_id, FILM_SECONDS * FRAMES_PER_SECOND, "ratio_1_1")
+    return mp4_file(video_id, FILM_SECONDS * FRAMES_PER_SECOND)
 
 
 KILLED: dict[str, Killed] = {

@@ -14,7 +14,7 @@ import pandas as pd
 
 from hooked_analytics import VideoArchive, credit_usage, is_final
 from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND
-from hooked_analytics.sandbox.mp4 import mp4_file
+from hooked_analytics.sandbox.media import mp4_file
 from tests.scripted import Request
 
 ONE_VIDEO = r"/v1/video/(list\?[^/]*|[^/?#]+)"
@@ -28,7 +28,7 @@ TEMPORARY = re.compile(r"\.hooked-[0-9a-f]+-[0-9a-f]+\.tmp")
 @cache
 def sha256_of(video_id: str) -> str:
     """Of the file the sandbox has for a video of a second."""
-    return hashlib.sha256(mp4_file(video_id, FRAMES_PER_SECOND, "ratio_1_1")).hexdigest()
+    return hashlib.sha256(mp4_file(video_id, FRAMES_PER_SECOND)).hexdigest()
 
 
 class End(NamedTuple):
