@@ -32,7 +32,7 @@ from hooked_analytics import (
 )
 from hooked_analytics.download import KINDS
 from hooked_analytics.download.formats import FILE_KINDS
-from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
+from hooked_analytics.sandbox.constants import LINK_LIFE_SECONDS
 from tests.faults.download_matrix import run as run_matrix
 from tests.scripted import Request, Reset, answer, serving, video
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from hooked_analytics.sandbox.answers import failure
 from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.facts import TYPES
+from hooked_analytics.sandbox.constants import TYPES
 from hooked_analytics.sandbox.files import Files
 from hooked_analytics.sandbox.signed_links import Links
 from hooked_analytics.sandbox.store import STATUS_FILTERS, VideoStore
@@ -106,7 +106,7 @@ def build_routes(store: VideoStore, clock: Clock, links: Links, *, flat_body: bo
 
     Returns
     -------
-    an ASGI application that asks for no key; the gate before it does
+    an ASGI application that asks for no key; the middleware before it does
 
     Examples
     --------

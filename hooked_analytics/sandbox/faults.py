@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from hooked_analytics._internal.server import App, Receive, Scope, Send
 from hooked_analytics.sandbox.answers import failure, too_many_requests
-from hooked_analytics.sandbox.draws import seeded
+from hooked_analytics.sandbox.generators import seeded
 
 __all__ = ["FILE_KINDS", "KINDS", "Faults", "fault_rates"]
 
@@ -138,23 +138,11 @@ class Faults:
         Returns
         -------
         a kind of fault, or None when all goes well
-
-        Examples
-        --------
-        >>> Faults({}, seed=0).draw() is None
-        True
         """
         return _drawn(self._rates, self._random)
 
     def draw_for_file(self) -> str | None:
-        """
-        Fate of the next request for a file.
-
-        Examples
-        --------
-        >>> Faults(None, files={"cut": 1.0}, seed=0).draw_for_file()
-        'cut'
-        """
+        """Fate of the next request for a file."""
         return _drawn(self._file_rates, self._file_random)
 
     async def play(self, kind: str, app: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,14 +152,6 @@ class Faults:
         Parameters
         ----------
         app : gives the good answer, where one is needed
-
-        Examples
-        --------
-        >>> import requests
-        >>> from hooked_analytics.sandbox import Sandbox
-        >>> with Sandbox(videos=1, faults={"html_502": 1.0}) as sandbox:
-        ...     requests.get(f"{sandbox.url}/v1/video/vid_abc123").status_code
-        502
         """
         transport: asyncio.Transport = scope["state"]["transport"]
         if kind == "drop":
@@ -198,14 +178,6 @@ class Faults:
         Parameters
         ----------
         app : gives the good answer, where one is needed
-
-        Examples
-        --------
-        >>> import requests
-        >>> from hooked_analytics.sandbox import Sandbox
-        >>> with Sandbox(videos=1, file_faults={"html": 1.0}) as sandbox:
-        ...     requests.get(f"{sandbox.url}/thumbnails/vid_abc123.png").text
-        '<html><body>Sign in to this network</body></html>'
         """
         if kind in REPLACED:
             await REPLACED[kind]()(scope, receive, send)

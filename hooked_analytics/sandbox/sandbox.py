@@ -8,21 +8,21 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 from hooked_analytics.sandbox.clock import Clock, unix_seconds
-from hooked_analytics.sandbox.draws import new_video, seeded
+from hooked_analytics.sandbox.generators import new_video, seeded
 from hooked_analytics.sandbox.limit import limit_for
+from hooked_analytics.sandbox.seed_data import other_team_videos, own_videos
 from hooked_analytics.sandbox.store import VideoStore
-from hooked_analytics.sandbox.webhooks import SHAPES, Courier
-from hooked_analytics.sandbox.world import foreign_videos, own_videos
+from hooked_analytics.sandbox.webhooks import SHAPES, WebhookSender
 
 if TYPE_CHECKING:
     from hooked_analytics._internal.server import ServerThread
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.sandbox.webhooks import Call
+    from hooked_analytics.sandbox.webhooks import Delivery
 
 __all__ = ["Sandbox"]
 
 REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
-FOREIGN_VIDEOS = 5
+OTHER_TEAM_VIDEOS = 5
 # Longer than anybody's polling interval, so that no request meets a closing connection.
 KEEP_ALIVE_SECONDS = 75
 MISSING_EXTRA = (
@@ -37,7 +37,7 @@ class Sandbox:
 
     It holds a team's videos: 120 days of finished ones, a few that are rendering when it
     starts, and the API page's sample ``vid_abc123``. All figures are invented, see
-    `hooked_analytics.sandbox.facts`. The same *seed* and *started_at* give the same videos.
+    `hooked_analytics.sandbox.constants`. The same *seed* and *started_at* give the same videos.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Sandbox:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
         from hooked_analytics.sandbox.faults import Faults
-        from hooked_analytics.sandbox.gate import Gate
+        from hooked_analytics.sandbox.middleware import Middleware
 
         if videos < 1:
             raise ValueError(f"videos must be 1 or more, not {videos!r}: the sample is one")
@@ -111,10 +111,10 @@ class Sandbox:
         self._server: ServerThread | None = None
         self._clock = Clock(start, time_scale)
         self._store = VideoStore(
-            own_videos(videos, seed, start), foreign_videos(FOREIGN_VIDEOS, seed, start)
+            own_videos(videos, seed, start), other_team_videos(OTHER_TEAM_VIDEOS, seed, start)
         )
-        self._courier = Courier(self._clock, self._link, webhook_shape)
-        self._gate = Gate(
+        self._sender = WebhookSender(self._clock, self._link, webhook_shape)
+        self._middleware = Middleware(
             self._clock,
             Faults(
                 faults,
@@ -156,13 +156,15 @@ class Sandbox:
         sock = listen(self._port)
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         links = self._links = Links(url, seed=self._seed)
-        self._gate.app = build_routes(self._store, self._clock, links, flat_body=self._flat_body)
+        self._middleware.app = build_routes(
+            self._store, self._clock, links, flat_body=self._flat_body
+        )
         server = ServerThread(
-            self._gate, sock, what="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
+            self._middleware, sock, what="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
         )
         self._clock.start()
         server.start()
-        self._courier.start()
+        self._sender.start()
         self._server, self._url = server, url
         return self
 
@@ -176,7 +178,7 @@ class Sandbox:
         """
         server, self._server, self._url = self._server, None, None
         if server is not None:
-            self._courier.close()
+            self._sender.close()
             server.close()
 
     @property
@@ -194,22 +196,22 @@ class Sandbox:
     @property
     def foreign_video_ids(self) -> list[str]:
         """Ids that belong to another team and are refused."""
-        return self._store.foreign_ids
+        return self._store.other_team_ids
 
     @property
     def requests_seen(self) -> list[tuple[str, str]]:
         """Method and path of the latest 10,000 requests; paths as received, with their query."""
-        return self._gate.log.latest()
+        return self._middleware.log.latest()
 
     @property
     def request_counts(self) -> dict[str, int]:
         """How many came by kind of path: details, list, download, thumbnail, other."""
-        return {kind: self._gate.log.counts[kind] for kind in REQUEST_KINDS}
+        return {kind: self._middleware.log.counts[kind] for kind in REQUEST_KINDS}
 
     @property
-    def webhook_calls(self) -> list[Call]:
+    def webhook_calls(self) -> list[Delivery]:
         """Latest calls it made: id of the video, the how manieth, HTTP status or failure."""
-        return self._courier.made()
+        return self._sender.made()
 
     def client(self, **settings: Any) -> HookedClient:
         """
@@ -263,7 +265,7 @@ class Sandbox:
         1
         """
         self._clock.advance(seconds)
-        self._courier.wake()
+        self._sender.wake()
 
     def create_video(
         self,
@@ -328,7 +330,7 @@ class Sandbox:
             **values,
         )
         self._store.add(video)
-        self._courier.expect(video)
+        self._sender.expect(video)
         return video.id
 
     def delete_video(self, video_id: str) -> None:

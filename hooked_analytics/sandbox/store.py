@@ -24,67 +24,36 @@ class VideoStore:
 
     Parameters
     ----------
-    own, foreign : oldest first
+    own, other_team : oldest first
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> store = VideoStore([sample_video()], [])
     >>> store.owns("vid_abc123"), store.find("vid_none")
     (True, None)
     """
 
-    def __init__(self, own: Iterable[Video], foreign: Iterable[Video]) -> None:
+    def __init__(self, own: Iterable[Video], other_team: Iterable[Video]) -> None:
         self.own = list(own)
-        self._foreign = {video.id: video for video in foreign}
+        self._other_team = {video.id: video for video in other_team}
         self._own = {video.id: video for video in self.own}
 
     @property
-    def foreign_ids(self) -> list[str]:
-        """
-        Ids of the other team's videos, oldest first.
-
-        Examples
-        --------
-        >>> VideoStore([], []).foreign_ids
-        []
-        """
-        return list(self._foreign)
+    def other_team_ids(self) -> list[str]:
+        """Ids of the other team's videos, oldest first."""
+        return list(self._other_team)
 
     def find(self, video_id: str) -> Video | None:
-        """
-        Video of that id, whoever owns it.
-
-        Examples
-        --------
-        >>> VideoStore([], []).find("vid_none") is None
-        True
-        """
-        return self._own.get(video_id) or self._foreign.get(video_id)
+        """Video of that id, whoever owns it."""
+        return self._own.get(video_id) or self._other_team.get(video_id)
 
     def owns(self, video_id: str) -> bool:
-        """
-        Whether the video is one of the team's own.
-
-        Examples
-        --------
-        >>> VideoStore([], []).owns("vid_none")
-        False
-        """
+        """Whether the video is one of the team's own."""
         return video_id in self._own
 
     def add(self, video: Video) -> None:
-        """
-        Put in a new video of the team.
-
-        Examples
-        --------
-        >>> from hooked_analytics.sandbox.draws import sample_video
-        >>> store = VideoStore([], [])
-        >>> store.add(sample_video())
-        >>> len(store.own)
-        1
-        """
+        """Put in a new video of the team."""
         if self.find(video.id) is not None:
             raise ValueError(f"there is a video {video.id!r} already; choose another video_id")
         self._own[video.id] = video
@@ -94,17 +63,7 @@ class VideoStore:
         self.own = own
 
     def remove(self, video_id: str) -> None:
-        """
-        Take out a video of the team.
-
-        Examples
-        --------
-        >>> from hooked_analytics.sandbox.draws import sample_video
-        >>> store = VideoStore([sample_video()], [])
-        >>> store.remove("vid_abc123")
-        >>> store.find("vid_abc123") is None
-        True
-        """
+        """Take out a video of the team."""
         if self._own.pop(video_id, None) is None:
             raise ValueError(f"the team has no video {video_id!r}")
         self.own = [video for video in self.own if video.id != video_id]
@@ -122,13 +81,6 @@ class VideoStore:
         Returns
         -------
         newest first
-
-        Examples
-        --------
-        >>> from hooked_analytics.sandbox.draws import sample_video
-        >>> store = VideoStore([sample_video()], [])
-        >>> len(store.select(1.8e9, type_name="class", status="failed"))
-        0
         """
         videos: Iterable[Video] = reversed(self.own)
         if type_name is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND, STAGES
+from hooked_analytics.sandbox.constants import FRAMES_PER_SECOND, STAGES
 from hooked_analytics.sandbox.media import mp4_size
 
 __all__ = ["State", "Video", "details", "iso_time", "list_item", "state_at"]
@@ -33,7 +33,7 @@ class Video:
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> sample_video().duration_frames
     7500
     """
@@ -67,7 +67,7 @@ class Video:
 
         Examples
         --------
-        >>> from hooked_analytics.sandbox.draws import sample_video
+        >>> from hooked_analytics.sandbox.generators import sample_video
         >>> iso_time(sample_video().ended_at)
         '2024-01-15T10:05:00Z'
         """
@@ -80,7 +80,7 @@ class State(NamedTuple):
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> video = sample_video()
     >>> state_at(video, video.created_at + 30)[:3]
     ('STARTED', 25, 'Generating the voice-over')
@@ -107,7 +107,7 @@ def state_at(video: Video, now: float) -> State:
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> video = sample_video()
     >>> state_at(video, video.ended_at)[:3]
     ('COMPLETED', 100, 'Video completed successfully')
@@ -150,7 +150,7 @@ def details(
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> video = sample_video()
     >>> body = details(video, video.ended_at, link=str, thumbnail=str)
     >>> body["status"], body["durationInSeconds"], body["usedCredits"], body["updatedAt"]
@@ -208,7 +208,7 @@ def list_item(
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> video = sample_video()
     >>> item = list_item(video, video.created_at, link=str, thumbnail=str)
     >>> item["status"], item["url"], "usedCredits" in item

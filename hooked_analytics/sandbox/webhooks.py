@@ -15,10 +15,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.facts import FRAMES_PER_SECOND
+from hooked_analytics.sandbox.constants import FRAMES_PER_SECOND
 from hooked_analytics.sandbox.video import Video, iso_time
 
-__all__ = ["SHAPES", "Call", "Courier", "call_body"]
+__all__ = ["SHAPES", "Delivery", "WebhookSender", "call_body"]
 
 SHAPES = ("project", "video")
 # After a call that was not taken, the next comes so much later [s].
@@ -30,7 +30,7 @@ REMEMBERED = 10_000
 RATIOS = {"ratio_9_16": "9:16", "ratio_16_9": "16:9", "ratio_1_1": "1:1"}
 
 
-class Call(NamedTuple):
+class Delivery(NamedTuple):
     """One call that was made: about whom, the how manieth, and what came of it."""
 
     video_id: str
@@ -38,7 +38,7 @@ class Call(NamedTuple):
     outcome: str  # the HTTP status, or why there is none
 
 
-class Courier:
+class WebhookSender:
     """
     Makes the calls of all videos that have a webhook, in threads of its own.
 
@@ -50,8 +50,8 @@ class Courier:
 
     Examples
     --------
-    >>> courier = Courier(Clock(0, 0), link=lambda video_id, now: "", shape="project")
-    >>> courier.made()
+    >>> sender = WebhookSender(Clock(0, 0), link=lambda video_id, now: "", shape="project")
+    >>> sender.made()
     []
     """
 
@@ -59,7 +59,7 @@ class Courier:
         self._clock = clock
         self._link = link
         self._shape = shape
-        self._made: deque[Call] = deque(maxlen=REMEMBERED)
+        self._made: deque[Delivery] = deque(maxlen=REMEMBERED)
         self._due: list[tuple[float, int, int, Video]] = []
         self._order = count()
         self._changed = threading.Condition()
@@ -68,28 +68,14 @@ class Courier:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """
-        Begin to call.
-
-        Examples
-        --------
-        >>> courier = Courier(Clock(0, 0), link=lambda video_id, now: "", shape="project")
-        >>> courier.start()
-        >>> courier.close()
-        """
+        """Begin to call."""
         self._closing = False
         self._callers = ThreadPoolExecutor(CALLERS, thread_name_prefix="hooked-sandbox-call")
         self._thread = threading.Thread(target=self._work, name="hooked-sandbox-calls", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """
-        Stop calling; a call under way ends first.
-
-        Examples
-        --------
-        >>> Courier(Clock(0, 0), link=lambda video_id, now: "", shape="project").close()
-        """
+        """Stop calling; a call under way ends first."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -99,38 +85,17 @@ class Courier:
             self._callers.shutdown(cancel_futures=True)
 
     def expect(self, video: Video) -> None:
-        """
-        Call when this video ends, if it has a webhook.
-
-        Examples
-        --------
-        >>> from hooked_analytics.sandbox.draws import sample_video
-        >>> courier = Courier(Clock(0, 0), link=lambda video_id, now: "", shape="project")
-        >>> courier.expect(sample_video())
-        """
+        """Call when this video ends, if it has a webhook."""
         if video.webhook:
             self._put(video.ended_at, 1, video)
 
     def wake(self) -> None:
-        """
-        Look at the clock again, because it jumped.
-
-        Examples
-        --------
-        >>> Courier(Clock(0, 0), link=lambda video_id, now: "", shape="project").wake()
-        """
+        """Read the clock again, because it jumped."""
         with self._changed:
             self._changed.notify()
 
-    def made(self) -> list[Call]:
-        """
-        Latest 10,000 calls, in the order they ended.
-
-        Examples
-        --------
-        >>> Courier(Clock(0, 0), link=lambda video_id, now: "", shape="project").made()
-        []
-        """
+    def made(self) -> list[Delivery]:
+        """Latest 10,000 calls, in the order they ended."""
         return list(self._made.copy())
 
     def _put(self, due: float, attempt: int, video: Video) -> None:
@@ -157,7 +122,7 @@ class Courier:
         outcome = _post(
             video.webhook or "", call_body(video, self._link(video.id, now), shape=self._shape)
         )
-        self._made.append(Call(video.id, attempt, outcome))
+        self._made.append(Delivery(video.id, attempt, outcome))
         if not outcome.startswith("2") and attempt <= len(RETRY_SECONDS):
             self._put(self._clock.now() + RETRY_SECONDS[attempt - 1], attempt + 1, video)
 
@@ -174,7 +139,7 @@ def call_body(video: Video, link: str, *, shape: str) -> dict[str, object]:
 
     Examples
     --------
-    >>> from hooked_analytics.sandbox.draws import sample_video
+    >>> from hooked_analytics.sandbox.generators import sample_video
     >>> call_body(sample_video(), "https://a.example/v.mp4", shape="video")["event"]
     'video.completed'
     """

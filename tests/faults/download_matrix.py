@@ -31,7 +31,7 @@ from hooked_analytics import (
     read_videos,
 )
 from hooked_analytics.download import job
-from hooked_analytics.sandbox.facts import LINK_LIFE_SECONDS
+from hooked_analytics.sandbox.constants import LINK_LIFE_SECONDS
 from hooked_analytics.sandbox.media import mp4_file
 
 FILES = 3

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hooked_analytics.sandbox import Sandbox, facts
+from hooked_analytics.sandbox import Sandbox, constants
+from hooked_analytics.sandbox.seed_data import other_team_videos, own_videos
 from hooked_analytics.sandbox.video import state_at
-from hooked_analytics.sandbox.world import foreign_videos, own_videos
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 DAY = 86_400
@@ -66,15 +66,15 @@ def test_the_mix_shifts(many):
 
 
 def test_all_types_occur(many):
-    assert {video.type for video in many} == {row.name for row in facts.TYPES}
-    assert len(facts.TYPES) == 12
+    assert {video.type for video in many} == {row.name for row in constants.TYPES}
+    assert len(constants.TYPES) == 12
 
 
 def test_shares_add_up_to_one():
-    assert sum(row.share_then for row in facts.TYPES) == pytest.approx(1)
-    assert sum(row.share_now for row in facts.TYPES) == pytest.approx(1)
-    assert sum(row[1] for row in facts.FAILURES) == pytest.approx(1)
-    assert sum(row[1] for row in facts.ASPECT_RATIOS) == pytest.approx(1)
+    assert sum(row.share_then for row in constants.TYPES) == pytest.approx(1)
+    assert sum(row.share_now for row in constants.TYPES) == pytest.approx(1)
+    assert sum(row[1] for row in constants.FAILURES) == pytest.approx(1)
+    assert sum(row[1] for row in constants.ASPECT_RATIOS) == pytest.approx(1)
 
 
 def test_about_one_per_cent_has_no_credits(many):
@@ -113,7 +113,7 @@ def test_times_come_with_and_without_milliseconds(many):
 
 def test_another_team_has_its_own_videos():
     own = {video.id for video in own_videos(200, 0, START)}
-    foreign = foreign_videos(5, 0, START)
+    foreign = other_team_videos(5, 0, START)
     assert len(foreign) == 5
     assert own.isdisjoint(video.id for video in foreign)
     assert all(video.ended_at < START for video in foreign)

@@ -1,4 +1,4 @@
-"""How one video is drawn from the tables of facts."""
+"""How one video is drawn from the tables of constants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
-from hooked_analytics.sandbox import facts
+from hooked_analytics.sandbox import constants
 from hooked_analytics.sandbox.video import Video
 
 __all__ = [
@@ -82,7 +82,7 @@ def draw_video(
     random: Random, type_name: str, created_at: float, *, succeeds: bool | None = None
 ) -> Video:
     """
-    Draw a video of one type from the tables of facts.
+    Draw a video of one type from the tables of constants.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def draw_video(
     >>> video.render_seconds, video.failure, video.used_credits
     (0.0, None, 1)
     """
-    kind = facts.facts_of(type_name)
+    kind = constants.facts_of(type_name)
     code = "".join(random.choices(ID_LETTERS, k=12))
-    milliseconds = random.random() < facts.MILLISECONDS_SHARE
+    milliseconds = random.random() < constants.MILLISECONDS_SHARE
     duration = random.uniform(kind.shortest_seconds, kind.longest_seconds)
-    frames = round(duration * facts.FRAMES_PER_SECOND)
+    frames = round(duration * constants.FRAMES_PER_SECOND)
     planned = _lognormal(random, kind.median_seconds, kind.sigma)
-    product, benefit = random.choice(facts.PRODUCTS)
-    clip, opener, closer = random.choice(facts.OPENERS)
+    product, benefit = random.choice(constants.PRODUCTS)
+    clip, opener, closer = random.choice(constants.OPENERS)
     video = Video(
         id=f"vid_{code}",
         name=f"{product} {clip} {random.randint(1, 40)}",
@@ -119,14 +119,14 @@ def draw_video(
         failure=None,
         duration_frames=frames,
         used_credits=credits_of(type_name, frames),
-        avatar_id=random.choice(facts.AVATARS) if kind.has_avatar else None,
-        voice_id=random.choice(facts.VOICES),
+        avatar_id=random.choice(constants.AVATARS) if kind.has_avatar else None,
+        voice_id=random.choice(constants.VOICES),
         music_id=str(random.randint(1, 12)) if random.random() < 0.8 else None,
-        aspect_ratio=_weighted(random, facts.ASPECT_RATIOS),
+        aspect_ratio=_weighted(random, constants.ASPECT_RATIOS),
         caption_disabled=random.random() < 0.15,
-        caption_preset=random.choice(facts.CAPTION_PRESETS),
+        caption_preset=random.choice(constants.CAPTION_PRESETS),
         script=f"{opener} {product} {benefit}. {closer}",
-        project_id=f"proj_{code}" if random.random() >= facts.WITHOUT_PROJECT_SHARE else None,
+        project_id=f"proj_{code}" if random.random() >= constants.WITHOUT_PROJECT_SHARE else None,
         team_id=TEAM_ID,
         webhook=None,
         milliseconds=milliseconds,
@@ -134,7 +134,7 @@ def draw_video(
     fails = random.random() < kind.failure_rate if succeeds is None else not succeeds
     if fails:
         video = failing(video, random)
-    if random.random() < facts.UNKNOWN_CREDITS_SHARE:
+    if random.random() < constants.UNKNOWN_CREDITS_SHARE:
         video = replace(video, used_credits=None)
     return video
 
@@ -156,7 +156,9 @@ def failing(video: Video, random: Random, *, reason: str | None = None) -> Video
     >>> failing(sample_video(), Random(1), reason="Out of film").failure
     'Out of film'
     """
-    message, _, charged = random.choices(facts.FAILURES, [row[1] for row in facts.FAILURES])[0]
+    message, _, charged = random.choices(
+        constants.FAILURES, [row[1] for row in constants.FAILURES]
+    )[0]
     credits_drawn = math.ceil(2 * charged * (video.used_credits or 0)) / 2
     stopped = rounded(video.planned_seconds * random.uniform(0.15, 0.95), video.milliseconds)
     return replace(
@@ -206,11 +208,11 @@ def new_video(
     # Times given by hand are meant exactly.
     video = replace(video, milliseconds=True, created_at=rounded(created_at, True))
     if duration_seconds is not None:
-        frames = round(duration_seconds * facts.FRAMES_PER_SECOND)
+        frames = round(duration_seconds * constants.FRAMES_PER_SECOND)
         drawn = credits_of(type_name, frames)
         video = replace(video, duration_frames=frames, used_credits=drawn)
     if fails is None:
-        fails = random.random() < facts.facts_of(type_name).failure_rate
+        fails = random.random() < constants.facts_of(type_name).failure_rate
     if fails:
         video = failing(video, random, reason=fails if isinstance(fails, str) else None)
     if render_seconds is not None:
@@ -236,7 +238,7 @@ def credits_of(type_name: str, frames: int) -> float:
     >>> credits_of("class", 7500)
     5
     """
-    return facts.facts_of(type_name).credits(frames / facts.FRAMES_PER_SECOND)
+    return constants.facts_of(type_name).credits(frames / constants.FRAMES_PER_SECOND)
 
 
 def _lognormal(random: Random, median: float, sigma: float) -> float:

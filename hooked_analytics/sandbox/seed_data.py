@@ -7,13 +7,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
-from hooked_analytics.sandbox import facts
-from hooked_analytics.sandbox.draws import credits_of, draw_video, rounded, sample_video, seeded
+from hooked_analytics.sandbox import constants
+from hooked_analytics.sandbox.generators import (
+    credits_of,
+    draw_video,
+    rounded,
+    sample_video,
+    seeded,
+)
 from hooked_analytics.sandbox.video import Video
 
-__all__ = ["foreign_videos", "own_videos"]
+__all__ = ["other_team_videos", "own_videos"]
 
-FOREIGN_TEAM_ID = "team_elsewhere"
+OTHER_TEAM_ID = "team_elsewhere"
 DAY_SECONDS = 86_400
 MARGIN_SECONDS = 60.0
 ROOM_FOR_RETRY_SECONDS = 7_200
@@ -42,7 +48,7 @@ def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
     >>> sum(video.ended_at > 1_750_000_000 for video in videos)
     8
     """
-    live = max(5, round(count * facts.LIVE_SHARE)) if count >= 20 else (count - 1) // 4
+    live = max(5, round(count * constants.LIVE_SHARE)) if count >= 20 else (count - 1) // 4
     history = _history(seeded(seed, "history"), started_at)
     videos = [sample_video()]
     videos += [next(history) for _ in range(count - 1 - live)]
@@ -51,7 +57,7 @@ def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
     return sorted(videos, key=lambda video: video.created_at)
 
 
-def foreign_videos(count: int, seed: int, started_at: float) -> list[Video]:
+def other_team_videos(count: int, seed: int, started_at: float) -> list[Video]:
     """
     Draw finished videos of another team, which the API must refuse to show.
 
@@ -67,39 +73,39 @@ def foreign_videos(count: int, seed: int, started_at: float) -> list[Video]:
 
     Examples
     --------
-    >>> [video.team_id for video in foreign_videos(2, 0, 1_750_000_000)]
+    >>> [video.team_id for video in other_team_videos(2, 0, 1_750_000_000)]
     ['team_elsewhere', 'team_elsewhere']
     """
     history = _history(seeded(seed, "foreign"), started_at)
-    videos = [replace(next(history), team_id=FOREIGN_TEAM_ID) for _ in range(count)]
+    videos = [replace(next(history), team_id=OTHER_TEAM_ID) for _ in range(count)]
     return sorted(videos, key=lambda video: video.created_at)
 
 
 def _history(random: Random, started_at: float) -> Iterator[Video]:
     midnight = started_at - started_at % DAY_SECONDS
-    ages = range(facts.HISTORY_DAYS)
+    ages = range(constants.HISTORY_DAYS)
     day_weights = [_day_weight(midnight - age * DAY_SECONDS, age) for age in ages]
     while True:
         age = random.choices(ages, day_weights)[0]
-        hour = random.choices(range(24), facts.HOUR_WEIGHTS)[0]
+        hour = random.choices(range(24), constants.HOUR_WEIGHTS)[0]
         moment = midnight - age * DAY_SECONDS + hour * 3600 + random.uniform(0, 3600)
         video = draw_video(random, _draw_type(random, age), moment)
         if video.ended_at > started_at - ROOM_FOR_RETRY_SECONDS:
             continue
         yield video
-        if video.failure is not None and random.random() < facts.RETRY_SHARE:
+        if video.failure is not None and random.random() < constants.RETRY_SHARE:
             yield _finished(_retry(random, video), started_at)
 
 
 def _day_weight(day: float, age: int) -> float:
     weekday = datetime.fromtimestamp(day, UTC).weekday()
-    return facts.WEEKDAY_WEIGHTS[weekday] / (1 + facts.DAILY_GROWTH) ** age
+    return constants.WEEKDAY_WEIGHTS[weekday] / (1 + constants.DAILY_GROWTH) ** age
 
 
 def _draw_type(random: Random, age: int) -> str:
-    then = age / facts.HISTORY_DAYS
-    weights = [row.share_then * then + row.share_now * (1 - then) for row in facts.TYPES]
-    return random.choices(facts.TYPES, weights)[0].name
+    then = age / constants.HISTORY_DAYS
+    weights = [row.share_then * then + row.share_now * (1 - then) for row in constants.TYPES]
+    return random.choices(constants.TYPES, weights)[0].name
 
 
 def _retry(random: Random, failed: Video) -> Video:
@@ -124,7 +130,7 @@ def _finished(video: Video, started_at: float) -> Video:
 
 
 def _live_video(random: Random, started_at: float) -> Video:
-    slow = [row for row in facts.TYPES if row.median_seconds > MIN_LIVE_SECONDS]
+    slow = [row for row in constants.TYPES if row.median_seconds > MIN_LIVE_SECONDS]
     kind = random.choices(slow, [row.share_now for row in slow])[0]
     while True:
         video = draw_video(random, kind.name, started_at)

@@ -133,7 +133,7 @@ def facts_of(type_name: str) -> VideoType:
     >>> facts_of("ai_short").name
     'ai_short'
     """
-    by_name = {facts.name: facts for facts in TYPES}
+    by_name = {kind.name: kind for kind in TYPES}
     known = by_name.get(type_name)
     return known or VideoType(type_name, 0, 0, 150, 0.40, 0.05, 15, 90, 2, 4, True)
 

@@ -16,7 +16,7 @@ from hooked_analytics.sandbox.clock import Clock
 from hooked_analytics.sandbox.faults import Faults
 from hooked_analytics.sandbox.limit import Limit
 
-__all__ = ["Gate", "RequestLog"]
+__all__ = ["Middleware", "RequestLog"]
 
 API_PREFIX = "/v1/"
 FILE_PREFIXES = ("/hooked-videos/", "/thumbnails/")
@@ -49,26 +49,12 @@ class RequestLog:
         Parameters
         ----------
         path, query : as they came, still percent-encoded
-
-        Examples
-        --------
-        >>> log = RequestLog()
-        >>> log.add("GET", "/v1/video/a%2Fb", b"")
-        >>> log.counts["details"]
-        1
         """
         self._seen.append((method, f"{path}?{query.decode('latin-1')}" if query else path))
         self.counts[_kind(path)] += 1
 
     def latest(self) -> list[tuple[str, str]]:
-        """
-        Method and path of the latest requests, in the order they came.
-
-        Examples
-        --------
-        >>> RequestLog().latest()
-        []
-        """
+        """Method and path of the latest requests, in the order they came."""
         # copy() is one step; a plain list() could meet the server's thread adding to it.
         return list(self._seen.copy())
 
@@ -84,7 +70,7 @@ def _kind(path: str) -> str:
     return next((kind for prefix, kind in prefixes.items() if path.startswith(prefix)), "other")
 
 
-class Gate:
+class Middleware:
     """
     What every request passes first: the log, faults, the key, the limit.
 
@@ -97,8 +83,8 @@ class Gate:
 
     Examples
     --------
-    >>> gate = Gate(Clock(0, 0), Faults({}, seed=0), None, api_key="key")
-    >>> gate.log.counts["details"]
+    >>> middleware = Middleware(Clock(0, 0), Faults({}, seed=0), None, api_key="key")
+    >>> middleware.log.counts["details"]
     0
     """
 
@@ -162,7 +148,7 @@ class Gate:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.app is None:
-            raise RuntimeError("the gate leads nowhere: set its app before serving")
+            raise RuntimeError("the middleware leads nowhere: set its app before serving")
         await self.app(scope, receive, send)
 
     def _dated(self, send: Send) -> Send:
