@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import bz2
 import gzip
 import html
 import io
 import json
-import lzma
-import pickle
 import zipfile
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -114,10 +111,6 @@ def metadata(path: Path, text: str) -> None:
     pq.write_table(pa.table({"n": [1]}).replace_schema_metadata({"note": text}), path)
 
 
-def pickled(path: Path, text: str) -> None:
-    path.write_bytes(pickle.dumps({"headers": {"note": text}, "n": [1.5] * 9}, protocol=4))
-
-
 def member(path: Path, text: str) -> None:
     inner = io.BytesIO()
     pq.write_table(pa.table({"name": [NOISE, text]}), inner)
@@ -126,9 +119,15 @@ def member(path: Path, text: str) -> None:
         archive.writestr("a/videos.parquet", inner.getvalue())
 
 
+def arrow(path: Path, text: str) -> None:
+    table = pa.table({"n": [1, 2], "name": ["x", text]})
+    options = pa.ipc.IpcWriteOptions(compression=(None, "lz4", "zstd")[len(text) % 3])
+    with pa.ipc.new_file(path, table.schema, options=options) as file:
+        file.write_table(table)
+
+
 def packed(path: Path, text: str) -> None:
-    pack = (gzip.compress, bz2.compress, lzma.compress)[len(text) % 3]
-    path.write_bytes(pack((NOISE + text).encode()))
+    path.write_bytes(gzip.compress((NOISE + text).encode()))
 
 
 FORMATS: dict[str, Callable[[Path, str], None]] = {
@@ -147,7 +146,7 @@ FORMATS: dict[str, Callable[[Path, str], None]] = {
     "videos.parquet": frame,
     "other.parquet": user_column,
     "metadata.parquet": metadata,
-    "videos.pickle": pickled,
+    "videos.arrow": arrow,
     "all.zip": member,
     "debug.log.gz": packed,
 }

@@ -21,7 +21,7 @@ LAYERS = {
     "analysis": 1,
     "fetch": 2,
     "plots": 2,
-    "leaks": 2,
+    "secrets_scan": 2,
     "report": 3,
     "download": 3,
     "webhooks": 3,

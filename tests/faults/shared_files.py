@@ -6,8 +6,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from hooked_analytics.leaks import check_files
-from hooked_analytics.leaks.forms import KeyForms
+from hooked_analytics.secrets_scan import SearchedKeys, check_files
 from tests.planting import FORMATS, WRITINGS
 
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -30,11 +29,11 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
             path = Path(folder, f"{turn}-{name}")
             # base64 of base64 is no accident
             FORMATS[name](path, WRITINGS["plain" if "picture" in name else writing](key))
-            checked = check_files([path], KeyForms(key))
+            checked = check_files([path], SearchedKeys(key))
             said = " ".join(checked.leaks + checked.unread)
             found += bool(checked.leaks)
             shown += any(key[at : at + 6] in said for at in range(len(key) - 5))
-            false_alarms += bool(check_files([path], KeyForms(other)).leaks)
+            false_alarms += bool(check_files([path], SearchedKeys(other)).leaks)
             drawn = "7" + "".join(draw.choices(LETTERS[:62], k=31))
             FORMATS[name](path, f'x-api-key: "{drawn}"')
             # a picture is searched for the key itself; without one it is not taken apart
