@@ -18,11 +18,11 @@ from hooked_analytics.client import HookedClient
 from hooked_analytics.download import download_videos
 from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeoutError
 from hooked_analytics.fetch import fetch_videos, last_frame, list_videos, poll_videos, summary
-from hooked_analytics.secrets_scan import check_files, key_of_environment
 from hooked_analytics.plots import clock, plot_credits, plot_render_times
 from hooked_analytics.report import build_report
 from hooked_analytics.sandbox import Sandbox, serve
 from hooked_analytics.schema import empty_videos
+from hooked_analytics.secrets_scan import check_files, key_of_environment
 from hooked_analytics.storage import VideoArchive, atomic_write, export_videos, read_videos
 
 if TYPE_CHECKING:

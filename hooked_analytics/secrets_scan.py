@@ -32,9 +32,9 @@ __all__ = ["Checked", "SearchedKeys", "check_files", "key_of_environment"]
 
 MAX_FINDS = 20  # of one file
 MAX_UNPACKED_BYTES = 2**29  # of one packed file in all
-MAX_HELD_BYTES = 2**26  # of what must be held whole: a table in a .zip, a column of a row group
+MAX_HELD_BYTES = 2**25  # of what must be held whole: a table in a .zip, a column of a row group
 MAX_INDEX_BYTES = 2**22  # of the list of members or columns at the end of a file
-MAX_DEPTH = 2
+MAX_DEPTH = 1
 MIN_KEY = 8
 WINDOW_BYTES = 2**20
 OVERLAP_BYTES = 2**14  # more than the longest key, written in the longest way
@@ -417,12 +417,13 @@ def _inner(
     if not head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"PAR1", b"ARROW1")):
         yield _text(name, head, itertools.chain([head], source), inside)
         return
-    body = bytearray(head)
-    for piece in source:
-        body += piece
-        if len(body) > MAX_HELD_BYTES:
+    body = io.BytesIO()
+    for piece in itertools.chain([head], source):
+        if body.tell() + len(piece) > MAX_HELD_BYTES:
             raise _TooMuchError(f"it has more than {MAX_HELD_BYTES:,} bytes; unpack it first")
-    yield from _parts(name, io.BytesIO(body), inside, depth + 1)
+        body.write(piece)
+    body.seek(0)
+    yield from _parts(name, body, inside, depth + 1)
 
 
 def _members(stream: BinaryIO, inside: str, depth: int) -> Iterator[_Part | _Unread]:
@@ -554,7 +555,10 @@ def _values(column: pa.Array, name: str) -> Iterator[bytes]:
         label = b'"' + name.encode(errors="replace") + b'": "' if "key" in name.lower() else b""
         for value in column:
             if (held := value.as_buffer()) is not None:
-                yield label + held.to_pybytes() + (b'"\n' if label else b"\n")
+                yield label
+                for at in range(0, held.size, WINDOW_BYTES):
+                    yield held.slice(at, min(WINDOW_BYTES, held.size - at)).to_pybytes()
+                yield b'"\n' if label else b"\n"
 
 
 class _TooMuchError(ValueError):
