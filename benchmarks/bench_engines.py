@@ -115,7 +115,7 @@ def _opened(engine: str, file: str) -> Any:
 _WRITTEN = {"DuckDB": duckdb_usage, "lazy Polars": polars_usage}
 _USAGE = [
     "videos", "credits", "credits_unknown", "share", "credits_per_video", "credits_per_minute",
-    "wasted_credits", "waste_share",
+    "failed_credits", "failed_share",
 ]  # fmt: skip
 _TIMES = [
     "videos", "completed", "failed", "rendering", "median_seconds", "median_low", "median_high",

@@ -41,7 +41,7 @@ def _by_time(runs: int) -> list[Figure]:
             running = frame([0.0], [NEVER], elapsed)
             history = frame(np.zeros(size), times(draw, size), 1e6)
             row = estimate_completion(running, history=history).iloc[0]
-            if row["basis"].startswith("too few"):
+            if row["time_source"].startswith("too few"):
                 continue
             ends = [(row[name] - START).total_seconds() for name in ("eta_low", "eta_high")]
             held.append(ends[0] <= truth and not truth > ends[1])
@@ -106,7 +106,7 @@ def _one_run_by_progress(draw: np.random.Generator, size: int) -> pd.DataFrame:
             "straight": np.abs(elapsed / (running["progress"] / 100) - truth),
             "wide": high - low,
         }
-    )[made["basis"].str.startswith("progress of").to_numpy(dtype=bool)]
+    )[made["time_source"].str.startswith("progress of").to_numpy(dtype=bool)]
 
 
 def _stuck(runs: int) -> list[Figure]:

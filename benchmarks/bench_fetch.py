@@ -80,7 +80,7 @@ def ours(url: str, count: int, workers: int = 16, per_minute: float | None = Non
             time.perf_counter() - began,
             cpu_seconds() - used,
             len(videos),
-            int(videos["error"].notna().sum()),
+            int(videos["fetch_error"].notna().sum()),
             client.requests_sent,
         )
 

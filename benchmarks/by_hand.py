@@ -23,12 +23,12 @@ def polars_usage(videos: Any) -> Any:
             credits.mean().alias("credits_per_video"),
             credits.filter(ended).sum().alias("ended"),
             seconds.filter(measured).sum().alias("seconds"),
-            credits.filter(failed).sum().alias("wasted_credits"),
+            credits.filter(failed).sum().alias("failed_credits"),
         )
         .with_columns(
             share=pl.col("credits") / pl.col("credits").sum(),
             credits_per_minute=pl.col("ended") / (pl.col("seconds") / 60),
-            waste_share=pl.col("wasted_credits") / pl.col("ended"),
+            failed_share=pl.col("failed_credits") / pl.col("ended"),
         )
         .sort("credits", descending=True)
         .collect()
@@ -40,8 +40,8 @@ def duckdb_usage(videos: Any) -> Any:
         "videos",
         """
         SELECT type, videos, credits, credits / sum(credits) OVER () AS share, credits_unknown,
-               credits_per_video, ended / (seconds / 60) AS credits_per_minute, wasted_credits,
-               wasted_credits / ended AS waste_share
+               credits_per_video, ended / (seconds / 60) AS credits_per_minute, failed_credits,
+               failed_credits / ended AS failed_share
         FROM (
             SELECT type, count(*) AS videos, sum(used_credits) AS credits,
                    count(*) - count(used_credits) AS credits_unknown,
@@ -50,7 +50,7 @@ def duckdb_usage(videos: Any) -> Any:
                    sum(duration_seconds) FILTER (
                        status = 'COMPLETED' AND used_credits IS NOT NULL AND duration_seconds > 0
                    ) AS seconds,
-                   sum(used_credits) FILTER (status = 'FAILED') AS wasted_credits
+                   sum(used_credits) FILTER (status = 'FAILED') AS failed_credits
             FROM videos GROUP BY type
         ) ORDER BY credits DESC
         """,

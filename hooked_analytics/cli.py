@@ -41,7 +41,7 @@ _CREDIT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("share", "share", "{:.0%}".format),
     ("credits_per_video", "per video", "{:.1f}".format),
     ("credits_per_minute", "per minute", "{:.1f}".format),
-    ("wasted_credits", "on failures", "{:,.1f}".format),
+    ("failed_credits", "on failures", "{:,.1f}".format),
     ("credits_unknown", "not known", "{:,.0f}".format),
 )
 _TIME_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -217,11 +217,11 @@ def _fetch(arguments: argparse.Namespace) -> int:
         videos = fetch_videos(video_ids, client=client, progress=True)
     path = export_videos(videos, arguments.output, include_urls=arguments.include_urls)
     _say(f"{len(videos):,} rows in {path}")
-    for video_id, message in videos.loc[videos["error"].notna(), ["video_id", "error_message"]][
-        :10
-    ].itertuples(index=False):
+    for video_id, message in videos.loc[
+        videos["fetch_error"].notna(), ["video_id", "fetch_error_message"]
+    ][:10].itertuples(index=False):
         _say(f"  {video_id}: {message}")
-    return 1 if videos["error"].notna().any() else 0
+    return 1 if videos["fetch_error"].notna().any() else 0
 
 
 def _download(arguments: argparse.Namespace) -> int:
@@ -237,7 +237,7 @@ def _download(arguments: argparse.Namespace) -> int:
                 arguments.directory,
                 client=client,
                 max_workers=arguments.workers,
-                what="thumbnail" if arguments.thumbnails else "video",
+                asset="thumbnail" if arguments.thumbnails else "video",
                 progress=True,
                 allowed_hosts=arguments.allow_host,
             )
@@ -275,7 +275,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     if arguments.output:
         path = export_videos(videos, arguments.output, include_urls=arguments.include_urls)
         _say(f"{len(videos):,} rows in {path}")
-    return 1 if late or videos["error"].notna().any() else 0
+    return 1 if late or videos["fetch_error"].notna().any() else 0
 
 
 class _Changes:
@@ -286,7 +286,7 @@ class _Changes:
 
     def __call__(self, videos: pd.DataFrame) -> None:
         line = summary(videos)
-        errors = videos["error_message"].dropna()
+        errors = videos["fetch_error_message"].dropna()
         if len(errors):
             line += f" · {len(errors):,} without an answer, the first: {_plain(errors.iloc[0])}"
         if line != self._last:
@@ -419,7 +419,7 @@ def _print_table(
 
 def _print_failures(videos: pd.DataFrame) -> None:
     """Print what failed, what it cost, and why: the render's reason or that of the fetch."""
-    reasons = videos["error_message"].fillna(videos["message"])
+    reasons = videos["fetch_error_message"].fillna(videos["message"])
     failed = failures(videos.assign(message=reasons))
     if failed.empty:
         return

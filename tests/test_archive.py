@@ -97,7 +97,7 @@ def test_observations_are_the_whole_history_oldest_first(archive):
     assert history["status"].fillna("").tolist() == ["STARTED", "COMPLETED", ""]
     assert history["observed_at"].tolist() == [at(1), at(2), at(3)]
     assert str(history["observed_at"].dtype) == "datetime64[us, UTC]"
-    assert history["error"].fillna("").tolist() == ["", "", "timeout"]
+    assert history["fetch_error"].fillna("").tolist() == ["", "", "timeout"]
     pd.testing.assert_frame_equal(
         history[list(NAMES)].iloc[:0].reset_index(drop=True), empty_videos()
     )
@@ -204,7 +204,7 @@ def test_sync_asks_only_for_what_can_still_change(archive):
     with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
         synced = archive.sync(["new", "done", "running", "no/id"], client=client)
         assert synced["video_id"].tolist() == ["new", "done", "running", "no/id"]
-        assert synced["error"].fillna("").tolist() == ["", "", "", "invalid_id"]
+        assert synced["fetch_error"].fillna("").tolist() == ["", "", "", "invalid_id"]
         assert archive.requests_saved == 1
         known = archive.videos()["video_id"].tolist()
         everything = archive.sync(client=client)
@@ -214,7 +214,7 @@ def test_sync_asks_only_for_what_can_still_change(archive):
     assert sorted(known) == sorted({*asked, "done", "failed", "no/id"})
     assert archive.requests_saved == 1 + 4  # done, failed, new, running
     again = archive.videos()
-    assert again["error"].fillna("").value_counts().to_dict() == {
+    assert again["fetch_error"].fillna("").value_counts().to_dict() == {
         "": 7, "not_found": 1, "invalid_id": 1,
     }  # fmt: skip
     assert len(archive.observations()) == len(frames) + 6
@@ -231,8 +231,13 @@ def test_a_failed_look_shows_the_last_good_one_and_says_so(archive):
             synced = archive.sync(["vid_3", "vid_1", "vid_2"], client=client)
     assert synced["video_id"].tolist() == ["vid_3", "vid_1", "vid_2"]
     assert synced["status"].fillna("").tolist() == ["", "STARTED", "COMPLETED"]
-    assert synced["error"].fillna("").tolist() == ["not_found", "", ""]
-    assert archive.observations()["error"].fillna("").tolist() == ["", "", "not_found", "not_found"]
+    assert synced["fetch_error"].fillna("").tolist() == ["not_found", "", ""]
+    assert archive.observations()["fetch_error"].fillna("").tolist() == [
+        "",
+        "",
+        "not_found",
+        "not_found",
+    ]
     pd.testing.assert_frame_equal(synced.iloc[:0], empty_videos())
 
 
@@ -292,7 +297,7 @@ def test_an_interrupted_sync_keeps_what_arrived(archive):
             with pytest.raises(FetchInterrupted) as raised:
                 archive.sync(ids, client=client)
             stopped = raised.value.videos
-            arrived = set(stopped.loc[stopped["error"].isna(), "video_id"])
+            arrived = set(stopped.loc[stopped["fetch_error"].isna(), "video_id"])
             assert stopped["video_id"].tolist() == ids
             assert len(arrived) > 50
             assert arrived <= set(archive.videos()["video_id"])
@@ -347,7 +352,7 @@ def test_a_directory_that_something_else_filled_since_is_not_touched(tmp_path):
 @pytest.mark.parametrize(
     ("marker", "message"),
     [("{}", "does not say which kind"), ("\x00", "does not say"), ("[1]", "does not say"),
-     ('{"hooked_archive": 2}', "written by a newer hooked_analytics")],
+     ('{"hooked_archive": 3}', "written by a newer hooked_analytics")],
 )  # fmt: skip
 def test_a_strange_marker_is_refused(tmp_path, marker, message):
     (tmp_path / folder_module.MARKER).write_text(marker)
@@ -609,7 +614,7 @@ def test_orphans_of_killed_writers_are_swept(archive):
 def test_the_marker_says_what_and_which_version(archive):
     archive.append(seen(1))
     marker = archive.directory / folder_module.MARKER
-    assert json.loads(marker.read_text()) == {"hooked_archive": 1}
+    assert json.loads(marker.read_text()) == {"hooked_archive": 2, "schema": 2}
 
 
 # What the history tells

@@ -154,7 +154,7 @@ INTERRUPTED = """
     try:
         archive.sync([f"vid_{n}" for n in range(3000)], client=client)
     except FetchInterrupted as stopped:
-        arrived = stopped.videos.loc[stopped.videos["error"].isna(), "video_id"]
+        arrived = stopped.videos.loc[stopped.videos["fetch_error"].isna(), "video_id"]
         print(*arrived, flush=True)
 """
 

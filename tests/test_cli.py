@@ -46,7 +46,7 @@ def test_fetch_writes_a_file(sandbox, ids_file, tmp_path, capsys):
 def test_fetch_names_what_failed_and_exits_with_1(sandbox, ids_file, tmp_path, capsys):
     out = tmp_path / "videos.csv"
     assert main(["fetch", ids_file("vid_abc123", "vid_none"), "-o", str(out)]) == 1
-    assert read_videos(out)["error"].fillna("").tolist() == ["", "not_found"]
+    assert read_videos(out)["fetch_error"].fillna("").tolist() == ["", "not_found"]
     assert "vid_none: not found" in capsys.readouterr().err
 
 
@@ -161,7 +161,7 @@ def test_an_interrupted_fetch_keeps_what_arrived(tmp_path):
     videos = read_videos(out)
     assert "Stopped after" in said
     assert len(videos) == 400
-    assert 0 < videos["error"].isna().sum() < 400
+    assert 0 < videos["fetch_error"].isna().sum() < 400
 
 
 def test_download_from_ids_and_from_an_export(sandbox, ids_file, tmp_path, capsys):

@@ -44,15 +44,15 @@ def test_credit_usage_by_type():
         "share": [0.75, 0.25],
         "credits_per_video": [5.0, 5.0],
         "credits_per_minute": [5.0, 5.0],
-        "wasted_credits": [3.0, 0.0],
-        "waste_share": [0.2, 0.0],
+        "failed_credits": [3.0, 0.0],
+        "failed_share": [0.2, 0.0],
     }
 
 
 def test_a_group_without_any_figure_is_missing_not_zero():
     usage = credit_usage(videos(("class", "COMPLETED", None, 60), ("class", "FAILED", None, None)))
     assert usage["credits_unknown"].tolist() == [2]
-    for column in ("credits", "share", "credits_per_video", "wasted_credits", "waste_share"):
+    for column in ("credits", "share", "credits_per_video", "failed_credits", "failed_share"):
         assert none(usage[column]) == [None]
 
 
@@ -84,8 +84,8 @@ def test_by_several_columns():
 
 def test_money_comes_with_a_price():
     frame = videos(("a", "COMPLETED", 2, 60))
-    assert "money" not in credit_usage(frame)
-    assert credit_usage(frame, price_per_credit=0.26)["money"].tolist() == [0.52]
+    assert "cost" not in credit_usage(frame)
+    assert credit_usage(frame, price_per_credit=0.26)["cost"].tolist() == [0.52]
     with pytest.raises(ValueError, match="price_per_credit is 0 or more"):
         credit_usage(frame, price_per_credit=-1)
 
@@ -93,7 +93,7 @@ def test_money_comes_with_a_price():
 def test_no_videos_give_an_empty_table_with_every_column():
     usage = credit_usage(videos())
     assert len(usage) == 0
-    assert "waste_share" in usage
+    assert "failed_share" in usage
 
 
 def test_a_missing_column_is_named():
@@ -137,7 +137,7 @@ def test_failures_are_renders_and_fetches_the_dearest_first():
                     {"id": "c", "status": "FAILED", "usedCredits": 4},
                 ]
             ),
-            videos_from_records([{"id": "d"}]).assign(error="not_found"),
+            videos_from_records([{"id": "d"}]).assign(fetch_error="not_found"),
         ]
     )
     found = failures(frame)
@@ -145,7 +145,7 @@ def test_failures_are_renders_and_fetches_the_dearest_first():
     assert none(found["used_credits"]) == [4.0, 1.0, None]
     assert none(found["message"]) == [None, "Voice gone", None]
     assert list(found.columns) == [
-        "video_id", "name", "type", "message", "error", "used_credits", "created_at",
+        "video_id", "name", "type", "message", "fetch_error", "used_credits", "created_at",
     ]  # fmt: skip
 
 

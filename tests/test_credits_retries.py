@@ -53,7 +53,7 @@ def test_a_chain_runs_from_its_first_attempt_to_its_success():
         "succeeded": [True],
         "credits": [8.0],
         "credits_unknown": [0],
-        "wasted_credits": [3.0],
+        "failed_credits": [3.0],
         "success_credits": [8.0],
         "first_created_at": [START],
         "last_created_at": [START + pd.Timedelta(3, "min")],
@@ -106,13 +106,13 @@ def test_unknown_credits_are_counted_and_never_zero():
     )  # fmt: skip
     assert none(chains["credits"]) == [5.0, None]
     assert chains["credits_unknown"].tolist() == [1, 2]
-    assert none(chains["wasted_credits"]) == [None, None]
+    assert none(chains["failed_credits"]) == [None, None]
     assert none(chains["success_credits"]) == [None, None]
 
 
 def test_nothing_wasted_is_known_when_the_failure_was_free():
     chains = retry_chains(videos(("a", "FAILED", 0), ("a", "COMPLETED", 5)))
-    assert chains["wasted_credits"].tolist() == [0.0]
+    assert chains["failed_credits"].tolist() == [0.0]
 
 
 @pytest.mark.parametrize("script", [None, "", "  "])

@@ -179,9 +179,9 @@ def test_the_key_and_cookies_stay_away_and_the_signature_shows_nowhere(tmp_path,
 def test_thumbnails_have_the_suffix_of_what_they_are(tmp_path):
     with Sandbox(videos=10) as sandbox, sandbox.client() as client:
         videos = fetch_videos(sandbox.video_ids, client=client)
-        files = download_videos(videos, tmp_path, client=client, what="thumbnail")
+        files = download_videos(videos, tmp_path, client=client, asset="thumbnail")
         before = sandbox.request_counts["thumbnail"]
-        again = download_videos(videos, tmp_path, client=client, what="thumbnail")
+        again = download_videos(videos, tmp_path, client=client, asset="thumbnail")
         assert sandbox.request_counts["thumbnail"] == before
     assert again.equals(files)
     assert {Path(path).suffix for path in files["path"].dropna()} == {".png"}
@@ -205,13 +205,13 @@ def test_pictures_are_told_by_how_they_begin(content, suffix):
 def test_a_wrong_call_is_refused(tmp_path):
     with serving(part_of) as server, local(server) as client:
         for wrong in (
-            {"what": "film"},
+            {"asset": "film"},
             {"max_workers": 0},
             {"timeout_seconds": 0},
             {"allowed_hosts": ["*"]},
             {"allowed_hosts": ["https://a.example"]},
         ):
-            with pytest.raises(ValueError, match="what is|at least 1|is no host"):
+            with pytest.raises(ValueError, match="asset is|at least 1|is no host"):
                 download_videos(frame(server.url), tmp_path, client=client, **wrong)
         with pytest.raises(TypeError):
             download_videos(frame(server.url), tmp_path, client=client, allowed_hosts="a.example")
@@ -403,7 +403,7 @@ def test_an_endless_picture_is_given_up(tmp_path):
 
     with serving(handler) as server, local(server) as client:
         videos = frame(server.url, thumbnail=f"{server.url}/t.png")
-        row = only(download_videos(videos, tmp_path, client=client, what="thumbnail"))
+        row = only(download_videos(videos, tmp_path, client=client, asset="thumbnail"))
     assert row["error"] == "bad_response"
     assert names(tmp_path) == []
 

@@ -64,7 +64,8 @@ AWKWARD = videos(
     ("rendering", "STARTED", None, None), ("rendering", None, None, 3),
     ("class", "COMPLETED", 86_400 * 400, 0.25), ("scenes", "COMPLETED", 60, 16),
     ("scenes", "COMPLETED", 61, 16), ("scenes", "FAILED", 62, 32),
-).assign(error=lambda table: table["error"].mask(table.index == 12, "timeout"))  # fmt: skip
+)  # fmt: skip
+AWKWARD.loc[12, "fetch_error"] = "timeout"
 AWKWARD.loc[8, ["created_at", "used_credits"]] = [pd.NaT, pd.NA]
 
 CASES = {
@@ -266,7 +267,7 @@ def archive(tmp_path: Path) -> VideoArchive:
             if when == minute
         ]  # fmt: skip
         kept.append(videos_from_records(seen, fetched_at=at.to_pydatetime()))
-    lost = kept.videos().tail(1).assign(status=pd.NA, error="timeout", used_credits=pd.NA)
+    lost = kept.videos().tail(1).assign(status=pd.NA, fetch_error="timeout", used_credits=pd.NA)
     kept.append(lost.assign(fetched_at=START + pd.Timedelta("1h")))
     return kept
 
@@ -285,7 +286,7 @@ def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
     times = plain(render_times(frame, observed=observed))
     assert times == plain(render_times(newest, observed=observed))
     # vid_b between 0 and 9 minutes with 8 told, vid_c at 1; vid_a told 9, seen between 2 and 4
-    assert [(row["median_seconds"], row["p90_seconds"], row["basis"]) for row in times] == [
+    assert [(row["median_seconds"], row["p90_seconds"], row["time_source"]) for row in times] == [
         (180.0, 480.0, "both")
     ]
 
@@ -400,9 +401,9 @@ def test_an_end_that_was_seen_wins_over_an_updated_at_outside(
     }
     observed = pd.DataFrame({"video_id": ["vid_0"], **seen})
     (row,) = plain(render_times(frame, observed=observed))
-    assert (row["median_seconds"], row["basis"]) == (seconds, basis)
+    assert (row["median_seconds"], row["time_source"]) == (seconds, basis)
     (curve,) = plain(completion_curve(frame, 1000, observed=observed))
-    assert curve["basis"] == basis
+    assert curve["time_source"] == basis
 
 
 @settings(max_examples=20)

@@ -46,7 +46,7 @@ def test_only_renders_under_way_are_rows_in_the_order_given():
     frame = videos(("b", "STARTED", 1), ("a", "FAILED", 1), ("a", "STARTED", 1), ("b", None, 1))
     found = estimate_completion(frame)
     assert list(found.columns) == [
-        "video_id", "type", "elapsed_seconds", "eta_low", "eta", "eta_high", "basis", "stuck",
+        "video_id", "type", "elapsed_seconds", "eta_low", "eta", "eta_high", "time_source", "stuck",
     ]  # fmt: skip
     assert found["video_id"].tolist() == ["vid_0", "vid_2"]
     assert found["elapsed_seconds"].tolist() == [50, 50]
@@ -90,7 +90,9 @@ def test_ten_are_the_fewest_compared_and_their_high_end_is_open():
     assert seconds(estimate_completion(running, history=videos(*finished(15))), "eta_high") == [150]
     assert seconds(ten, "eta_high") == [None]  # ⌈0.95 · 11⌉ of 10
     assert seconds(nine, "eta") == [None]
-    assert nine["basis"].tolist() == ["too few: 9 comparable renders; stuck: too few finished"]
+    assert nine["time_source"].tolist() == [
+        "too few: 9 comparable renders; stuck: too few finished"
+    ]
     assert nine["stuck"].isna().all()
 
 
@@ -101,7 +103,7 @@ def test_a_type_learns_from_its_own_and_a_missing_type_from_its_own():
         history=history,
     )
     assert seconds(found, "eta") == [130, 1000, None]
-    assert found["basis"].str.startswith("too few: 0 ").tolist() == [False, False, True]
+    assert found["time_source"].str.startswith("too few: 0 ").tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -120,21 +122,21 @@ def test_stuck_is_beyond_the_slowest_hundredth(count, elapsed, stuck, tail):
     running = videos(("class", "STARTED", 1), seen=elapsed)
     found = estimate_completion(running, history=videos(*finished(count)))
     assert [None if pd.isna(s) else bool(s) for s in found["stuck"]] == [stuck]
-    assert found["basis"].str.endswith(f"stuck: {tail}").all()
+    assert found["time_source"].str.endswith(f"stuck: {tail}").all()
 
 
 def test_a_tail_that_was_not_reached_makes_nobody_stuck():
     history = videos(*finished(100), *[("class", "STARTED", 1)] * 5, seen=2000)
     found = estimate_completion(videos(("class", "STARTED", 1), seen=1500), history=history)
     assert found["stuck"].isna().all()
-    assert found["basis"].str.endswith("tail not reached").all()
+    assert found["time_source"].str.endswith("tail not reached").all()
 
 
 def test_after_a_day_a_render_is_lost_and_teaches_nothing():
     frame = videos(*finished(20), ("class", "STARTED", 1), seen=86_401)
     found = estimate_completion(frame)
     assert found["stuck"].tolist() == [True]
-    assert found["basis"].tolist() == ["lost: under way for more than 24 h"]
+    assert found["time_source"].tolist() == ["lost: under way for more than 24 h"]
     again = estimate_completion(videos(("class", "STARTED", 1)), history=frame)
     alone = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(20)))
     pd.testing.assert_frame_equal(again, alone)
@@ -144,7 +146,7 @@ def test_a_render_without_a_usable_time_stays_a_row():
     found = estimate_completion(
         videos(("class", "STARTED", 1), seen=-10), history=videos(*finished(20))
     )
-    assert found["basis"].tolist() == ["no usable time"]
+    assert found["time_source"].tolist() == ["no usable time"]
     assert found[["eta", "stuck"]].isna().all(axis=None)
 
 

@@ -87,7 +87,7 @@ def test_the_straight_line_is_corrected_by_how_wrong_it_was():
     for progress, total in ((50, 150), (25, 300)):
         found = estimate(past(20), now((60, progress)))
         assert seconds(found, "eta_low", "eta", "eta_high") == [total] * 3
-        assert found["basis"].startswith("progress of 20 comparable renders")
+        assert found["time_source"].startswith("progress of 20 comparable renders")
 
 
 def test_the_ranks_count_the_new_one_in():
@@ -121,7 +121,7 @@ def test_ten_are_the_fewest_compared_and_their_high_end_may_be_open():
     assert seconds(ten, "eta_low", "eta", "eta_high") == [60, 150, None]
     nine = estimate(past(9), now((60, 50)))
     assert seconds(nine, "eta_low", "eta", "eta_high") == [None] * 3
-    assert nine["basis"] == "too few: 0 comparable renders; stuck: too few finished"
+    assert nine["time_source"] == "too few: 0 comparable renders; stuck: too few finished"
 
 
 @pytest.mark.parametrize("progress", [0, None])
@@ -140,9 +140,9 @@ def test_its_own_type_comes_first_and_any_type_last():
     assert seconds(estimate([*past(20), *other], now((60, 50))), "eta") == [150]
     found = estimate(past(20, kind="scenes"), now((60, 50)))
     assert seconds(found, "eta") == [150]
-    assert found["basis"].startswith("progress in any type of 20 comparable renders")
+    assert found["time_source"].startswith("progress in any type of 20 comparable renders")
     unknown = estimate([*past(20, kind=None), *other], now((60, 50), kind=None))
-    assert unknown["basis"].startswith("progress of 20 ")
+    assert unknown["time_source"].startswith("progress of 20 ")
 
 
 def test_time_elapsed_in_its_own_type_counts_before_progress_in_any():
@@ -150,7 +150,7 @@ def test_time_elapsed_in_its_own_type_counts_before_progress_in_any():
     history = frame([look(f"h{n}", 10 * n, 100, "COMPLETED") for n in range(1, 21)])
     running = frame(now((60, 50)))
     found = estimate_completion(running, history=history, observations=observations).iloc[0]
-    assert found["basis"].startswith("Kaplan-Meier of 14 ")
+    assert found["time_source"].startswith("Kaplan-Meier of 14 ")
 
 
 def test_failed_renders_do_not_teach_progress():
@@ -232,7 +232,7 @@ def test_standing_still_for_longer_than_others_ever_do_is_stuck(stood, count, st
     """Each past life stands still for 10 s at 40 %, which is the mean of that tenth too."""
     found = estimate(lives(count), now((5, 20), (20, 40), (20 + stood, 40)))
     assert (None if pd.isna(found["stuck"]) else bool(found["stuck"])) == stuck
-    assert found["basis"].endswith(", standstill") == (count == 99)
+    assert found["time_source"].endswith(", standstill") == (count == 99)
 
 
 def test_no_range_by_progress_while_it_stands_still():
@@ -279,10 +279,10 @@ def test_no_observations_change_nothing(looks):
 def test_a_look_without_a_time_is_passed_over():
     running = frame(now((60, 50))).assign(fetched_at=lambda each: each["fetched_at"].shift())
     found = estimate_completion(running, observations=frame(past(20)))
-    assert found["basis"].tolist() == ["no usable time"]
+    assert found["time_source"].tolist() == ["no usable time"]
     timeless = frame(past(20)).assign(observed_at=lambda each: each["observed_at"].shift(99))
     found = estimate_completion(frame(now((60, 50))), observations=timeless)
-    assert found["basis"].str.startswith("too few").all()
+    assert found["time_source"].str.startswith("too few").all()
 
 
 def test_columns_that_are_missing_are_named():

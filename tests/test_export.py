@@ -221,7 +221,7 @@ def test_parquet_has_the_fixed_schema_and_names_the_version(tmp_path):
     path = export_videos(videos, tmp_path / "v.parquet")
     schema = pq.read_schema(path)
     assert schema.equals(VIDEOS_SCHEMA)
-    assert set(schema.metadata) == {b"hooked_analytics"}
+    assert set(schema.metadata) == {b"hooked_analytics", b"hooked_schema"}
     assert b"canary" not in path.read_bytes()
 
 

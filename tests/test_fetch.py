@@ -46,7 +46,7 @@ def test_rows_come_in_the_order_asked():
     with serving(later_ids_first) as server, HookedClient("k", base_url=server.url) as client:
         videos = fetch_videos(asked, client=client)
     assert videos["video_id"].tolist() == asked
-    assert videos["error"].isna().all()
+    assert videos["fetch_error"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,17 @@ def test_every_kind_of_failure_is_a_row():
     with serving(handler) as server:
         with HookedClient("k", base_url=server.url, timeout_seconds=1) as client:
             videos = fetch_videos([*replies, "no/id"], client=client)
-    assert videos["error"].fillna("").tolist() == [
+    assert videos["fetch_error"].fillna("").tolist() == [
         "", "not_found", "forbidden", "server", "bad_response", "timeout", "invalid_id",
     ]  # fmt: skip
-    assert videos["error_message"].notna().tolist() == [False] + [True] * 6
+    assert videos["fetch_error_message"].notna().tolist() == [False] + [True] * 6
     assert videos["fetched_at"].notna().tolist() == [True] * 6 + [False]
 
 
 def test_errors_raise_comes_after_the_batch_and_carries_it(echoing):
     with pytest.raises(FetchError, match="1 of 2 videos could not be fetched") as raised:
         fetch_videos(["vid_1", "no/id"], client=echoing, errors="raise")
-    assert raised.value.videos["error"].fillna("").tolist() == ["", "invalid_id"]
+    assert raised.value.videos["fetch_error"].fillna("").tolist() == ["", "invalid_id"]
 
 
 def test_errors_must_be_a_known_word(echoing):
@@ -163,8 +163,8 @@ def test_a_thousand_ids_with_one_fault_in_five():
     assert videos["video_id"].tolist() == sandbox.video_ids
     assert requests <= 1500
     # what is left are faults that no retry may cure: an answer about another video
-    assert set(videos["error"].dropna()) <= {"bad_response", "server", "timeout", "network"}
-    assert videos["error"].isna().mean() > 0.9
+    assert set(videos["fetch_error"].dropna()) <= {"bad_response", "server", "timeout", "network"}
+    assert videos["fetch_error"].isna().mean() > 0.9
 
 
 def test_an_interrupt_keeps_what_arrived_and_is_followed_by_silence():
@@ -183,10 +183,10 @@ def test_an_interrupt_keeps_what_arrived_and_is_followed_by_silence():
         time.sleep(1)
         assert len(server.requests) == sent
     videos = raised.value.videos
-    arrived = videos["error"].isna().sum()
+    arrived = videos["fetch_error"].isna().sum()
     assert len(videos) == 2000
     assert arrived >= sent - 2 * client.max_workers
-    assert set(videos["error"].dropna()) == {"not_fetched"}
+    assert set(videos["fetch_error"].dropna()) == {"not_fetched"}
 
 
 INTERRUPTED = """
@@ -198,7 +198,7 @@ INTERRUPTED = """
                 print("begin", flush=True)
                 fetch_videos([f"run{run}_{n}" for n in range(5000)], client=client)
             except FetchInterrupted as stopped:
-                arrived = int(stopped.videos["error"].isna().sum())
+                arrived = int(stopped.videos["fetch_error"].isna().sum())
                 print(arrived, len(stopped.videos), flush=True)
             except KeyboardInterrupt:  # while the ids were still being checked
                 print(0, 5000, flush=True)
@@ -312,7 +312,7 @@ BOMB = """
         return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
     before = peak()
     videos = fetch_videos(["vid_1"], client=client)
-    print(videos["error"].iloc[0], peak() - before)
+    print(videos["fetch_error"].iloc[0], peak() - before)
 """
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import duckdb
 import openpyxl
 import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import hooked_analytics as ha
+from hooked_analytics.schema import columns
+from hooked_analytics.storage import compaction, tables
 
 OLD = Path(__file__).parent / "data" / "version_0_1"
 
@@ -39,13 +45,112 @@ def test_a_workbook_of_version_0_1_is_read_by_openpyxl():
     assert rows[0][:4] == ("video_id", "name", "type", "status")
 
 
-def test_an_archive_of_version_0_1_is_read_and_continued(tmp_path):
-    directory = shutil.copytree(OLD / "archive", tmp_path / "archive")
+@pytest.fixture
+def directory(tmp_path):
+    return shutil.copytree(OLD / "archive", tmp_path / "archive")
+
+
+def test_an_archive_of_version_0_1_is_read_and_nothing_of_it_changes(directory):
     archive = ha.VideoArchive(directory)
+    before = sorted(path.name for path in directory.iterdir())
     assert len(archive.observations()) == 1000
     assert archive.videos()["used_credits"].sum() == 2208
+    assert sorted(path.name for path in directory.iterdir()) == before
+
+
+def test_a_first_append_gives_every_part_the_columns_of_today(directory):
+    archive = ha.VideoArchive(directory)
     archive.append(archive.videos().iloc[:10])
+    parts = list(directory.glob("*.parquet"))
+    assert len(parts) == 2
+    assert {pq.read_schema(part).equals(pq.read_schema(parts[0])) for part in parts} == {True}
+    assert "fetch_error" in pq.read_schema(parts[0]).names
     assert len(ha.VideoArchive(directory).videos()) == 500
+    assert len(ha.VideoArchive(directory).observations()) == 1010
+
+
+def test_plain_readers_read_an_archive_of_both_versions(directory):
+    ha.VideoArchive(directory).append(ha.read_videos(OLD / "videos.parquet").iloc[:10])
+    assert len(pd.read_parquet(directory)) == 1010
+    files = f"{directory}/*.parquet"
+    polars = pl.scan_parquet(files).select("fetch_error").collect()
+    (duck,) = duckdb.sql(f"SELECT count(*), count(fetch_error) FROM '{files}'").fetchall()
+    assert (len(polars), duck) == (1010, (1010, 0))
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", ["_rewrite", "remove_parts", "write_marker"])
+def test_a_kill_at_any_step_of_the_rewrite_loses_and_doubles_nothing(directory, step, monkeypatch):
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    some = ha.read_videos(OLD / "videos.parquet").iloc[:10]
+    with monkeypatch.context() as patch:
+        patch.setattr(compaction, step, die)
+        with pytest.raises(Killed):
+            ha.VideoArchive(directory).append(some)
+    assert len(ha.VideoArchive(directory).observations()) == 1000
+    ha.VideoArchive(directory).append(some)
+    assert len(ha.VideoArchive(directory).observations()) == 1010
+    assert len(pd.read_parquet(directory)) == 1010
+
+
+def renamed(path: Path, old: str, new: str) -> None:
+    table = pq.read_table(path)
+    names = [new if name == old else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), path)
+
+
+@pytest.mark.parametrize("column", ["error", "script", "used_credits"])
+def test_a_missing_column_of_version_1_is_named(tmp_path, column):
+    path = tmp_path / "videos.parquet"
+    pq.write_table(pq.read_table(OLD / "videos.parquet").drop_columns([column]), path)
+    today = {"error": "fetch_error"}.get(column, column)
+    with pytest.raises(ValueError, match=f"missing are the columns {today}"):
+        ha.read_videos(path)
+
+
+def test_a_flipped_byte_in_the_name_of_a_column_is_noticed(tmp_path):
+    path = Path(shutil.copy(OLD / "videos.parquet", tmp_path))
+    renamed(path, "error", "errnr")
+    with pytest.raises(ValueError, match="missing are the columns fetch_error"):
+        ha.read_videos(path)
+
+
+def with_language(monkeypatch) -> None:
+    """A next version of the schema, with one column more."""
+    column = columns.Column("language", ("language",), "text", "", "of the script", since=3)
+    schema = columns.VIDEOS_SCHEMA.append(pa.field("language", pa.large_string()))
+    monkeypatch.setattr(tables, "COLUMNS", (*columns.COLUMNS, column))
+    monkeypatch.setattr(tables, "NAMES", (*columns.NAMES, "language"))
+    monkeypatch.setattr(tables, "VIDEOS_SCHEMA", schema)
+
+
+def test_a_column_that_came_later_is_missing_in_older_files(monkeypatch):
+    with_language(monkeypatch)
+    videos = ha.read_videos(OLD / "videos.parquet")
+    assert videos["language"].isna().all()
+    assert str(videos["language"].dtype) == "string"
+
+
+def test_a_flipped_byte_in_a_column_that_came_later_is_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "videos.parquet"
+    table = pq.read_table(OLD / "videos.parquet")
+    pq.write_table(table.append_column("langvage", pa.nulls(len(table), pa.string())), path)
+    with_language(monkeypatch)
+    with pytest.raises(ValueError, match="missing are the columns language"):
+        ha.read_videos(path)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_columns_of_a_newer_schema_are_kept_as_they_are(tmp_path, suffix):
+    newer = ha.read_videos(OLD / "videos.parquet").assign(language="en", mood=7)
+    back = ha.read_videos(ha.export_videos(newer, tmp_path / f"videos.{suffix}"))
+    assert back["language"].tolist() == ["en"] * 500
+    assert back["mood"].tolist() == [7] * 500
 
 
 def test_a_report_of_version_0_1_is_read():

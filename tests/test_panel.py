@@ -290,7 +290,7 @@ def test_no_ids_say_so():
 def test_ids_that_do_not_exist_are_rows_with_the_reason_and_end():
     with Sandbox(videos=1) as sandbox, watching(sandbox, ["vid_nowhere", "../list"]) as panel:
         videos = panel.wait(20)
-        assert videos["error"].tolist() == ["not_found", "invalid_id"]
+        assert videos["fetch_error"].tolist() == ["not_found", "invalid_id"]
         assert "2 not to be had" in text_of(panel)
         assert "not found" in text_of(panel)
 

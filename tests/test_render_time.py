@@ -78,7 +78,8 @@ def test_render_times_by_type():
     assert list(table.columns) == [
         "type", "videos", "completed", "failed", "rendering",
         "median_seconds", "median_low", "median_high", "p90_seconds", "p90_low", "p90_high",
-        "failure_rate", "censored_share", "basis",
+        "failure_rate", "censored_share",
+        "time_source",
     ]  # fmt: skip
     assert table["type"].fillna("missing").tolist() == ["class", "scenes", "missing", "hook_demo"]
     assert table["videos"].tolist() == [13, 2, 1, 1]
@@ -91,7 +92,7 @@ def test_render_times_by_type():
     assert none(table["p90_seconds"]) == [90.0, 200.0, 7.0, None]
     assert none(table["failure_rate"]) == [1 / 12, 0.5, 0.0, None]
     assert none(table["censored_share"]) == [1 / 13, 0.0, 0.0, 1.0]
-    assert set(table["basis"]) == {"updated_at"}
+    assert set(table["time_source"]) == {"updated_at"}
 
 
 def test_a_quantile_that_is_not_reached_is_missing_and_bounded_below():
@@ -140,7 +141,7 @@ def test_what_cannot_be_told_is_missing(rows, expected):
 def test_render_times_of_nothing_is_an_empty_table_with_its_dtypes():
     table, of_one = render_times(videos()), render_times(videos(("class", "COMPLETED", 1)))
     assert len(table) == 0
-    assert table.dtypes.to_dict() == {**of_one.dtypes, "basis": table["basis"].dtype}
+    assert table.dtypes.to_dict() == {**of_one.dtypes, "time_source": table["time_source"].dtype}
 
 
 rows = st.lists(
@@ -177,11 +178,12 @@ def test_completion_curve_tells_failures_apart():
     )  # fmt: skip
     table = completion_curve(frame, [0, 10, 49.9, 100])
     assert list(table.columns) == [
-        "type", "at_seconds", "completed_share", "low", "high", "videos", "censored_share", "basis",
+        "type", "at_seconds", "completed_share", "low", "high", "videos", "censored_share",
+        "time_source",
     ]  # fmt: skip
     assert table["videos"].tolist() == [5] * 4 + [2] * 4
     assert table["censored_share"].tolist() == [0.0] * 4 + [0.5] * 4
-    assert set(table["basis"]) == {"updated_at"}
+    assert set(table["time_source"]) == {"updated_at"}
     assert table["type"].tolist() == ["class"] * 4 + ["scenes"] * 4
     assert table["at_seconds"].tolist() == [0, 10, 49.9, 100] * 2
     assert none(table["completed_share"].round(12)) == [0, 0.2, 0.4, 0.6, 0, 0, 0.5, None]

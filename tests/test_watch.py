@@ -170,8 +170,8 @@ def test_a_small_limit_is_spent_on_what_ended_and_never_exceeded():
         frames = rounds(status, client, 1, interval_seconds=5)
         assert client.requests_sent <= 30
     assert is_final(frames[0]).sum() > 10
-    waiting = frames[0][frames[0]["error"].notna()]
-    assert set(waiting["error"]) == {"not_fetched"}
+    waiting = frames[0][frames[0]["fetch_error"].notna()]
+    assert set(waiting["fetch_error"]) == {"not_fetched"}
 
 
 def test_while_no_end_is_near_looks_come_further_apart():
@@ -259,7 +259,7 @@ def test_without_a_list_details_take_turns(reply):
     hooked = Listless(**started(3))
     with watching(hooked) as client:
         for number, videos in enumerate(poll_videos(hooked.status, client=client, **FAST)):
-            assert videos["error"].isna().all()
+            assert videos["fetch_error"].isna().all()
             if number == 4:
                 hooked.listed = list(hooked.status)
                 for video_id in hooked.status:
@@ -354,7 +354,7 @@ def test_ids_that_cannot_succeed_end_with_their_reason():
     hooked = Guarded(a="COMPLETED", theirs="COMPLETED")
     with watching(hooked) as client:
         (videos,) = poll_videos(["gone", "no/id", "a", "theirs"], client=client, **FAST)
-    assert videos["error"].fillna("").tolist() == ["not_found", "invalid_id", "", "forbidden"]
+    assert videos["fetch_error"].fillna("").tolist() == ["not_found", "invalid_id", "", "forbidden"]
     assert hooked.asked == {"a": 1, "theirs": 1, "gone": 1}
 
 
@@ -418,7 +418,7 @@ def test_a_failing_api_slows_the_loop_and_is_shown_and_never_ends_it():
     hooked = Shaky(**started(4))
     with watching(hooked, max_attempts=1) as client:
         polled = poll_videos(hooked.status, client=client, **FAST)
-        assert next(polled)["error"].isna().all()
+        assert next(polled)["fetch_error"].isna().all()
         hooked.down = True
         sent, began, at = client.requests_sent, time.monotonic(), []
         for videos in itertools.islice(polled, 6):
@@ -426,8 +426,8 @@ def test_a_failing_api_slows_the_loop_and_is_shown_and_never_ends_it():
             # the last good values stay
             assert videos["status"].tolist() == ["STARTED"] * 4
             assert videos["progress"].tolist() == [50] * 4
-        assert set(videos["error"]) == {"server"}
-        assert videos["error_message"].str.contains("500").all()
+        assert set(videos["fetch_error"]) == {"server"}
+        assert videos["fetch_error_message"].str.contains("500").all()
         assert client.requests_sent - sent <= 2 * 6
         gaps = [b - a for a, b in itertools.pairwise(at)]
         assert gaps[-1] > 5 * 0.02
@@ -436,7 +436,7 @@ def test_a_failing_api_slows_the_loop_and_is_shown_and_never_ends_it():
         for video_id in list(hooked.status):
             hooked.end(video_id)
         *_, videos = polled
-    assert videos["error"].isna().all()
+    assert videos["fetch_error"].isna().all()
     assert is_final(videos).all()
 
 
@@ -445,7 +445,7 @@ def test_a_first_round_that_fails_asks_little():
         (videos,) = rounds([f"vid_{n}" for n in range(300)], client, 1)
         assert client.requests_sent <= 2
     assert len(videos) == 300
-    assert set(videos["error"]) == {"server"}
+    assert set(videos["fetch_error"]) == {"server"}
 
 
 def test_one_request_in_ten_failing_still_reaches_the_right_end():
@@ -460,7 +460,7 @@ def test_one_request_in_ten_failing_still_reaches_the_right_end():
             videos = wait_for_videos(ids, client=client, interval_seconds=0.1)
             requests = client.requests_sent
     assert videos["video_id"].tolist() == ids
-    assert videos["error"].isna().all()
+    assert videos["fetch_error"].isna().all()
     assert videos["status"].tolist() == ["FAILED" if n % 7 == 0 else "COMPLETED" for n in range(60)]
     assert videos["used_credits"].tolist() == list(range(60))
     assert requests <= 2.5 * 60
@@ -501,7 +501,7 @@ def test_stop_is_instant_between_rounds_and_before_the_first():
         assert time.monotonic() - began < 0.3
         sent = client.requests_sent
         (videos,) = poll_videos("a", client=client, stop=stop)
-        assert videos["error"].tolist() == ["not_fetched"]
+        assert videos["fetch_error"].tolist() == ["not_fetched"]
         assert client.requests_sent == sent
 
 
@@ -512,7 +512,7 @@ def test_stop_does_not_wait_for_a_silent_server():
         began = time.monotonic()
         (videos,) = poll_videos(["a", "b"], client=client, stop=stop)
         assert time.monotonic() - began < 0.4
-    assert videos["error"].tolist() == ["not_fetched"] * 2
+    assert videos["fetch_error"].tolist() == ["not_fetched"] * 2
 
 
 def test_thirty_stops_at_random_moments_are_followed_by_silence():
@@ -730,7 +730,7 @@ def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(tmp_path, monkeypa
         code, said = interrupted_command(["watch", str(ids), "-o", str(out), "--interval", "60"])
     assert (code, "Stopped with 2 of 3 videos not ended" in said) == (130, True)
     assert len(out.read_text().splitlines()) == 3
-    assert json.loads(out.read_text().splitlines()[2])["error"] == "not_found"
+    assert json.loads(out.read_text().splitlines()[2])["fetch_error"] == "not_found"
 
 
 def interrupted_command(arguments: list[str]) -> tuple[int, str]:

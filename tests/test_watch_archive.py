@@ -72,7 +72,9 @@ def interrupted_while_writing(directory: Path) -> tuple[set[str], set[str]]:
         with pytest.raises(FetchInterrupted) as stopped:
             list(poll_videos(["vid_1", "vid_2"], client=client, archive=archive))
     shown = stopped.value.videos
-    return set(shown.loc[shown["error"].isna(), "video_id"]), set(archive.videos()["video_id"])
+    return set(shown.loc[shown["fetch_error"].isna(), "video_id"]), set(
+        archive.videos()["video_id"]
+    )
 
 
 def test_an_answer_that_comes_while_an_interrupted_watch_writes_is_not_shown_unkept(tmp_path):

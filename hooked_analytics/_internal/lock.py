@@ -1,10 +1,9 @@
-"""A lock between processes that is never stale: the system gives it back when its holder ends."""
+"""A lock between processes that is never stale: the system frees it when its holder ends."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,38 +11,29 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[bool]:
+def try_lock(path: Path, *, wait_seconds: float = 0) -> Iterator[bool]:
     """
-    Hold the lock, or learn that another holds it.
-
-    Parameters
-    ----------
-    lock : a file for nothing else, made if absent and never removed
+    Hold a lock, or learn that another process holds it.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     lock = Path(folder, "_lock")
-    ...     with alone(lock) as first, alone(lock) as second:
+    ...     path = Path(folder, "_lock")
+    ...     with try_lock(path) as first, try_lock(path) as second:
     ...         first, second
     (True, False)
     """
-    with lock.open("ab") as file:
-        yield _locked(file)
+    from filelock import FileLock, Timeout
 
-
-def _locked(file: IO[bytes]) -> bool:
+    lock = FileLock(path)
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

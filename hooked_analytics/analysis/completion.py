@@ -74,7 +74,7 @@ def estimate_completion(
     one row per video with status STARTED, in the order of *videos*
         ``video_id, type, elapsed_seconds`` [s]; ``eta_low, eta, eta_high`` (UTC), missing
         with fewer than 10 comparable renders or where none ran so long (a missing high end:
-        not bounded); ``basis`` in words; ``stuck``: has it run longer than 99 of 100 do, or
+        not bounded); ``time_source`` in words; ``stuck``: has it run longer than 99 of 100 do, or
         longer than 24 h, or stood still for longer than 99 of 100 ever do? Missing where
         fewer than 20 renders of the type are finished.
 
@@ -114,7 +114,7 @@ def estimate_completion(
     >>> estimate = estimate_completion(videos).iloc[0]
     >>> [str(estimate[name].time()) for name in ("eta_low", "eta", "eta_high")]
     ['10:01:00', '10:02:10', '10:03:20']
-    >>> estimate["basis"], bool(estimate["stuck"])
+    >>> estimate["time_source"], bool(estimate["stuck"])
     ('Kaplan-Meier of 15 comparable renders; stuck: lognormal', False)
     """
     if not 0 < coverage < 1:
@@ -141,7 +141,7 @@ def estimate_completion(
             "eta_low": _moment(running, ranges.low),
             "eta": _moment(running, ranges.middle),
             "eta_high": _moment(running, ranges.high),
-            "basis": pd.array(_basis(running, ranges, tests), dtype="string"),
+            "time_source": pd.array(_basis(running, ranges, tests), dtype="string"),
             "stuck": pd.Series(stuck).astype("boolean"),
         }
     )

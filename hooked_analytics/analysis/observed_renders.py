@@ -6,7 +6,15 @@ import pandas as pd
 
 from hooked_analytics.schema import FINAL_STATUSES, require_columns
 
-_NEEDED = ["video_id", "observed_at", "status", "progress", "updated_at", "used_credits", "error"]
+_NEEDED = [
+    "video_id",
+    "observed_at",
+    "status",
+    "progress",
+    "updated_at",
+    "used_credits",
+    "fetch_error",
+]
 
 
 def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
@@ -20,7 +28,7 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     ----------
     observations : any number of rows per video, as of `VideoArchive.observations`
         Needs the columns ``video_id``, ``observed_at``, ``status``, ``progress``,
-        ``updated_at``, ``used_credits`` and ``error``.
+        ``updated_at``, ``used_credits`` and ``fetch_error``.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
 
 def _seen_well(observations: pd.DataFrame) -> pd.DataFrame:
     """Order the good looks, each knowing whether it shows the end or the way there."""
-    well = observations["error"].isna() & observations["video_id"].notna()
+    well = observations["fetch_error"].isna() & observations["video_id"].notna()
     seen = observations.loc[well, _NEEDED].sort_values(
         "observed_at", kind="stable", ignore_index=True
     )

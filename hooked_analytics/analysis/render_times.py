@@ -135,7 +135,7 @@ def render_times(
         ``median_seconds`` and ``p90_seconds`` [s], missing where so many were not over yet,
         each with its 95 % interval in ``_low`` and ``_high`` (a missing high end: not
         bounded by this list); ``failure_rate`` of the finished ones; ``censored_share`` of
-        the measured ones still rendering; and ``basis``, the clock behind the times to an
+        the measured ones still rendering; and ``time_source``, the clock behind the times to an
         end: ``updated_at``, ``observed`` where the archive bounds every end, else ``both``.
 
     Raises
@@ -170,8 +170,8 @@ def render_times(
     table: pd.DataFrame = (
         ends.groups.join(pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64"))
         .join(pd.DataFrame(measured, columns=_TIMES))
-        .assign(failure_rate=_failure_rate, basis=list(map(_basis, ends.counts)))
-        .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], "failure_rate", _TIMES[-1], "basis"])
+        .assign(failure_rate=_failure_rate, time_source=list(map(_basis, ends.counts)))
+        .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], "failure_rate", _TIMES[-1], "time_source"])
         .sort_values("median_seconds", ascending=False, kind="stable", ignore_index=True)
     )
     return like(table, videos)
@@ -204,7 +204,7 @@ def completion_curve(
         was followed for so long) and its 95 % interval ``low``, ``high`` (missing where the
         share is 0 or 1, which have no width to tell); then what it rests on, the same for
         all times of a group: ``videos``, ``censored_share`` of the measured ones and
-        ``basis``, as in `render_times`.
+        ``time_source``, as in `render_times`.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def completion_curve(
     rests_on = {
         "videos": [_totals(group)[0] for group in ends.counts],
         "censored_share": list(map(_censored_share, counted)),
-        "basis": list(map(_basis, ends.counts)),
+        "time_source": list(map(_basis, ends.counts)),
     }
     of_row = np.repeat(np.arange(len(counted)), len(at))
     table = (

@@ -32,7 +32,7 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
     one row per chain, the dearest first
         ``video_id, name`` (of the last attempt), ``type``, ``attempts``, ``failures``,
         ``succeeded`` (missing while an attempt may still end well), ``credits`` [credits] of
-        all attempts, ``credits_unknown`` (attempts without a figure), ``wasted_credits`` on
+        all attempts, ``credits_unknown`` (attempts without a figure), ``failed_credits`` on
         those that failed, ``success_credits``: what the success cost with its failures,
         missing without one or where a figure is; ``first_created_at, last_created_at`` (UTC)
         and ``first_video_id``. The script itself is not shown.
@@ -71,7 +71,7 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
             succeeded=completed.astype("boolean").mask(open_ended & ~completed),
             credits=credits,
             credits_unknown=unknown,
-            wasted_credits=wasted,
+            failed_credits=wasted,
             success_credits=pd.Series(credits, last.index).where(completed & (unknown == 0)),
             first_created_at=first["created_at"],
             last_created_at=last["created_at"],

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from hooked_analytics.schema.engines import FrameT
 
-FAILURE_COLUMNS = ("video_id", "name", "type", "message", "error", "used_credits", "created_at")
+FAILURE_COLUMNS = (
+    "video_id",
+    "name",
+    "type",
+    "message",
+    "fetch_error",
+    "used_credits",
+    "created_at",
+)
 _SUMS = [
     "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_failed", "_wasted",
     "_wasted_known", "_minutes", "_measured",
@@ -48,7 +56,7 @@ def credit_usage(
         Needs ``status``, ``used_credits``, ``duration_seconds`` and the columns of *by*. Of
         an archive's observations the one that counts of each video is taken.
     by : one column or several; a missing key is a group of its own
-    price_per_credit : adds ``money`` in the price's currency
+    price_per_credit : adds ``cost`` in the price's currency
 
     Returns
     -------
@@ -56,9 +64,9 @@ def credit_usage(
         The keys, ``videos``, ``credits`` [credits], ``credits_unknown`` (videos without a
         figure), ``share`` of all known credits, ``credits_per_video`` (known ones only),
         ``credits_per_minute`` [credits/min]: all credits of ended videos, failures folded
-        in, per minute of finished video, a ratio of sums; ``wasted_credits`` on FAILED
-        videos (missing where some failed and none has a figure), ``waste_share`` of the
-        credits of ended videos, and ``money``.
+        in, per minute of finished video, a ratio of sums; ``failed_credits`` on FAILED
+        videos (missing where some failed and none has a figure), ``failed_share`` of the
+        credits of ended videos, and ``cost``.
 
     Raises
     ------
@@ -74,8 +82,8 @@ def credit_usage(
     ...     "duration_seconds": [120.0, None, 60.0],
     ... })
     >>> usage = credit_usage(videos, price_per_credit=0.25)
-    >>> usage[["credits", "credits_unknown", "credits_per_minute", "money"]].to_dict("records")
-    [{'credits': 8.0, 'credits_unknown': 1, 'credits_per_minute': 4.0, 'money': 2.0}]
+    >>> usage[["credits", "credits_unknown", "credits_per_minute", "cost"]].to_dict("records")
+    [{'credits': 8.0, 'credits_unknown': 1, 'credits_per_minute': 4.0, 'cost': 2.0}]
     """
     keys = group_keys(by)
     opened = open_frame(
@@ -134,8 +142,8 @@ def _usage(sums: pd.DataFrame) -> pd.DataFrame:
             "share": credits / credits.sum(min_count=1),
             "credits_per_video": credits / known_videos.where(known_videos > 0),
             "credits_per_minute": ended / minutes,
-            "wasted_credits": wasted,
-            "waste_share": wasted / ended,
+            "failed_credits": wasted,
+            "failed_share": wasted / ended,
         }
     )
 
@@ -149,7 +157,7 @@ def failures(videos: FrameT) -> FrameT:
     Every video that failed, why, and what it cost.
 
     Both kinds of failure are here: renders that ended as FAILED (``message`` says why) and
-    ids that could not be fetched (``error`` says why).
+    ids that could not be fetched (``fetch_error`` says why).
 
     Parameters
     ----------
@@ -180,7 +188,7 @@ def failures(videos: FrameT) -> FrameT:
 
     opened = open_frame(videos, needed, [], what="failures")
     found = (
-        opened.rows.filter((nw.col("status") == "FAILED") | ~nw.col("error").is_null())
+        opened.rows.filter((nw.col("status") == "FAILED") | ~nw.col("fetch_error").is_null())
         .with_columns(used_credits=known("used_credits"))
         .select(*FAILURE_COLUMNS)
         .sort("used_credits", descending=True, nulls_last=True)
@@ -189,7 +197,7 @@ def failures(videos: FrameT) -> FrameT:
 
 
 def _failures(videos: pd.DataFrame) -> pd.DataFrame:
-    failed = _is(videos, "FAILED") | videos["error"].notna()
+    failed = _is(videos, "FAILED") | videos["fetch_error"].notna()
     return videos.loc[failed, list(FAILURE_COLUMNS)].sort_values(
         "used_credits", ascending=False, kind="stable", ignore_index=True
     )
@@ -200,4 +208,4 @@ def _with_money(usage: pd.DataFrame, price_per_credit: float | None) -> pd.DataF
         return usage
     if not price_per_credit >= 0:
         raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
-    return usage.assign(money=usage["credits"] * price_per_credit)
+    return usage.assign(cost=usage["credits"] * price_per_credit)

@@ -47,7 +47,7 @@ def download_videos(
     *,
     client: HookedClient | None = None,
     max_workers: int = 4,
-    what: Literal["video", "thumbnail"] = "video",
+    asset: Literal["video", "thumbnail"] = "video",
     progress: bool | None = None,
     allowed_hosts: Iterable[str] = (),
     timeout_seconds: float = 30,
@@ -72,7 +72,7 @@ def download_videos(
     client : asked for fresh links, whose key and limit to use
         A new `HookedClient` when missing. Its key goes to the API alone, never to a link.
     max_workers : most files at the same time
-    what : ``"video"``, or ``"thumbnail"`` for pictures, named ``<video_id>.png`` and the like
+    asset : ``"video"``, or ``"thumbnail"`` for pictures, named ``<video_id>.png`` and the like
     progress : whether to show a bar, in bytes; when missing, only where somebody watches
     allowed_hosts : hosts to trust besides ``*.amazonaws.com`` and ``*.hooked.so``
         As ``cdn.example.com`` or ``*.example.com``. Links and redirects elsewhere, to private
@@ -110,15 +110,15 @@ def download_videos(
     >>> Path(files["path"][0]).name, files["size_bytes"].tolist(), files["error"].tolist()
     ('vid_abc123.mp4', [161240], [<NA>])
     """
-    if what not in FILE_KINDS:
-        raise ValueError(f"what is 'video' or 'thumbnail', not {what!r}")
+    if asset not in FILE_KINDS:
+        raise ValueError(f"asset is 'video' or 'thumbnail', not {asset!r}")
     if max_workers < 1 or not timeout_seconds > 0:
         raise ValueError("max_workers is at least 1, timeout_seconds is above 0")
     folder = Path(directory)
     require_directory(folder)
     with contextlib.nullcontext(client) if client else HookedClient() as used:
         rules = LinkRules(allowed_hosts, local=used.is_local)
-        wanted = wanted_files(videos, folder, FILE_KINDS[what], used)
+        wanted = wanted_files(videos, folder, FILE_KINDS[asset], used)
         require_room(wanted, folder)
         batch = CancelToken()
         courier = Courier(

@@ -85,7 +85,7 @@ def wanted_files(
     require_columns(videos, needed, what="download_videos")
     columns = [
         c
-        for c in ("video_id", "status", "fetched_at", "error_message", kind.column, *sizes)
+        for c in ("video_id", "status", "fetched_at", "fetch_error_message", kind.column, *sizes)
         if c in videos
     ]
     records = videos[columns].astype(object).where(videos[columns].notna(), None).to_dict("records")
@@ -117,7 +117,7 @@ def _wanted(record: dict[Any, Any], kind: FileKind, client: HookedClient) -> Wan
     if problem is None and status is not None and status != "COMPLETED":
         problem = "not_ready", f"{shown} is {status}, so there is no file; ask when it is COMPLETED"
     elif problem is None and not url:
-        why = record.get("error_message") or "fetch its details first"
+        why = record.get("fetch_error_message") or "fetch its details first"
         problem = "no_link", f"{shown} has no link to its {kind.name}: {why}"
     return Wanted(
         video_id=shown,

@@ -70,7 +70,7 @@ def fetch_videos(
     Returns
     -------
     videos frame, one row per distinct id, in the order asked
-        ``error`` is missing where the fetch went well. Else it is one of ``invalid_id,
+        ``fetch_error`` is missing where the fetch went well. Else it is one of ``invalid_id,
         not_found, forbidden, rate_limited, timeout, network, server, bad_response``, and
         every column the API would have filled is missing.
 
@@ -91,7 +91,7 @@ def fetch_videos(
     ...     videos = fetch_videos(["vid_abc123", "no/id"], client=client)
     >>> videos["video_id"].tolist()
     ['vid_abc123', 'no/id']
-    >>> videos["error"].fillna("").tolist()
+    >>> videos["fetch_error"].fillna("").tolist()
     ['', 'invalid_id']
     """
     if errors not in {"coerce", "raise"}:
@@ -99,9 +99,9 @@ def fetch_videos(
     with contextlib.nullcontext(client) if client else HookedClient() as used:
         asked = _asked(asked_ids(video_ids, used), archive)
         videos = _Run(used, asked, BackgroundWriter(archive)).finish(progress)
-    failed = int(videos["error"].notna().sum())
+    failed = int(videos["fetch_error"].notna().sum())
     if errors == "raise" and failed:
-        first = videos["error_message"].dropna().iloc[0]
+        first = videos["fetch_error_message"].dropna().iloc[0]
         raise FetchError(
             f"{failed} of {len(videos)} videos could not be fetched, the first: {first}. "
             "Every row is in .videos of this error.",
@@ -185,7 +185,7 @@ def _asked(tasks: list[AskedId], archive: Archive | None) -> _Asked:
         return _Asked(order, tasks, empty_videos())
     known = archive.videos()
     wanted = {task.shown for task in tasks if task.problem is None}
-    final = known[is_final(known) & known["error"].isna()]
+    final = known[is_final(known) & known["fetch_error"].isna()]
     # a set asked one by one: isin of pandas 2.2 takes a second for 100,000 ids
     asked = np.fromiter((video_id in wanted for video_id in final["video_id"]), np.bool_)
     held = final[asked]
@@ -251,7 +251,7 @@ class _Run:
         return videos
 
     def _stopped(self, videos: pd.DataFrame) -> FetchInterrupted:
-        done = int((videos["error"] != "not_fetched").fillna(True).sum())
+        done = int((videos["fetch_error"] != "not_fetched").fillna(True).sum())
         return FetchInterrupted(
             f"Stopped after {done} of {len(videos)} videos. What arrived is in .videos of this "
             "error; ask again with the rows whose error is 'not_fetched'.",
@@ -340,7 +340,7 @@ def _shown(value: object) -> str | None:
 
 
 def _summary(videos: pd.DataFrame, requests_sent: int, held: int) -> str:
-    kinds = Counter(videos["error"].dropna())
+    kinds = Counter(videos["fetch_error"].dropna())
     failed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     fetched = len(videos) - kinds.total() - held
     return (

@@ -64,9 +64,9 @@ def poll_videos(
     ------
     videos frame, one row per distinct id, in the order asked
         With webhooks also one for each call that was followed. Where the last question
-        failed, the row keeps its last good values and ``error`` and ``error_message`` say what
-        failed; ``not_fetched`` means its turn has not come. Rows with ``invalid_id``,
-        ``not_found`` or ``forbidden`` are not asked again.
+        failed, the row keeps its last good values, and ``fetch_error`` and
+        ``fetch_error_message`` say what failed; ``not_fetched`` means its turn has not
+        come. Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
 
     Raises
     ------

@@ -24,7 +24,7 @@ def timed_out(videos: pd.DataFrame, *, left: int, seconds: float) -> WaitTimeout
 
 def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
     """Make the error of a watch that was interrupted."""
-    ended = is_final(videos) | videos["error"].isin(ENDING_FAILURES).astype(bool)
+    ended = is_final(videos) | videos["fetch_error"].isin(ENDING_FAILURES).astype(bool)
     left = len(videos) - int(ended.sum())
     return FetchInterrupted(
         f"Stopped with {left:,} of {len(videos):,} videos not ended. Their renders go on at "

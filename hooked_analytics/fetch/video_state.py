@@ -24,7 +24,7 @@ AT = {name: position for position, name in enumerate(NAMES)}
 # They describe one state of a render; a new state without them has none.
 OF_THE_STATE = ("progress", "message")
 # They describe one answer; a list item knows less, so it does not replace what details said.
-OF_THE_DETAILS = ("quality", "extra")
+OF_THE_DETAILS = ("data_issues", "extra")
 NOT_YET = "its turn has not come yet"
 
 
@@ -70,7 +70,7 @@ class VideoState:
         if self.failure is None:
             return self.row
         row = list(self.row)
-        row[AT["error"]], row[AT["error_message"]] = kind, message
+        row[AT["fetch_error"]], row[AT["fetch_error_message"]] = kind, message
         return tuple(row)
 
 
@@ -112,7 +112,7 @@ def frame_of(videos: Iterable[VideoState]) -> pd.DataFrame:
 def recall(videos: Iterable[VideoState], known: pd.DataFrame) -> None:
     """Start from what an archive knows; what is final there is not asked again."""
     by_id = {video.video_id: video for video in videos if not video.done}
-    ours = known[known["video_id"].isin(list(by_id)) & known["error"].isna()]
+    ours = known[known["video_id"].isin(list(by_id)) & known["fetch_error"].isna()]
     table = arrow_from_frame(ours.reindex(columns=list(NAMES)))
     for row, final in zip(table.to_pylist(), is_final(ours), strict=True):
         video = by_id[row["video_id"]]

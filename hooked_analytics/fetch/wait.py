@@ -118,7 +118,7 @@ def summary(videos: pd.DataFrame) -> str:
     2 videos: 1 completed, 1 rendering · 5 credits so far, 1 unknown
     """
     states = videos["status"].replace({"STARTED": "rendering"}).str.lower()
-    states = states.fillna(videos["error"]).fillna("unknown")
+    states = states.fillna(videos["fetch_error"]).fillna("unknown")
     counts = ", ".join(
         f"{count:,} {state}" for state, count in sorted(states.value_counts().items())
     )

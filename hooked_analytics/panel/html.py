@@ -197,7 +197,7 @@ def progress_text(row: dict[Any, Any]) -> str:
         "completed": "100%",
         "rendering": share or "rendering",
         "failed": f"{share} failed".strip(),
-        "problem": str(row["error"]).replace("_", " "),
+        "problem": str(row["fetch_error"]).replace("_", " "),
         "waiting": "not seen yet",
     }.get(row["kind"], f"{share} {status_word(row)}".strip())
 

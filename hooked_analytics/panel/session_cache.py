@@ -95,7 +95,7 @@ class History:
         self.began_at = self.began_at or seen
         self.now = max(seen, self.now or seen)
         done = videos["progress"].mask(is_final(videos) & videos["status"].eq("COMPLETED"), 100.0)
-        told = videos["status"].notna() & videos["error"].isna()
+        told = videos["status"].notna() & videos["fetch_error"].isna()
         rows = zip(
             videos["video_id"].tolist(),
             videos["status"].tolist(),

@@ -121,17 +121,18 @@ def kind_of(videos: pd.DataFrame) -> pd.Series[str]:
 
     Examples
     --------
-    >>> kind_of(pd.DataFrame({"status": ["STARTED", "NEW", None], "error": [None, None, "timeout"]})
-    ...     .astype("string")).tolist()
+    >>> kind_of(pd.DataFrame({
+    ...     "status": ["STARTED", "NEW", None], "fetch_error": [None, None, "timeout"],
+    ... }).astype("string")).tolist()
     ['rendering', 'unknown', 'waiting']
     """
     known = videos["status"].map(_BY_STATUS).astype("string")
     unseen = videos["status"].isna()
-    ended = videos["error"].isin(ENDING_FAILURES)
+    ended = videos["fetch_error"].isin(ENDING_FAILURES)
     return (
         known.fillna("unknown")
         .mask(unseen, "waiting")
-        .mask(unseen & videos["error"].isna(), "unknown")
+        .mask(unseen & videos["fetch_error"].isna(), "unknown")
         .mask(ended, "problem")
     )
 
@@ -192,11 +193,11 @@ def _rows(videos: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
             "progress": videos["progress"].to_numpy(dtype=float, na_value=np.nan),
             "elapsed_seconds": elapsed.where(elapsed.ge(0)).to_numpy(),
             **left,
-            "error": videos["error"].array,
+            "fetch_error": videos["fetch_error"].array,
             "stuck": estimates["stuck"].reindex(asked).fillna(False).to_numpy(dtype=bool),
             "used_credits": videos["used_credits"].to_numpy(dtype=float, na_value=np.nan),
             "reason": videos["message"]
-            .where(videos["error"].isna(), videos["error_message"])
+            .where(videos["fetch_error"].isna(), videos["fetch_error_message"])
             .array,
         }
     )

@@ -309,11 +309,11 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         if why := self._why():
             return f"<b>{page.text(why)}</b>"
         videos = self._watcher.videos
-        failing = videos[videos["error"].notna() & videos["error"].ne("not_fetched")]
-        failing = failing[~failing["error"].isin(["invalid_id", "not_found", "forbidden"])]
+        failing = videos[videos["fetch_error"].notna() & videos["fetch_error"].ne("not_fetched")]
+        failing = failing[~failing["fetch_error"].isin(["invalid_id", "not_found", "forbidden"])]
         if failing.empty or not self._watcher.running:
             return ""
-        message = failing["error_message"].mode().iloc[0]
+        message = failing["fetch_error_message"].mode().iloc[0]
         count = page.videos_in_words(len(failing))
         return f"<b>{count} could not be asked:</b> {page.text(message)}"
 

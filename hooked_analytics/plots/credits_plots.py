@@ -67,7 +67,7 @@ def plot_credits(
     known = usage.dropna(subset=["credits"]).head(MAX_BARS)
     ax = rows(ax, labels(known, keys), "Where the credits went")
     draw_usage(ax, known)
-    wasted = known["wasted_credits"].fillna(0)
+    wasted = known["failed_credits"].fillna(0)
     unknown = int(usage["credits_unknown"].sum())
     note(
         ax,
@@ -79,7 +79,7 @@ def plot_credits(
 
 def draw_usage(ax: Axes, known: pd.DataFrame) -> None:
     """Bars of a `credit_usage` table whose credits are known, on axes with a row for each."""
-    wasted = known["wasted_credits"].fillna(0)
+    wasted = known["failed_credits"].fillna(0)
     bars = {"completed": known["credits"] - wasted, "failed": wasted}
     left = pd.Series(0.0, index=known.index)
     for meaning, credits in bars.items():

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from hooked_analytics._internal.lock import alone
+from hooked_analytics._internal.lock import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ def _turn(folder: Path) -> Iterator[None]:
     """Wait until no other process moves files here."""
     until = time.monotonic() + _MAX_WAIT_SECONDS
     while time.monotonic() < until:
-        with alone(folder / _LOCK) as mine:
+        with try_lock(folder / _LOCK) as mine:
             if mine:
                 yield
                 return

@@ -38,7 +38,7 @@ from hooked_analytics.schema.outcomes import END_COLUMNS
 if TYPE_CHECKING:
     from hooked_analytics.analysis import Forecast
 
-_OTHER_COLUMNS = ("duration_seconds", "error_message", "quality", "script", "avatar_id")
+_OTHER_COLUMNS = ("duration_seconds", "fetch_error_message", "data_issues", "script", "avatar_id")
 _COLUMNS = sorted({*FAILURE_COLUMNS, *END_COLUMNS, *_OTHER_COLUMNS})
 _HORIZONS_DAYS = (28, 21, 14, 7)
 _MAX_CURVES, _CURVE_POINTS = 20, 121
@@ -120,7 +120,7 @@ def build_report(
         "credits_by_day": credits_over_time(days, timezone=timezone),
         "credits_by_month": credits_over_time(days, freq="M", timezone=timezone),
         "failures": failures(
-            videos.assign(message=videos["error_message"].fillna(videos["message"]))
+            videos.assign(message=videos["fetch_error_message"].fillna(videos["message"]))
         ),
     }
     tables |= {

@@ -25,7 +25,7 @@ UNITS = {
     **dict.fromkeys(
         (
             "credits", "credits_before", "credits_after", "change", "volume", "mix", "rate",
-            "used_credits", "wasted_credits", "low", "high", "total", "total_low", "total_high",
+            "used_credits", "failed_credits", "low", "high", "total", "total_low", "total_high",
             "balance", "success_credits", "median_credits",
         ),
         "credits",
@@ -40,7 +40,7 @@ UNITS = {
     ),
     **dict.fromkeys(
         (
-            "share", "waste_share", "failure_rate", "censored_share", "completed_share",
+            "share", "failed_share", "failure_rate", "censored_share", "completed_share",
             "run_out_chance", "backtest_coverage",
         ),
         "share, 0 to 1",
@@ -57,7 +57,7 @@ UNITS = {
     **dict.fromkeys(("day", "run_out", "run_out_low", "run_out_high"), "day, UTC"),
     "credits_per_video": "credits per video",
     "credits_per_minute": "credits per finished minute",
-    "money": "currency of the price per credit",
+    "cost": "currency of the price per credit",
     "backtest_origins": "past ranges",
     "history_days": "days",
 }  # fmt: skip
@@ -66,12 +66,12 @@ DAYS = tuple(column for column, unit in UNITS.items() if unit.startswith("day,")
 
 _COUNTS = ["videos", "completed", "failed", "rendering", "credits_unknown"]
 _FROM_USAGE = [
-    "credits", "credits_unknown", "credits_per_video", "credits_per_minute", "wasted_credits",
-    "waste_share",
+    "credits", "credits_unknown", "credits_per_video", "credits_per_minute", "failed_credits",
+    "failed_share",
 ]  # fmt: skip
 _FROM_TIMES = [
     "completed", "failed", "rendering", "median_seconds", "median_low", "median_high",
-    "p90_seconds", "p90_low", "p90_high", "failure_rate", "censored_share", "basis",
+    "p90_seconds", "p90_low", "p90_high", "failure_rate", "censored_share", "time_source",
 ]  # fmt: skip
 _FARTHEST = pd.Timedelta(3660, "D")
 
@@ -122,7 +122,7 @@ def totals(periods: Mapping[str, pd.DataFrame | None], timezone: str) -> pd.Data
     >>> from hooked_analytics import videos_from_records
     >>> videos = videos_from_records([{"id": "vid_1", "status": "FAILED"}])
     >>> row = first_row(totals({"this": videos}, "UTC"))
-    >>> row.videos, row.failed_unknown, row.credits, row.wasted_credits
+    >>> row.videos, row.failed_unknown, row.credits, row.failed_credits
     (1, 1, nan, nan)
     """
     rows = [
@@ -144,10 +144,10 @@ def _total(name: str, videos: pd.DataFrame, timezone: str) -> pd.DataFrame:
         .astype(dict.fromkeys(_COUNTS, "int64"))
         .assign(
             failed_unknown=int((failed & videos["used_credits"].isna()).sum()),
-            other=int((~known & videos["error"].isna()).sum()),
-            not_fetched=int(videos["error"].notna().sum()),
+            other=int((~known & videos["fetch_error"].isna()).sum()),
+            not_fetched=int(videos["fetch_error"].notna().sum()),
             undated=len(videos) - len(usable),
-            refused=int(videos["quality"].notna().sum()),
+            refused=int(videos["data_issues"].notna().sum()),
             repeated=int(videos["video_id"].duplicated().sum()),
             first_day=_day(usable.min(), timezone),
             last_day=_day(usable.max(), timezone),

@@ -65,12 +65,12 @@ _USAGE = (
     Column("share", "Share", _share),
     Column("credits_per_video", "Per video", column),
     Column("credits_per_minute", "Per minute", column),
-    Column("wasted_credits", "On failures", column),
-    Column("waste_share", "Waste", _share),
+    Column("failed_credits", "On failures", column),
+    Column("failed_share", "Waste", _share),
     Column("median_seconds", "Median render", _seconds),
     Column("p90_seconds", "p90", _seconds),
 )
-_MONEY = Column("money", "Money", _money)
+_MONEY = Column("cost", "Money", _money)
 _REASONS = (
     Column("reason", "Reason", _text, text=True),
     Column("videos", "Videos", column),
@@ -151,7 +151,7 @@ def _by_type(report: Report) -> Section | None:
     columns = [*_USAGE]
     if report.price_per_credit is not None:
         columns.insert(3, _MONEY)
-        total["money"] = total["credits"] * report.price_per_credit
+        total["cost"] = total["credits"] * report.price_per_credit
     return Section(
         "types",
         "By type",
@@ -194,7 +194,7 @@ def _retries(report: Report) -> Section | None:
     table = report.tables["retry_chains"]
     sentence = (
         "Same type, script and avatar, made again after a failure: "
-        f"{number(table['wasted_credits'].sum(min_count=1))} credits went into the attempts that "
+        f"{number(table['failed_credits'].sum(min_count=1))} credits went into the attempts that "
         "failed." + _more(table, "chain", MAX_CASES)
     )
     shown = table.head(MAX_CASES)

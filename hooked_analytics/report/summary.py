@@ -104,12 +104,12 @@ def _on_failures(now: Any) -> Headline:
     if not now.failed:
         return Headline("0", f"credits on failed videos: none of {now.completed:,} failed")
     failed = count(now.failed, "failed video")
-    if pd.isna(now.wasted_credits):
+    if pd.isna(now.failed_credits):
         return Headline(MISSING, f"credits on {failed}: none has a figure")
     unknown = f", {now.failed_unknown:,} of them without a figure" if now.failed_unknown else ""
-    part = share(now.waste_share)
+    part = share(now.failed_share)
     spent = f", {part} of what ended videos cost" if part != MISSING else ""
-    return Headline(number(now.wasted_credits), f"credits on {failed}{spent}{unknown}")
+    return Headline(number(now.failed_credits), f"credits on {failed}{spent}{unknown}")
 
 
 def _next(report: Report) -> Headline:

@@ -18,9 +18,11 @@ from hooked_analytics.schema.columns import (
     FINAL_STATUSES,
     LINKS,
     NAMES,
+    SCHEMA_VERSION,
     VIDEOS_SCHEMA,
     arrow_from_frame,
     columns_table,
+    current_names,
     empty_videos,
     frame_from_arrow,
     is_final,
@@ -45,11 +47,13 @@ __all__ = [
     "FINAL_STATUSES",
     "LINKS",
     "NAMES",
+    "SCHEMA_VERSION",
     "VIDEOS_SCHEMA",
     "Row",
     "arrow_from_frame",
     "clean_text",
     "columns_table",
+    "current_names",
     "empty_videos",
     "failed_row",
     "frame_from_arrow",
@@ -69,7 +73,8 @@ def frame_from_rows(rows: Sequence[Row]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> frame_from_rows([failed_row("vid_x", "timeout", "", fetched_at=None)])["error"].tolist()
+    >>> row = failed_row("vid_x", "timeout", "", fetched_at=None)
+    >>> frame_from_rows([row])["fetch_error"].tolist()
     ['timeout']
     """
     if not rows:
@@ -95,7 +100,7 @@ def videos_from_records(
     Returns
     -------
     one row per distinct video, in the order first seen
-        A value that cannot be right is missing and named in ``quality``.
+        A value that cannot be right is missing and named in ``data_issues``.
 
     Raises
     ------

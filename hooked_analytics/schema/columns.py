@@ -26,7 +26,12 @@ class Column(NamedTuple):
     kind: Kind
     unit: str
     meaning: str
-    most: float | None = None  # numbers above this are refused as absurd
+    max_value: float | None = None  # numbers above this are refused as absurd
+    since: int = 1  # first schema version that has the column
+    version_1_name: str | None = None  # what it was called in files of schema version 1
+
+
+SCHEMA_VERSION = 2
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -38,7 +43,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("progress", ("progress",), "number", "%", "how far the render is", 100),
     Column("message", ("message",), "text", "", "state of the render, or why it failed"),
-    Column("created_at", ("createdAt",), "time", "UTC", "when the video was asked for"),
+    Column("created_at", ("createdAt",), "time", "UTC", "when the video was created"),
     Column("updated_at", ("updatedAt",), "time", "UTC", "last change of the record"),
     Column(
         "duration_seconds",
@@ -66,9 +71,30 @@ COLUMNS: tuple[Column, ...] = (
     Column("thumbnail", ("thumbnail",), "link", "", "link to a still"),
     Column("webhook", ("webhook",), "link", "", "where Hooked reports the end"),
     Column("fetched_at", (), "time", "UTC", "when this was seen, by Hooked's clock"),
-    Column("error", (), "text", "", "why the fetch failed, missing when it went well"),
-    Column("error_message", (), "text", "", "the same in a sentence"),
-    Column("quality", (), "text", "", "what was repaired or refused in a value"),
+    Column(
+        "fetch_error",
+        (),
+        "text",
+        "",
+        "why the fetch failed, missing when it went well",
+        version_1_name="error",
+    ),
+    Column(
+        "fetch_error_message",
+        (),
+        "text",
+        "",
+        "the same in a sentence",
+        version_1_name="error_message",
+    ),
+    Column(
+        "data_issues",
+        (),
+        "text",
+        "",
+        "what was repaired or refused in a value",
+        version_1_name="quality",
+    ),
     Column("extra", (), "text", "", "JSON of fields without a column"),
 )
 
@@ -174,6 +200,21 @@ def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: s
         f"not there. A frame with {'it' if one else 'them'} comes from fetch_videos, "
         "read_videos or videos_from_records."
     )
+
+
+def current_names(names: Sequence[str]) -> list[str]:
+    """
+    Give columns of schema version 1 their names of today; others keep theirs.
+
+    Examples
+    --------
+    >>> current_names(["video_id", "quality", "campaign"])
+    ['video_id', 'data_issues', 'campaign']
+    >>> current_names(["data_issues", "quality"])  # the second is the user's own
+    ['data_issues', 'quality']
+    """
+    renamed = {c.version_1_name: c.name for c in COLUMNS if c.name not in names}
+    return [renamed.get(name, name) for name in names]
 
 
 def is_final(videos: pd.DataFrame) -> pd.Series[bool]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
 # An archive's directory has these; the first tells it from a videos frame.
-LOOK_COLUMNS = ("observed_at", "video_id", "status", "error")
+LOOK_COLUMNS = ("observed_at", "video_id", "status", "fetch_error")
 _RANK = 2**53  # [µs], above any moment
 
 
@@ -27,7 +27,7 @@ def that_count(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     >>> import narwhals.stable.v2 as nw
     >>> import pyarrow as pa
     >>> seen = pa.table({"video_id": ["v", "v", "v"], "status": ["COMPLETED", "STARTED", None],
-    ...                  "error": [None, None, "timeout"],
+    ...                  "fetch_error": [None, None, "timeout"],
     ...                  "observed_at": pa.array([2, 3, 4], pa.timestamp("us", tz="UTC"))})
     >>> that_count(nw.from_native(seen).lazy()).collect()["status"].to_list()
     ['COMPLETED']
@@ -35,7 +35,7 @@ def that_count(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     import narwhals.stable.v2 as nw
 
     one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
-    well = nw.when(nw.col("error").is_null()).then(one).otherwise(none)
+    well = nw.when(nw.col("fetch_error").is_null()).then(one).otherwise(none)
     over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
     ranked = with_microseconds(rows, _moment="observed_at").with_columns(
         _order=(well + well * over) * _RANK + nw.col("_moment")

@@ -1,7 +1,7 @@
 """
 One API record to one row: every value parsed by hand, nothing guessed, nothing raised.
 
-A value that cannot be right becomes missing and is named in ``quality``. Public material
+A value that cannot be right becomes missing and is named in ``data_issues``. Public material
 disagrees about many fields (envelope or flat, names, spelling of the status); what is
 accepted here is the tolerant reading of all of it.
 """
@@ -168,7 +168,7 @@ _PARSERS: dict[str, Callable[..., object]] = {
 
 def _parser(column: Column) -> Callable[[Any], object]:
     parser = _PARSERS.get(column.name, _PARSERS[column.kind])
-    return parser if column.most is None else partial(parser, most=column.most)
+    return parser if column.max_value is None else partial(parser, most=column.max_value)
 
 
 # (column, API fields, parser), once, so that a record costs one short loop
@@ -229,7 +229,7 @@ def parse_record(
     --------
     >>> now = datetime(2024, 1, 15, 11, tzinfo=UTC)
     >>> row = parse_record({"id": "vid_abc123", "usedCredits": -5}, fetched_at=now)
-    >>> row[0], row[_AT["used_credits"]], row[_AT["quality"]]
+    >>> row[0], row[_AT["used_credits"]], row[_AT["data_issues"]]
     ('vid_abc123', None, 'bad_number(used_credits)')
     """
     settings, spare = _flat_settings(record)
@@ -257,7 +257,7 @@ def parse_record(
         extra = None
         quality.append("too_large(extra)")
     row[_AT["fetched_at"]] = fetched_at
-    row[_AT["quality"]] = ", ".join(quality) or None
+    row[_AT["data_issues"]] = ", ".join(quality) or None
     row[_AT["extra"]] = extra
     return tuple(row)
 
@@ -271,14 +271,14 @@ def failed_row(
     Examples
     --------
     >>> row = failed_row("vid_x", "not_found", "Hooked knows no vid_x", fetched_at=None)
-    >>> row[_AT["error"]], row[_AT["status"]]
+    >>> row[_AT["fetch_error"]], row[_AT["status"]]
     ('not_found', None)
     """
     row: list[Any] = [None] * len(COLUMNS)
     row[_AT["video_id"]] = video_id
     row[_AT["fetched_at"]] = fetched_at
-    row[_AT["error"]] = kind
-    row[_AT["error_message"]] = message
+    row[_AT["fetch_error"]] = kind
+    row[_AT["fetch_error_message"]] = message
     return tuple(row)
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from hooked_analytics.schema import NAMES, frame_from_arrow, is_final, require_columns
 from hooked_analytics.storage import latest_rows
-from hooked_analytics.storage.compaction import merge_parts
-from hooked_analytics.storage.layout import make_archive, new_name, require_archive
+from hooked_analytics.storage.compaction import merge_parts, upgrade_parts
+from hooked_analytics.storage.layout import is_older, make_archive, new_name, require_archive
 from hooked_analytics.storage.parquet_parts import ROW_GROUP_ROWS, SCHEMA, whole, write_part
 from hooked_analytics.storage.sanitize import without_secrets
 from hooked_analytics.storage.tables import table_from_videos
@@ -105,7 +105,7 @@ class VideoArchive:
         videos frame, one row per distinct id, in the order asked
             Where the fetch failed but an earlier one went well, that earlier row, and a warning
             says of how many this is true; ``fetched_at`` tells how old it is. A video never
-            seen well is a row with its ``error``.
+            seen well is a row with its ``fetch_error``.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class VideoArchive:
         ...     archive = VideoArchive(folder)
         ...     with Sandbox(videos=1) as sandbox, sandbox.client() as client:
         ...         videos = archive.sync(["vid_abc123", "no/id"], client=client)
-        >>> videos["error"].fillna("").tolist()
+        >>> videos["fetch_error"].fillna("").tolist()
         ['', 'invalid_id']
         """
         # the one import upwards: a short name for a fetch with this archive
@@ -136,7 +136,7 @@ class VideoArchive:
         fetched = fetch_videos(
             asked, client=client, archive=_OneLook(known, self.append), progress=progress
         )
-        finished = set(known.loc[is_final(known) & known["error"].isna(), "video_id"])
+        finished = set(known.loc[is_final(known) & known["fetch_error"].isna(), "video_id"])
         self.requests_saved += sum(video_id in finished for video_id in fetched["video_id"])
         return _last_good(fetched, known)
 
@@ -173,6 +173,8 @@ class VideoArchive:
         """
         table = _observed(videos)
         make_archive(self.directory)
+        if is_older(self.directory):
+            upgrade_parts(self.directory)
         if len(table):
             batches = table.to_batches(max_chunksize=ROW_GROUP_ROWS)
             write_part(self.directory / new_name("observed"), map(without_secrets, batches))
@@ -188,7 +190,7 @@ class VideoArchive:
         Returns
         -------
         videos frame, one row per video, in the order in which these rows arrived
-            A video never seen well is its last failure, with ``error``.
+            A video never seen well is its last failure, with ``fetch_error``.
 
         Warns
         -----
@@ -287,12 +289,12 @@ def _observed(videos: pd.DataFrame) -> pa.Table:
 
 def _last_good(fetched: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Show what was last seen well where the fetch failed, and say so."""
-    good = known[known["error"].isna()]
+    good = known[known["fetch_error"].isna()]
     at = pd.Index(good["video_id"]).get_indexer(fetched["video_id"])
-    failed = fetched["error"].notna().to_numpy() & (at >= 0)
+    failed = fetched["fetch_error"].notna().to_numpy() & (at >= 0)
     if not failed.any():
         return fetched
-    reason = fetched.loc[failed, "error_message"].iloc[0]
+    reason = fetched.loc[failed, "fetch_error_message"].iloc[0]
     warnings.warn(
         f"{failed.sum()} of {len(fetched)} videos could not be fetched and are shown as last "
         f"seen, the first: {reason}",

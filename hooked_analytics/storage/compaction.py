@@ -12,14 +12,16 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.atomic import sweep_orphans
-from hooked_analytics._internal.lock import alone
+from hooked_analytics._internal.lock import try_lock
 from hooked_analytics.storage.latest_rows import mark_latest
 from hooked_analytics.storage.layout import (
     LOCK,
+    is_older,
     new_name,
     part_names,
     remove_parts,
     stamp,
+    write_marker,
 )
 from hooked_analytics.storage.parquet_parts import (
     DamagedPartError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 # Beyond this a merge would copy much to gain little; a reader opens such parts one by one.
 FULL_ROWS = 1_000_000
+# How long an append waits for another process that merges [s].
+UPGRADE_WAIT_SECONDS = 60.0
 
 
 def merge_parts(folder: Path) -> int:
@@ -47,7 +51,7 @@ def merge_parts(folder: Path) -> int:
     -------
     number of parts merged; 0 when there was nothing to do or another process is at it
     """
-    with alone(folder / LOCK) as allowed:
+    with try_lock(folder / LOCK) as allowed:
         if not allowed:
             return 0
         sweep_orphans(folder)
@@ -55,15 +59,40 @@ def merge_parts(folder: Path) -> int:
         left = _left_behind(folder, parts)
         sources = list(dropwhile(_is_full, (part for part in parts if _is_mergeable(part))))
         if len(sources) > 1:
-            # what a kill left behind stays covered until it is gone
-            done = [*(part.name for part in sources), *left]
-            name = new_name("merged", max(stamp(part.name) for part in sources))
-            write_part(folder / name, row_groups(_overtaken_first(sources)), replaces=done)
-            remove_parts(folder, done)
+            _rewrite(folder, sources, left)
             return len(sources)
         if left:
             remove_parts(folder, left)
         return 0
+
+
+def upgrade_parts(folder: Path) -> None:
+    """
+    Rewrite parts of an older version once, so that every part has the columns of today.
+
+    Programs that read all parts as one table need that; `VideoArchive` does not. A kill at any
+    moment loses nothing: the next append begins again with what is left.
+    """
+    with try_lock(folder / LOCK, wait_seconds=UPGRADE_WAIT_SECONDS) as allowed:
+        if not allowed or not is_older(folder):
+            return
+        parts = live_parts(folder)
+        sources = [part for part in parts if part.is_older() and _is_mergeable(part)]
+        left = _left_behind(folder, parts)
+        if sources:
+            _rewrite(folder, sources, left)
+        elif left:
+            remove_parts(folder, left)
+        write_marker(folder)
+
+
+def _rewrite(folder: Path, sources: list[Part], left: list[str]) -> None:
+    """Publish one part for several, then delete them."""
+    # what a kill left behind stays covered until it is gone
+    done = [*(part.name for part in sources), *left]
+    name = new_name("merged", max(stamp(part.name) for part in sources))
+    write_part(folder / name, row_groups(_overtaken_first(sources)), replaces=done)
+    remove_parts(folder, done)
 
 
 def _overtaken_first(parts: list[Part]) -> Iterator[pa.Table]:

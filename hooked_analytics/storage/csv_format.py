@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from hooked_analytics.schema import VIDEOS_SCHEMA
+from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
 from hooked_analytics.storage.sanitize import (
     cast_where_all,
     guard_formulas,
@@ -55,10 +55,11 @@ def write(
 
 def read(path: Path) -> pa.Table:
     """Read text as text: only columns that are not ours are looked at for their type."""
-    header = _header(path)
+    header = current_names(_header(path))
     require_ours(header)
     _require_end(path)
-    kinds = dict.fromkeys(header, pa.large_string()) | {f.name: f.type for f in VIDEOS_SCHEMA}
+    ours = {field.name: field.type for field in VIDEOS_SCHEMA}
+    kinds = {name: ours.get(name, pa.large_string()) for name in header}
     table = _read_as(path, kinds)
     table = pa.Table.from_batches(
         [map_columns(batch, _without_guard) for batch in table.to_batches()], table.schema
@@ -102,7 +103,9 @@ def _read_as(path: Path, kinds: dict[str, pa.DataType]) -> pa.Table:
     def attempt(block_size: int) -> pa.Table:
         return read_csv(
             str(path),
-            read_options=ReadOptions(block_size=block_size),
+            read_options=ReadOptions(
+                block_size=block_size, column_names=list(kinds), skip_rows_after_names=1
+            ),
             parse_options=ParseOptions(newlines_in_values=True),
             convert_options=ConvertOptions(
                 column_types=kinds,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hooked_analytics.schema import NAMES, VIDEOS_SCHEMA
+from hooked_analytics.schema import NAMES, VIDEOS_SCHEMA, current_names
 from hooked_analytics.storage.sanitize import map_columns, times_as_text, times_from_text
 from hooked_analytics.storage.tables import require_ours
 
@@ -62,8 +62,8 @@ def read(path: Path) -> pa.Table:
     with path.open(encoding="utf-8-sig", newline="\n") as lines:
         objects = _objects(lines)
         while rows := list(islice(objects, _BATCH_ROWS)):
-            for row in rows:
-                seen.update(dict.fromkeys(row))
+            rows = _renamed(rows)
+            seen.update(dict.fromkeys(name for row in rows for name in row))
             parts.append(pa.table([_column(rows, name) for name in NAMES], schema=VIDEOS_SCHEMA))
             others += ({k: row[k] for k in row.keys() - _OURS} for row in rows)
     if not parts:
@@ -74,6 +74,15 @@ def read(path: Path) -> pa.Table:
         if name not in _OURS:
             table = table.append_column(name, _found([row.get(name) for row in others]))
     return table
+
+
+def _renamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give fields of an older version their names of today."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    today = dict(zip(names, current_names(names), strict=True))
+    if all(name == new for name, new in today.items()):
+        return rows
+    return [{today[name]: value for name, value in row.items()} for row in rows]
 
 
 def _objects(lines: TextIO) -> Iterator[dict[str, Any]]:

@@ -79,7 +79,7 @@ def _rank(keys: pa.Table) -> NDArray[Any]:
     import pyarrow.compute as pc
 
     final = pc.is_in(keys["status"], pa.array(FINAL_STATUSES, pa.large_string())).to_numpy()
-    went_well = keys["error"].is_null().to_numpy()
+    went_well = keys["fetch_error"].is_null().to_numpy()
     return np.where(went_well, np.where(final, 2, 1), 0)
 
 

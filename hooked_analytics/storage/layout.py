@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MARKER = "_hooked_archive.json"
 MERGES = "_merges"
 LOCK = "_lock"
-VERSION = 1
+VERSION = 2  # 2: parts hold the column names of schema version 2
 
 _PART = re.compile(r"(observed|merged)-(\d{19})-[0-9a-f]{16}\.parquet")
 _ORPHAN = re.compile(r"\.hooked-[0-9a-f]+-[0-9a-f]+\.tmp")
@@ -61,7 +62,7 @@ def require_archive(folder: Path) -> bool:
                 "Nothing was touched; choose an empty or a new directory."
             )
         return False
-    _require_version(folder / MARKER)
+    _versions(folder / MARKER)
     return True
 
 
@@ -70,11 +71,12 @@ def _named(found: list[str]) -> str:
     return f"{shown} and {len(found) - 5} more" if len(found) > 5 else shown
 
 
-def _require_version(marker: Path) -> None:
+def _versions(marker: Path) -> tuple[int, int]:
+    """Read the version of the archive and that of the columns in its parts."""
     try:
         about = json.loads(marker.read_text(encoding="utf-8"))
-        version = int(about["hooked_archive"])
-    except (ValueError, TypeError, KeyError):
+        version, schema = int(about["hooked_archive"]), int(about.get("schema", 1))
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
         raise ValueError(
             f"{marker} does not say which kind of archive this is; nothing was touched"
         ) from None
@@ -83,13 +85,26 @@ def _require_version(marker: Path) -> None:
             f"{marker.parent} was written by a newer hooked_analytics (archive version "
             f"{version}, this one knows {VERSION}); nothing was touched"
         )
+    return version, schema
 
 
 def make_archive(folder: Path) -> None:
     """Make the directory and mark it as ours; several processes may do so at once."""
     if not require_archive(folder):
-        with atomic_write(folder / MARKER) as beside:
-            beside.write_text(json.dumps({"hooked_archive": VERSION}) + "\n", encoding="utf-8")
+        write_marker(folder)
+
+
+def write_marker(folder: Path) -> None:
+    """Mark a directory as an archive whose parts have the columns of today."""
+    about = {"hooked_archive": VERSION, "schema": SCHEMA_VERSION}
+    with atomic_write(folder / MARKER) as beside:
+        beside.write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+
+def is_older(folder: Path) -> bool:
+    """Whether parts may have the columns of an older version."""
+    version, schema = _versions(folder / MARKER)
+    return version < VERSION or schema < SCHEMA_VERSION
 
 
 def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> str:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hooked_analytics._version import __version__
+from hooked_analytics.schema import SCHEMA_VERSION, current_names
 from hooked_analytics.storage.tables import require_ours
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def write_batches(
     """Write the batches, one row group each; version and *notes* go beside the schema."""
     from pyarrow.parquet import ParquetWriter
 
-    schema = schema.with_metadata({"hooked_analytics": __version__, **notes})
+    schema = schema.with_metadata(
+        {"hooked_analytics": __version__, "hooked_schema": str(SCHEMA_VERSION), **notes}
+    )
     with ParquetWriter(str(path), schema, compression="zstd", write_page_checksum=True) as writer:
         for batch in batches:
             writer.write_batch(batch.cast(schema))
@@ -48,5 +51,6 @@ def read(path: Path) -> pa.Table:
 
     # read_table would take a folder named type=ugc for a column
     with ParquetFile(str(path), page_checksum_verification=True) as file:
-        require_ours(file.schema_arrow.names)
-        return file.read()
+        names = current_names(file.schema_arrow.names)
+        require_ours(names)
+        return file.read().rename_columns(names)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from hooked_analytics._internal.atomic import atomic_write
-from hooked_analytics.schema import VIDEOS_SCHEMA
+from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
 from hooked_analytics.storage.layout import is_merged, part_names
 from hooked_analytics.storage.parquet_format import write_batches
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA: pa.Schema = VIDEOS_SCHEMA.insert(1, pa.field("observed_at", pa.timestamp("us", tz="UTC")))
-KEYS = ("video_id", "observed_at", "status", "error")
+KEYS = ("video_id", "observed_at", "status", "fetch_error")
 
 ROW_GROUP_ROWS = 65_536
 _REPLACES = b"hooked_replaces"
@@ -44,12 +44,12 @@ class Part(NamedTuple):
 
     name: str
     file: Any  # pyarrow.parquet.ParquetFile
-    columns: frozenset[str]
+    stored: dict[str, str]  # our name of each column: its name in the file
     replaces: frozenset[str]
 
     def read(self, names: Sequence[str] = NAMES, groups: list[int] | None = None) -> pa.Table:
         """Read some columns of all rows, or of some row groups, in our order and types."""
-        there = [name for name in names if name in self.columns]
+        there = [self.stored[name] for name in names if name in self.stored]
         # for a small part, sharing the work out takes longer than the work
         threads = self.file.metadata.num_rows >= ROW_GROUP_ROWS
         with reading(self.name):
@@ -57,7 +57,7 @@ class Part(NamedTuple):
                 found = self.file.read(there, use_threads=threads)
             else:
                 found = self.file.read_row_groups(groups, there, use_threads=threads)
-            return _in_our_types(found, names)
+            return _in_our_types(found.rename_columns(current_names(found.column_names)), names)
 
     def read_where(self, chosen: NDArray[np.bool_]) -> pa.Table:
         """Read the chosen rows; row groups without one are passed over."""
@@ -75,7 +75,11 @@ class Part(NamedTuple):
 
     def is_newer(self) -> bool:
         """Whether it has columns of a later version, which a merge by this one would lose."""
-        return not self.columns <= set(NAMES)
+        return not self.stored.keys() <= set(NAMES)
+
+    def is_older(self) -> bool:
+        """Whether it lacks columns of this version, or has them under older names."""
+        return any(self.stored.get(name) != name for name in NAMES)
 
 
 def _in_our_types(found: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -174,7 +178,12 @@ def _open(path: Path, there: frozenset[str]) -> Part:
         if missing:
             raise ValueError(f"it has no column {missing[0]!r}")
         replaces = json.loads((schema.metadata or {}).get(_REPLACES, b"[]"))
-        part = Part(path.name, file, frozenset(schema.names), frozenset(replaces))
+        part = Part(
+            path.name,
+            file,
+            dict(zip(current_names(schema.names), schema.names, strict=True)),
+            frozenset(replaces),
+        )
         if part.replaces & there:
             part.read()  # it is believed over other parts only if all of it is sound
     return part

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from operator import ne
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from hooked_analytics.schema import NAMES, VIDEOS_SCHEMA, arrow_from_frame, require_columns
+from hooked_analytics.schema import (
+    COLUMNS,
+    NAMES,
+    VIDEOS_SCHEMA,
+    arrow_from_frame,
+    require_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,14 +65,20 @@ def _refused(videos: pd.DataFrame) -> str | None:
 
 def require_ours(names: Sequence[str]) -> None:
     """
-    Check that a file has every column of a videos frame.
+    Check that a file has every column a videos frame had from the first version on.
+
+    Columns of younger versions may be absent; a name that differs from one of them in one
+    sign is damage and is refused, too.
 
     Raises
     ------
     ValueError
         Names the columns that are missing, and what is there instead.
     """
-    missing = [name for name in NAMES if name not in names]
+    absent = [column for column in COLUMNS if column.name not in names]
+    missing = [
+        c.name for c in absent if c.since == 1 or any(_is_misspelt(c.name, n) for n in names)
+    ]
     if missing:
         there = ", ".join(str(name)[:40] for name in list(names)[:12]) or "none"
         raise ValueError(
@@ -77,8 +90,20 @@ def require_ours(names: Sequence[str]) -> None:
         raise ValueError(f"it has two columns of the name {', '.join(twice)}")
 
 
+def _is_misspelt(name: str, found: str) -> bool:
+    """Whether one sign of a name was replaced."""
+    return len(name) == len(found) and sum(map(ne, name, found)) == 1
+
+
 def ours_first(table: pa.Table) -> pa.Table:
-    """Put our columns first, in their order and types; the others follow as they are."""
+    """
+    Put our columns first, in their order and types; the others follow as they are.
+
+    Columns that the version of the file did not have yet are missing in every row.
+    """
+    for field in VIDEOS_SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     names = [*NAMES, *(name for name in table.column_names if name not in NAMES)]
     table = table.select(names).replace_schema_metadata(None)
     return table.cast(pa.schema([(f.name, plain_kind(f.name, f.type)) for f in table.schema]))

@@ -68,7 +68,7 @@ class EventResolver:
             return empty_videos()
         videos = fetch_videos(chosen, client=self.client, progress=False)
         ended = is_final(videos)
-        errors = videos["error"].fillna("")
+        errors = videos["fetch_error"].fillna("")
         for video_id, end, error in zip(videos["video_id"], ended, errors, strict=True):
             if end:
                 self._note_end(video_id)

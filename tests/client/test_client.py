@@ -140,8 +140,8 @@ def test_a_body_that_is_no_video_is_one_row_with_the_reason(body):
     with serving(lambda request: answer(body)) as server:
         with HookedClient(CANARY, base_url=server.url) as client:
             videos = fetch_videos(["vid_1"], client=client)
-    assert videos["error"].tolist() == ["bad_response"]
-    assert videos["error_message"].notna().all()
+    assert videos["fetch_error"].tolist() == ["bad_response"]
+    assert videos["fetch_error_message"].notna().all()
     assert len(server.requests) == 1
 
 
@@ -227,7 +227,7 @@ def test_https_with_the_certificates_of_the_environment(tls, tmp_path, monkeypat
     with serving(echo, context) as server:
         with HookedClient(CANARY, base_url=server.url, requests_per_minute=None) as client:
             videos = fetch_videos([f"vid_{n}" for n in range(40)], client=client)
-    assert videos["error"].isna().all()
+    assert videos["fetch_error"].isna().all()
     assert server.connections <= 16
 
 
@@ -330,7 +330,7 @@ def test_after_a_long_wait_was_asked_nobody_sends_more():
             CANARY, base_url=server.url, requests_per_minute=None, max_workers=4
         ) as client:
             videos = fetch_videos([f"vid_{n}" for n in range(50)], client=client)
-    assert videos["error"].tolist() == ["rate_limited"] * 50
+    assert videos["fetch_error"].tolist() == ["rate_limited"] * 50
     assert len(server.requests) <= 4
 
 
@@ -392,14 +392,14 @@ def test_elapsed_time_follows_the_servers_clock():
         with HookedClient(CANARY, base_url=server.url) as client:
             videos = fetch_videos("vid_1", client=client)
     assert str(videos["fetched_at"].iloc[0]) == "2024-01-15 12:00:00.500000+00:00"
-    assert videos["quality"].isna().all()
+    assert videos["data_issues"].isna().all()
 
 
 def test_an_answer_without_a_date_says_that_the_local_clock_was_used():
     with serving(lambda request: answer(video())) as server:
         with HookedClient(CANARY, base_url=server.url) as client:
             videos = fetch_videos("vid_1", client=client)
-    assert videos["quality"].tolist() == ["local_clock"]
+    assert videos["data_issues"].tolist() == ["local_clock"]
 
 
 def test_an_id_is_refused_before_any_request():

@@ -40,7 +40,7 @@ def test_hostile_ids_are_rows_without_a_request():
         with pytest.warns(UserWarning, match="3 of 34 video ids were given before"):
             videos = fetch_videos([*HOSTILE, "vid_1", "vid_1 "], client=client)
     assert [request.path for request in server.requests] == ["/v1/video/vid_1"]
-    assert videos["error"].fillna("").tolist() == ["invalid_id"] * 30 + [""]
+    assert videos["fetch_error"].fillna("").tolist() == ["invalid_id"] * 30 + [""]
     assert "7" in videos["video_id"].dropna().tolist()
 
 

@@ -74,7 +74,7 @@ def _meet(url: str, kind: str, video_ids: list[str], *, listed: bool = False) ->
         else:
             videos = fetch_videos(video_ids, client=client, progress=False)
             rows = len(videos)
-            reasons = int(videos[["error_message", "quality"]].notna().any(axis=1).sum())
+            reasons = int(videos[["fetch_error_message", "data_issues"]].notna().any(axis=1).sum())
         up = _memory_mb("VmHWM") - before
     found = {"kind": kind, "asked": len(video_ids), "rows": rows, "reasons": reasons}
     print(json.dumps({**found, "up": round(up, 1)}), flush=True)

@@ -18,7 +18,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
             for hostile in HOSTILE:
                 listed = fetch_videos([hostile], client=client)
-                assert listed["error"].tolist() == ["invalid_id"], hostile
+                assert listed["fetch_error"].tolist() == ["invalid_id"], hostile
             asked_for_listed = len(server.requests)
             tried = []
 

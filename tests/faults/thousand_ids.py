@@ -34,7 +34,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         took = time.monotonic() - began
         with sandbox.client() as straight:
             truth = fetch_videos(sandbox.video_ids, client=straight, progress=False)
-        good = videos["error"].isna()
+        good = videos["fetch_error"].isna()
         wrong = (videos[good][TOLD].fillna(0) != truth[good][TOLD].fillna(0)).any(axis=1)
         return {
             "rows missing": count - len(videos),
@@ -43,7 +43,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
             "faults": sum(proxy.dealt.values()),
             "kinds of fault": len(proxy.dealt),
             "rows with an error": int((~good).sum()),
-            "without a reason": int(videos.loc[~good, "error_message"].isna().sum()),
+            "without a reason": int(videos.loc[~good, "fetch_error_message"].isna().sum()),
             "wrong rows": int(wrong.sum()),
             "requests to the other host": len(elsewhere.requests),
             "seconds": round(took, 1),

@@ -35,7 +35,7 @@ def one(**fields: object) -> pd.Series:
 def test_the_documented_sample():
     [row] = videos_from_records([SAMPLE], fetched_at=NOW).to_dict("records")
     missing = {name for name, value in row.items() if pd.isna(value)}
-    assert missing == {"webhook", "error", "error_message", "quality", "extra"}
+    assert missing == {"webhook", "fetch_error", "fetch_error_message", "data_issues", "extra"}
     assert row["created_at"] == pd.Timestamp("2024-01-15T10:00Z")
     assert row["music_id"] == "1"
     assert (row["duration_seconds"], row["duration_frames"]) == (300.0, 7500)
@@ -111,7 +111,7 @@ def test_fetched_at_needs_a_zone_and_is_kept_in_utc():
 def test_times_become_utc(text, utc):
     row = one(createdAt=text)
     assert row["created_at"] == pd.Timestamp(utc)
-    assert row["quality"] is pd.NA
+    assert row["data_issues"] is pd.NA
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ def test_times_become_utc(text, utc):
 def test_what_is_no_time_is_missing_and_named(value):
     row = one(createdAt=value)
     assert row["created_at"] is pd.NaT
-    assert row["quality"] == "bad_timestamp(created_at)"
+    assert row["data_issues"] == "bad_timestamp(created_at)"
 
 
 def test_a_time_without_a_zone_is_utc_and_named():
     row = one(createdAt="2024-01-15T10:00:00", updatedAt="2024-01-15T12:00:00+02:00")
     assert row["created_at"] == pd.Timestamp("2024-01-15T10:00Z")
-    assert row["quality"] == "no_time_zone(created_at)"
+    assert row["data_issues"] == "no_time_zone(created_at)"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_time_without_a_zone_is_utc_and_named():
 def test_credits_that_can_be_right(value, credits):
     row = one(usedCredits=value)
     assert (None if row["used_credits"] is pd.NA else row["used_credits"]) == credits
-    assert row["quality"] is pd.NA
+    assert row["data_issues"] is pd.NA
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_credits_that_can_be_right(value, credits):
 def test_credits_that_cannot_be_right_are_missing_not_zero(value):
     row = one(usedCredits=value)
     assert row["used_credits"] is pd.NA
-    assert row["quality"] == "bad_number(used_credits)"
+    assert row["data_issues"] == "bad_number(used_credits)"
 
 
 def test_values_of_the_wrong_kind_are_missing_and_named():
     row = one(name=["x"], progress=101, durationInFrames=7.5, size=-1, type={"a": 1})
-    named = set(row["quality"].split(", "))
+    named = set(row["data_issues"].split(", "))
     assert named == {
         "bad_text(name)",
         "bad_number(progress)",
@@ -195,18 +195,18 @@ def test_duration_comes_from_frames_where_seconds_lack():
 @pytest.mark.parametrize(("seconds", "quality"), [(3.04, pd.NA), (3.05, "duration_mismatch")])
 def test_frames_against_seconds(seconds, quality):
     row = one(durationInFrames=75, durationInSeconds=seconds)
-    assert row["quality"] is quality or row["quality"] == quality
+    assert row["data_issues"] is quality or row["data_issues"] == quality
 
 
 def test_a_clock_that_ran_backwards_is_named_not_mended():
     row = one(createdAt="2024-01-15T10:05:00Z", updatedAt="2024-01-15T10:00:00Z")
-    assert row["quality"] == "negative_render_time"
+    assert row["data_issues"] == "negative_render_time"
 
 
 def test_a_creation_in_the_future_is_missing_and_named():
     row = one(createdAt="2024-01-15T12:00:00Z")
     assert row["created_at"] is pd.NaT
-    assert row["quality"] == "future_timestamp(created_at)"
+    assert row["data_issues"] == "future_timestamp(created_at)"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_many_unknown_fields_are_one_cell_up_to_a_size_and_named_beyond_it():
     row = one(**{f"field_{n}": n for n in range(1_000)})
     assert len(json.loads(row["extra"])) == 1_000
     row = one(name="kept", **{f"field_{n}": n for n in range(10_000)})
-    assert row[["name", "quality"]].tolist() == ["kept", "too_large(extra)"]
+    assert row[["name", "data_issues"]].tolist() == ["kept", "too_large(extra)"]
     assert row["extra"] is pd.NA
 
 
