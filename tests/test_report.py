@@ -125,7 +125,7 @@ def with_days(days, per_day=3):
 @pytest.mark.parametrize(
     ("days", "figure", "sentence"),
     [
-        (60, "420–420", "credits in the next 28 days, in 8 of 10 cases"),
+        (60, "420–420", "credits in the 28 days 1–28 Nov 2026, in 8 of 10 similar lists"),
         (20, "about 105", "under 28 complete days there is no range"),
         (5, "–", "no forecast: 7 days ahead need 14 complete days of history, and there are 5"),
     ],
@@ -141,7 +141,8 @@ def test_a_balance_gets_a_range_of_days():
     assert within.figure == "7 Nov"
     assert within.sentence == "a balance of 100 runs out, in 8 of 10 cases"
     beyond = headlines(build_report(with_days(60), balance=10_000))[3]
-    assert beyond == ("> 28 days", "a balance of 10,000 lasts, in 9 of 10 cases")
+    said = "chance that a balance of 10,000 lasts in the 28 days 1–28 Nov 2026"
+    assert beyond == ("100%", said)
 
 
 def test_days_between_two_periods_that_nobody_listed_are_not_empty_days():
@@ -160,7 +161,7 @@ def test_a_longer_history_is_for_the_forecast_alone():
 
 CASES = {
     "empty": (empty_videos(), ["–", "–", "–", "–"], "There are no videos"),
-    "all failed": (many(status="FAILED"), ["15", "–", "15", "–"], "Every video"),
+    "all failed": (many(status="FAILED"), ["15", "–", "15", "0–17.5"], "Every video"),
     "failed, unknown": (
         many(status="FAILED", usedCredits=None),
         ["–", "–", "–", "–"],
@@ -172,14 +173,14 @@ CASES = {
         "3 videos still rendering",
     ),
     "unknown": (many(usedCredits=None), ["–", "–", "0", "–"], "3 of 3 videos"),
-    "one row": (many(1), ["5", "2.5", "0", "–"], "Every video"),
+    "one row": (many(1), ["5", "2.5", "0", "0–5.8"], "Every video"),
     "thirteen types": (
         videos(*[record(n, type=f"type_{n}") for n in range(13)]),
-        ["65", "2.5", "0", "–"],
+        ["65", "2.5", "0", "0–122"],
         "Every video",
     ),
-    "no type": (many(type=None), ["15", "2.5", "0", "–"], "Every video"),
-    "strange status": (many(status="WEIRD"), ["15", "–", "–", "–"], "a status this report"),
+    "no type": (many(type=None), ["15", "2.5", "0", "0–17.5"], "Every video"),
+    "strange status": (many(status="WEIRD"), ["15", "–", "–", "0–17.5"], "a status this report"),
     "negative and absurd times": (
         videos(
             record(1, updatedAt="2026-01-01T00:00:00Z"),
@@ -187,7 +188,7 @@ CASES = {
             record(3, createdAt="2001-01-01T00:00:00Z"),
             record(4, createdAt=None, updatedAt=None),
         ),
-        ["20", "2.5", "0", "–"],
+        ["20", "2.5", "0", "0–5.8"],
         "3 videos without a usable date",
     ),
     "hostile": (
@@ -201,7 +202,7 @@ CASES = {
                 )
             ]
         ),
-        ["20", "10", "15", "–"],
+        ["20", "10", "15", "0–28.0"],
         "Every video",
     ),
 }

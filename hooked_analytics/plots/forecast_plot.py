@@ -12,7 +12,6 @@ from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, canvas, dat
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hooked_analytics.analysis import Forecast
 
 _DAYS_SHOWN_PER_DAY_AHEAD = 3
 
@@ -22,6 +21,7 @@ def plot_forecast(
     *,
     horizon_days: int = 30,
     balance: float | None = None,
+    timezone: str = "UTC",
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -31,12 +31,12 @@ def plot_forecast(
     ----------
     videos : one row per video
         Needs the columns `forecast_credits` needs.
-    horizon_days, balance : as in `forecast_credits`
+    horizon_days, balance, timezone : as in `forecast_credits`
     ax : where to draw; a new figure when missing
 
     Returns
     -------
-    the Axes, a day per step along x (UTC), credits along y
+    the Axes, a day per step along x, credits along y
         Without a range (under 28 days of history) the line stands alone.
 
     Raises
@@ -56,15 +56,21 @@ def plot_forecast(
     >>> ax.texts[0].get_text(), ax.get_ylabel()
     ('forecast, 80 % range of a day', 'credits')
     """
-    forecast = forecast_credits(videos, horizon_days=horizon_days, balance=balance)
-    history = credits_over_time(videos).query("period < @forecast.daily.day.iloc[0]")
+    forecast = forecast_credits(
+        videos, horizon_days=horizon_days, balance=balance, timezone=timezone
+    )
+    history = credits_over_time(videos, timezone=timezone).query(
+        "period < @forecast.daily.day.iloc[0]"
+    )
     shown = history.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, 28))
     ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
     draw_days(ax, shown["period"], shown["credits"])
     draw_ahead(ax, forecast.daily)
     with_headroom(ax)
     date_axis(ax)
-    note(ax, _sentences(forecast))
+    said = repr(forecast).splitlines()
+    old = [said[-1]] if said[-1].startswith("The list is") else []
+    note(ax, "\n".join([said[0], " · ".join([said[1], *old])]))
     return ax
 
 
@@ -97,7 +103,7 @@ def with_headroom(ax: Axes) -> None:
 
 
 def _naive(days: pd.Series[pd.Timestamp]) -> Any:
-    """UTC days as matplotlib draws them without shifting."""
+    """Days as matplotlib draws them without shifting."""
     return days.dt.tz_localize(None).to_numpy()
 
 
@@ -112,12 +118,3 @@ def _mark(ax: Axes, start: Any, text: str) -> None:
         color=INK,
         fontsize=LABEL_POINTS,
     )
-
-
-def _sentences(forecast: Forecast) -> str:
-    """What to expect and how far to trust it; below, the balance or what it was learnt from."""
-    expected, *others = repr(forecast).splitlines()
-    balance = [others.pop(0)] if forecast.balance is not None else []
-    tested, learnt = others
-    ahead = f"Next {len(forecast.daily)} days: {expected.split(': ', 1)[1]}"
-    return f"{ahead} · {tested}\n{(balance or [learnt])[0]}"

@@ -98,7 +98,7 @@ def build_report(
         5  credits spent, without 1 video whose figure is not known
       2.5  credits per finished minute, failures folded in
         –  credits on 1 failed video: none has a figure
-        –  no forecast: 7 days ahead need 14 complete days of history, and there are 1
+        –  no forecast: 7 days ahead need 14 complete days of history, and there are 0
     Not known: 1 of 2 videos has no credit figure (50%). It is counted as a video and left out
     of every credit total.
     """

@@ -41,7 +41,7 @@ UNITS = {
     **dict.fromkeys(
         (
             "share", "failed_share", "failure_rate", "censored_share", "completed_share",
-            "run_out_chance", "backtest_coverage",
+            "run_out_chance", "backtest_error", "filled_share",
         ),
         "share, 0 to 1",
     ),
@@ -58,7 +58,7 @@ UNITS = {
     "credits_per_video": "credits per video",
     "credits_per_minute": "credits per finished minute",
     "cost": "currency of the price per credit",
-    "backtest_origins": "past ranges",
+    "backtest_origins": "past forecasts",
     "history_days": "days",
 }  # fmt: skip
 CURVE_UNITS = dict.fromkeys(("low", "high"), "share, 0 to 1")
@@ -207,8 +207,8 @@ def forecast_tables(forecast: Forecast) -> dict[str, pd.DataFrame]:
         name: [getattr(forecast, name)]
         for name in (
             "total", "total_low", "total_high", "run_out", "run_out_low", "run_out_high",
-            "run_out_chance", "backtest_coverage", "backtest_origins", "history_days",
-            "credits_unknown", "balance",
+            "run_out_chance", "backtest_error", "backtest_origins", "history_days",
+            "credits_unknown", "filled_share", "balance",
         )
     }  # fmt: skip
     days = {

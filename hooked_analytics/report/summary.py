@@ -115,32 +115,31 @@ def _on_failures(now: Any) -> Headline:
 def _next(report: Report) -> Headline:
     if "forecast_total" not in report.tables:
         return Headline(MISSING, f"no forecast: {report.no_forecast}")
-    days = len(report.tables["forecast"])
+    days = _ahead(report)
     total = first_row(report.tables["forecast_total"])
     if report.balance is not None and pd.notna(total.run_out_chance):
         return _run_out(total, days)
     if pd.isna(total.total_low):
         return Headline(
             f"about {number(total.total)}",
-            f"credits in the next {days} days if they go on like the last "
+            f"credits {days} if they go on like the last "
             f"{total.history_days:,}; under 28 complete days there is no range",
         )
     return Headline(
         f"{number(total.total_low)}–{number(total.total_high)}",
-        f"credits in the next {days} days, in 8 of 10 cases",
+        f"credits {days}, in 8 of 10 similar lists",
     )
 
 
-def _run_out(total: Any, days: int) -> Headline:
+def _run_out(total: Any, days: str) -> Headline:
     balance = f"a balance of {number(total.balance)}"
     if pd.isna(total.run_out_low):
-        return Headline(f"> {days} days", f"{balance} lasts, in 9 of 10 cases")
+        lasts = share(1 - total.run_out_chance)
+        return Headline(f"{lasts}", f"chance that {balance} lasts {days}")
     if pd.isna(total.run_out_high):
         first = f"{total.run_out_low.day} {total.run_out_low:%b}"
         chance = share(total.run_out_chance)
-        return Headline(
-            f"from {first}", f"{balance} may run out; within {days} days in {chance} of cases"
-        )
+        return Headline(f"from {first}", f"{balance} may run out; {days} in {chance} of cases")
     days_named = dates(total.run_out_low, total.run_out_high)
     return Headline(
         days_named.removesuffix(f" {total.run_out_high.year}"),
@@ -152,18 +151,27 @@ def forecast_sentence(report: Report) -> str:
     """Say what is ahead, and how far such ranges could be trusted in the past."""
     if "forecast_total" not in report.tables:
         return f"No forecast: {report.no_forecast}."
-    days = len(report.tables["forecast"])
+    days = _ahead(report)
+    days = days[0].upper() + days[1:]
     total = first_row(report.tables["forecast_total"])
-    ahead = f"Next {days} days: about {number(total.total)} credits"
+    ahead = f"{days}: about {number(total.total)} credits"
     if pd.isna(total.total_low):
         return f"{ahead}, without a range: {total.history_days:,} days of history are too few."
-    ahead = f"Next {days} days: {number(total.total_low)} to {number(total.total_high)} credits"
-    if not total.backtest_origins:
-        return f"{ahead}, in 8 of 10 cases. There is too little history to test that by."
+    ahead = f"{days}: {number(total.total_low)} to {number(total.total_high)} credits"
+    ahead = f"{ahead}, in 8 of 10 similar lists."
+    error = getattr(total, "backtest_error", None)
+    if error is None or pd.isna(error):
+        return f"{ahead} There is too little history to test that by."
     return (
-        f"{ahead}, in 8 of 10 cases. Of {count(total.backtest_origins, 'such range')} made in the "
-        f"past of this list, {share(total.backtest_coverage)} held."
+        f"{ahead} {count(total.backtest_origins, 'such forecast')} made in the past of this list "
+        f"were off by {share(error)} in the middle."
     )
+
+
+def _ahead(report: Report) -> str:
+    """Name the days of the forecast."""
+    days = report.tables["forecast"]["day"]
+    return f"in the {len(days)} days {dates(days.iloc[0], days.iloc[-1])}"
 
 
 def change_sentence(report: Report) -> str:
