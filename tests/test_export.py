@@ -503,8 +503,8 @@ def test_more_rows_than_excel_has_are_refused_at_once(tmp_path):
         export_videos(videos, tmp_path / "v.xlsx")
 
 
-def test_a_missing_openpyxl_is_named_with_the_line_to_type(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
+def test_a_missing_xlsxwriter_is_named_with_the_line_to_type(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "xlsxwriter", None)
     with pytest.raises(ImportError, match=r'pip install "hooked-analytics\[report\]"'):
         export_videos(frame(name=["x"]), tmp_path / "v.xlsx")
     assert list(tmp_path.iterdir()) == []

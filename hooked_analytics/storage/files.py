@@ -1,15 +1,15 @@
 """
 Safe, atomic files, and reading them back.
 
-``tables`` and ``cells`` hold what all formats share (types; links, formulas, times), each
-``*_file`` one format, ``atomic`` the one way in which this package writes any file.
+`FORMATS` is the list of formats. ``tables`` and ``sanitize`` hold what all of them share
+(types; links, formulas, times), each ``*_format`` is one.
 """
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -21,28 +21,34 @@ from hooked_analytics.storage.tables import ours_first, table_from_videos
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import pandas as pd
 
-__all__ = ["export_videos", "read_videos"]
+__all__ = ["FORMATS", "Format", "export_videos", "format_of", "read_videos"]
 
 _BATCH_ROWS = 65_536
 
-_Chosen = TypeVar("_Chosen")
+
+class Format(NamedTuple):
+    """One format of a file: how it is written and read, and what else it is good for."""
+
+    suffix: str
+    write: Callable[..., None]
+    read: Callable[[Path], pa.Table] | None  # None: for people, it cannot be read back
+    holds_ids: bool  # may be handed to a command that takes a file of ids
+    about: str
 
 
-_WRITERS: dict[str, Callable[..., None]] = {
-    ".parquet": parquet_format.write,
-    ".csv": csv_format.write,
-    ".xlsx": xlsx_format.write,
-    ".jsonl": jsonl_format.write,
-}
-_READERS: dict[str, Callable[[Path], pa.Table]] = {
-    ".parquet": parquet_format.read,
-    ".csv": csv_format.read,
-    ".jsonl": jsonl_format.read,
-    ".xlsx": xlsx_format.read,
+# the one list of formats; export, command line, help and tests come from it
+FORMATS = {
+    each.suffix: each
+    for each in (
+        Format(".parquet", parquet_format.write, parquet_format.read, True, "exact and small"),
+        Format(".csv", csv_format.write, csv_format.read, True, "for any program"),
+        Format(".xlsx", xlsx_format.write, None, False, "for people; cannot be read back"),
+        Format(".jsonl", jsonl_format.write, jsonl_format.read, True, "one JSON object a row"),
+    )
 }
 
 
@@ -104,7 +110,7 @@ def export_videos(
     [{'video_id': 'vid_abc123', 'name': '=1+1', 'used_credits': 5.0}]
     """
     target = Path(path)
-    write = _by_suffix(target, _WRITERS)
+    write = format_of(target).write
     if write is xlsx_format.write:
         xlsx_format.require_fits(len(videos))
     table = table_from_videos(videos)
@@ -164,8 +170,10 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     ([7500], True)
     """
     source = Path(path)
-    read = _by_suffix(source, _READERS)
+    read = format_of(source).read
     source.stat()
+    if read is None:
+        raise _unreadable(source, ValueError("it is for people; export to .parquet or .csv"))
     try:
         return frame_from_arrow(ours_first(read(source)))
     except OSError as cause:
@@ -177,12 +185,13 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise _unreadable(source, cause) from cause
 
 
-def _by_suffix(path: Path, formats: Mapping[str, _Chosen]) -> _Chosen:
+def format_of(path: Path) -> Format:
+    """Look up the format of a file by its suffix; a ValueError lists the suffixes there are."""
     try:
-        return formats[path.suffix.lower()]
+        return FORMATS[path.suffix.lower()]
     except KeyError:
         raise ValueError(
-            f"{path} must end in one of {', '.join(formats)}: the suffix says the format"
+            f"{path} must end in one of {', '.join(FORMATS)}: the suffix says the format"
         ) from None
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -14,23 +13,25 @@ from hooked_analytics.storage.sanitize import guard_formulas, map_columns, plain
 from hooked_analytics.storage.tables import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
-_MAX_ROWS = 1_048_575  # and the header
+MAX_ROWS = 1_048_575  # and the header
 _MAX_UNITS = 32_767  # UTF-16 units in a cell
-
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-# Excel reads _x003D_ as the sign of that number, "=", unless its underscore is written so too.
-_LIKE_A_SIGN = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+_OPTIONS = {
+    "constant_memory": True,
+    "default_date_format": "yyyy-mm-dd hh:mm:ss",
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+}
 
 
 def require_fits(rows: int) -> None:
     """Check the number of rows before an hour goes into writing them."""
-    if rows > _MAX_ROWS:
+    if rows > MAX_ROWS:
         raise ValueError(
-            f"a sheet of Excel holds {_MAX_ROWS:,} rows and these are {rows:,}; "
+            f"a sheet of Excel holds {MAX_ROWS:,} rows and these are {rows:,}; "
             "export to .csv or .parquet"
         )
 
@@ -40,42 +41,32 @@ def write(
 ) -> None:
     """Write the batches to one sheet."""
     try:
-        from openpyxl import Workbook
-        from openpyxl.cell import WriteOnlyCell
-        from openpyxl.styles import Font
+        from xlsxwriter import Workbook
+        from xlsxwriter.exceptions import FileCreateError
     except ImportError as cause:
         raise ImportError(
-            'writing .xlsx needs openpyxl: pip install "hooked-analytics[report]"'
+            'writing .xlsx needs XlsxWriter: pip install "hooked-analytics[report]"'
         ) from cause
 
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("videos")
-    sheet.freeze_panes = "A2"
-
-    def text_cell(text: str) -> Any:
-        cell = WriteOnlyCell(sheet, None)
-        # Set past the guessing, which makes a formula of "=1" and an error of "#N/A".
-        cell._value, cell.data_type = text, "s"
-        return cell
-
-    def title(text: str) -> Any:
-        cell = text_cell(text)
-        cell.font = Font(bold=True)
-        return cell
-
     def cells(_: str, column: pa.Array) -> pa.Array:
-        plain = column if pa.types.is_timestamp(column.type) else plain_cells(column)
+        plain = _for_excel(column)
         return guard_formulas(plain, formula_safe=formula_safe) if is_text(plain.type) else plain
 
     names = guard_formulas(pa.array(schema.names, pa.large_string()), formula_safe=formula_safe)
-    sheet.append([title(_xml_text(name)) for name in names.to_pylist()])
-    cut = 0
-    for batch in batches:
-        columns = [column.to_pylist() for column in map_columns(batch, cells).columns]
-        for row in zip(*columns, strict=True):
-            sheet.append([_value(value, text_cell) for value in row])
-        cut += sum(_too_long(text) for column in columns for text in column)
-    book.save(path)
+    rows = (
+        row
+        for batch in batches
+        for row in zip(*(c.to_pylist() for c in map_columns(batch, cells).columns), strict=True)
+    )
+    try:
+        with Workbook(str(path), _OPTIONS) as book:
+            sheet = book.add_worksheet("videos")
+            sheet.freeze_panes(1, 0)
+            bold = book.add_format({"bold": True})
+            sheet.write_row(0, 0, map(_xml_text, names.to_pylist()), bold)
+            cut = _write_rows(sheet, rows)
+    except FileCreateError as cause:
+        raise OSError(f"{path} cannot be written: {cause}") from cause
     if cut:
         warnings.warn(
             f"{cut} texts were cut to {_MAX_UNITS:,} characters, the most a cell of Excel "
@@ -84,34 +75,42 @@ def write(
         )
 
 
-def read(path: Path) -> NoReturn:  # noqa: ARG001 - one signature for all formats
-    """Refuse: what Excel does to ids, times and text cannot be undone."""
-    raise ValueError("an .xlsx file is for people; export to .parquet or .csv and read that")
+def _for_excel(column: pa.Array) -> pa.Array:
+    """Give times as those of UTC without a zone, the rest as in CSV."""
+    if not pa.types.is_timestamp(column.type):
+        return plain_cells(column)
+    zone = "UTC" if column.type.tz else None
+    return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.timestamp("us"))
 
 
-def _value(value: Any, text_cell: Callable[[str], Any]) -> Any:
-    if isinstance(value, str):
-        return text_cell(_xml_text(value))
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return text_cell(str(value))
-    return value
+def _write_rows(sheet: Any, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Write rows below the header; count the texts that were cut."""
+    cut = 0
+    for at, row in enumerate(rows, 1):
+        for place, value in enumerate(row):
+            if isinstance(value, str):
+                text = _xml_text(value)
+                sheet.write_string(at, place, text)
+                cut += _too_long(value)
+            elif isinstance(value, float):
+                if math.isfinite(value):
+                    sheet.write_number(at, place, value)
+                else:
+                    sheet.write_string(at, place, str(value))
+            elif value is not None:
+                sheet.write(at, place, value)
+    return cut
 
 
 def _xml_text(text: str) -> str:
     text = _NOT_IN_XML.sub("", text)
-    if "_x" in text:
-        text = _LIKE_A_SIGN.sub("_x005F_", text)
     if not _too_long(text):
         return text
     return text.encode("utf-16-le")[: 2 * _MAX_UNITS].decode("utf-16-le", errors="ignore")
 
 
-def _too_long(value: Any) -> bool:
+def _too_long(text: str) -> bool:
     # no text has more than two units a character, so short ones need no encoding
-    return (
-        isinstance(value, str)
-        and 2 * len(value) > _MAX_UNITS
-        and len(value.encode("utf-16-le", errors="replace")) > 2 * _MAX_UNITS
-    )
+    if 2 * len(text) <= _MAX_UNITS:
+        return False
+    return len(text.encode("utf-16-le", errors="replace")) > 2 * _MAX_UNITS
