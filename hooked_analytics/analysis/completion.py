@@ -33,7 +33,7 @@ from hooked_analytics.analysis.stuck import (
     standstill,
     tail_limit,
 )
-from hooked_analytics.schema import require_columns
+from hooked_analytics.schema.frames import usable_frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,9 +122,13 @@ def estimate_completion(
     history = videos if history is None else history
     extra = [] if observations is None else ["progress"]
     needed = ["video_id", *_NEEDED, *extra]
-    for frame, columns in ((videos, needed), (history, _NEEDED), (observations, LOOK_COLUMNS)):
-        if frame is not None:
-            require_columns(frame.columns, columns, what="estimate_completion")
+    caller = "estimate_completion"
+    videos, history = (
+        usable_frame(frame, columns, what=caller)
+        for frame, columns in ((videos, needed), (history, _NEEDED))
+    )
+    if observations is not None:
+        observations = usable_frame(observations, LOOK_COLUMNS, what=caller, once=False)
     (started,) = status_in(videos["status"], ["STARTED"])
     under_way = videos.loc[started, needed]
     running = read_renders(under_way)

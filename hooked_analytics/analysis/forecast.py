@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.schema import require_columns
-from hooked_analytics.schema.engines import one_per_video
+from hooked_analytics.schema.frames import usable_frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,14 +167,14 @@ def forecast_credits(
     Learnt from 56 complete days, 0.0% of their videos without a figure, filled in
     The list is ... days old
     """
-    require_columns(
-        videos.columns, ["created_at", "fetched_at", "used_credits"], what="forecast_credits"
+    videos = usable_frame(
+        videos, ["created_at", "fetched_at", "used_credits"], what="forecast_credits"
     )
     seen = videos["fetched_at"].max()
     today: Any = pd.NaT
     if len(videos):
         today = seen.tz_convert(timezone).tz_localize(None).floor("D")
-    made = _filled(one_per_video(videos), today, timezone)
+    made = _filled(videos, today, timezone)
     history = np.bincount(made["ago"].max() - made["ago"], made["credits"]) if len(made) else None
     days = int(made["ago"].max()) if len(made) else 0
     _check(days, horizon_days, balance, budget)

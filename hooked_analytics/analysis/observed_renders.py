@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hooked_analytics.schema import FINAL_STATUSES, require_columns
+from hooked_analytics.schema import FINAL_STATUSES
+from hooked_analytics.schema.frames import usable_frame
 
 _NEEDED = [
     "video_id",
@@ -75,7 +76,7 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     >>> renders["first_seen_final"].dt.minute.tolist()
     [3]
     """
-    require_columns(observations.columns, _NEEDED, what="observed_renders")
+    observations = usable_frame(observations, _NEEDED, what="observed_renders", once=False)
     seen = _seen_well(observations)
     videos = seen.groupby("video_id", sort=False)
     renders: pd.DataFrame = (

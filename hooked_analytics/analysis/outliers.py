@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.schema import require_columns
-from hooked_analytics.schema.dedupe import once
+from hooked_analytics.schema.frames import usable_frame
 
 MIN_COMPARED = 20
 FARTHEST = 3.5
@@ -28,7 +27,7 @@ def credit_outliers(videos: pd.DataFrame) -> pd.DataFrame:
     ----------
     videos : one row per video
         Needs ``video_id``, ``name``, ``type``, ``status``, ``updated_at`` and
-        ``used_credits``. A video given twice counts once, as last updated.
+        ``used_credits``. A video counts once, its latest row.
 
     Returns
     -------
@@ -55,8 +54,7 @@ def credit_outliers(videos: pd.DataFrame) -> pd.DataFrame:
     >>> credit_outliers(videos)[["video_id", "used_credits", "median_credits"]].values.tolist()
     [['vid_30', 60.0, 5.0]]
     """
-    require_columns(videos.columns, [*_SHOWN, "status", "updated_at"], what="credit_outliers")
-    finished = once(videos).pipe(
+    finished = usable_frame(videos, [*_SHOWN, "status", "updated_at"], what="credit_outliers").pipe(
         lambda each: each[each["status"].eq("COMPLETED").fillna(False).astype(bool)]
     )
     compared = (

@@ -14,8 +14,8 @@ from hooked_analytics.analysis.survival import (
     quantile,
     share_at,
 )
-from hooked_analytics.schema import require_columns
 from hooked_analytics.schema.engines import like
+from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.schema.groups import group_keys
 from hooked_analytics.schema.outcome_counts import KINDS, end_counts
 from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
@@ -70,7 +70,9 @@ def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     >>> render_seconds(videos).tolist()
     [300.0, nan]
     """
-    require_columns(videos.columns, ["status", "created_at", "updated_at"], what="render_seconds")
+    videos = usable_frame(
+        videos, ["status", "created_at", "updated_at"], what="render_seconds", once=False
+    )
     took = seconds_between(videos, "created_at", "updated_at", "COMPLETED")
     return took.rename("render_seconds")
 
@@ -101,7 +103,9 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     >>> elapsed_seconds(videos).tolist()
     [nan, 60.0]
     """
-    require_columns(videos.columns, ["status", "created_at", "fetched_at"], what="elapsed_seconds")
+    videos = usable_frame(
+        videos, ["status", "created_at", "fetched_at"], what="elapsed_seconds", once=False
+    )
     took = seconds_between(videos, "created_at", "fetched_at", "STARTED")
     return took.rename("elapsed_seconds")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hooked_analytics.schema import require_columns
-from hooked_analytics.schema.dedupe import once
+from hooked_analytics.schema.frames import usable_frame
 
 # What makes two videos the same one made again.
 CONTENT = ["type", "script", "avatar_id"]
@@ -19,7 +18,7 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
     Attempts are of one chain if type, script and avatar are the same; a success closes it, so
     what is made of the same script later is no retry. Videos made once, or again although
     none had failed, are in no chain. Nor are those without a script, for that is not known to
-    be the same, or without ``created_at``. A video given twice counts once, as last updated.
+    be the same, or without ``created_at``. A video counts once, its latest row.
 
     Parameters
     ----------
@@ -53,8 +52,7 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
     >>> chains[["video_id", "attempts", "failures", "success_credits"]].to_dict("records")
     [{'video_id': 'vid_2', 'attempts': 3, 'failures': 2, 'success_credits': 12.0}]
     """
-    require_columns(videos.columns, _NEEDED, what="retry_chains")
-    made = _attempts(videos)
+    made = _attempts(usable_frame(videos, _NEEDED, what="retry_chains"))
     chains = made.groupby("chain")
     credits, wasted = chains[["credits", "wasted"]].sum(min_count=1).to_numpy(dtype=float).T
     unknown = chains["unknown"].sum().to_numpy(dtype="int64")
@@ -86,7 +84,7 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
 def _attempts(videos: pd.DataFrame) -> pd.DataFrame:
     """Attempts in order of time, each with the number of its chain."""
     usable = videos["script"].str.strip().fillna("").ne("") & videos["created_at"].notna()
-    made = once(videos.loc[usable, _NEEDED]).sort_values(["created_at", "video_id"])
+    made = videos.loc[usable, _NEEDED].sort_values(["created_at", "video_id"])
     completed, failed = (
         made["status"].eq(status).fillna(False).astype(bool) for status in ("COMPLETED", "FAILED")
     )

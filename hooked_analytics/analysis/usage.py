@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from hooked_analytics.schema import require_columns
+from hooked_analytics.schema import NAMES
 from hooked_analytics.schema.engines import (
     as_given,
     known,
     like,
-    one_per_video,
     open_frame,
 )
+from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.schema.groups import group_keys, grouped
 
 if TYPE_CHECKING:
@@ -167,8 +167,9 @@ def failures(videos: FrameT) -> FrameT:
     Returns
     -------
     one row per failure, the dearest first, on the engine that was given: nothing is fetched
-        ``video_id, name, type, message, error, used_credits`` [credits] (missing where the
-        API gives none: refunds are not known) and ``created_at`` (UTC).
+        ``video_id, name, type, message, fetch_error, used_credits`` [credits] (missing where the
+        API gives none: refunds are not known), ``created_at`` (UTC), and of a pandas frame
+        the columns that are not Hooked's.
 
     Examples
     --------
@@ -182,8 +183,7 @@ def failures(videos: FrameT) -> FrameT:
     """
     needed = ["status", *FAILURE_COLUMNS]
     if isinstance(videos, pd.DataFrame):
-        require_columns(videos.columns, needed, what="failures")
-        return cast("FrameT", _failures(one_per_video(videos)))
+        return cast("FrameT", _failures(usable_frame(videos, needed, what="failures")))
     import narwhals.stable.v2 as nw
 
     opened = open_frame(videos, needed, [], what="failures")
@@ -198,7 +198,8 @@ def failures(videos: FrameT) -> FrameT:
 
 def _failures(videos: pd.DataFrame) -> pd.DataFrame:
     failed = _is(videos, "FAILED") | videos["fetch_error"].notna()
-    return videos.loc[failed, list(FAILURE_COLUMNS)].sort_values(
+    own = [name for name in videos if name not in NAMES and name != "observed_at"]
+    return videos.loc[failed, [*FAILURE_COLUMNS, *own]].sort_values(
         "used_credits", ascending=False, kind="stable", ignore_index=True
     )
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics.schema.columns import frame_from_arrow, require_columns
-from hooked_analytics.schema.latest import LOOK_COLUMNS, that_count
+from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.schema.latest import OBSERVATION_COLUMNS, latest_on_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,8 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     """
     Read the columns needed of a frame of any engine.
 
-    Of an archive's observations, told by ``observed_at``, the one that counts of each video.
+    Each video counts once. On an engine only an archive's observations, told by
+    ``observed_at``, are searched for repeats: elsewhere that would cost more than the answer.
 
     Parameters
     ----------
@@ -123,6 +125,7 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     import narwhals.stable.v2 as nw
 
     if isinstance(videos, pd.DataFrame):
+        videos = usable_frame(videos, columns, what=what, keys=keys)
         there = list(videos.columns)
     else:
         try:
@@ -130,8 +133,8 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
         except TypeError:
             raise TypeError(f"{what} takes a frame of {_TAKEN}, not {type(videos)}") from None
         there = lazy.collect_schema().names()
-    looks = LOOK_COLUMNS if "observed_at" in there else ()
-    plain = list(dict.fromkeys([*columns, *looks]))
+    several = OBSERVATION_COLUMNS if "observed_at" in there else ()
+    plain = list(dict.fromkeys([*columns, *several]))
     require_columns(there, [*plain, *(key for key in keys if key not in plain)], what=what)
     levels: dict[str, pd.Series[Any]] = {}
     if isinstance(videos, pd.DataFrame | pa.Table):
@@ -141,7 +144,7 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     dtypes = {}
     if isinstance(videos, pd.DataFrame):
         dtypes = {key: videos[key].dtype for key in keys if key in plain}
-    return Opened(videos, that_count(lazy) if looks else lazy, levels, dtypes)
+    return Opened(videos, latest_on_engine(lazy) if several else lazy, levels, dtypes)
 
 
 def like(answer: pd.DataFrame, videos: FrameT) -> FrameT:
@@ -185,23 +188,6 @@ def _our_type(theirs: pa.DataType) -> pa.DataType:
     if pa.types.is_floating(theirs) or pa.types.is_decimal(theirs):
         return pa.float64()
     return theirs
-
-
-def one_per_video(videos: pd.DataFrame) -> pd.DataFrame:
-    """
-    Keep, of an archive's observations as pandas, the row of each video that counts.
-
-    A videos frame, which has no ``observed_at``, is given back as it is.
-    """
-    import narwhals.stable.v2 as nw
-
-    if "observed_at" not in videos:
-        return videos
-    require_columns(videos.columns, LOOK_COLUMNS, what="telling which observation counts")
-    looks = pa.table({name: _arrow(videos[name]) for name in LOOK_COLUMNS})
-    numbered = looks.append_column("row", pa.array(range(len(looks)), pa.int64()))
-    kept = that_count(nw.from_native(numbered).lazy()).select("row").collect()
-    return videos.iloc[sorted(kept["row"].to_list())]
 
 
 def known(name: str) -> nw.Expr:

@@ -12,10 +12,16 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics.schema import NAMES, frame_from_arrow, is_final, require_columns
-from hooked_analytics.storage import latest_rows
 from hooked_analytics.storage.compaction import merge_parts, upgrade_parts
 from hooked_analytics.storage.layout import is_older, make_archive, new_name, require_archive
-from hooked_analytics.storage.parquet_parts import ROW_GROUP_ROWS, SCHEMA, whole, write_part
+from hooked_analytics.storage.parquet_parts import (
+    ROW_GROUP_ROWS,
+    SCHEMA,
+    all_rows,
+    latest_rows,
+    whole,
+    write_part,
+)
 from hooked_analytics.storage.sanitize import without_secrets
 from hooked_analytics.storage.tables import table_from_videos
 
@@ -204,7 +210,7 @@ class VideoArchive:
         ...     len(VideoArchive(folder).videos())
         0
         """
-        table = whole(self.directory, latest_rows.latest)
+        table = whole(self.directory, latest_rows)
         return frame_from_arrow(table.drop_columns(["observed_at"]))
 
     def observations(self) -> pd.DataFrame:
@@ -231,7 +237,7 @@ class VideoArchive:
         ...     VideoArchive(folder).observations().columns[:3].tolist()
         ['video_id', 'observed_at', 'name']
         """
-        return frame_from_arrow(whole(self.directory, latest_rows.observations))
+        return frame_from_arrow(whole(self.directory, all_rows))
 
     def compact(self) -> int:
         """

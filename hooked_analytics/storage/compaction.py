@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.atomic import sweep_orphans
 from hooked_analytics._internal.lock import try_lock
-from hooked_analytics.storage.latest_rows import mark_latest
 from hooked_analytics.storage.layout import (
     LOCK,
     is_older,
@@ -27,6 +26,7 @@ from hooked_analytics.storage.parquet_parts import (
     DamagedPartError,
     Part,
     live_parts,
+    mark_latest,
     row_groups,
     write_part,
 )

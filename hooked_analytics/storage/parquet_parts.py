@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
+from hooked_analytics.schema.latest import are_latest
 from hooked_analytics.storage.layout import is_merged, part_names
 from hooked_analytics.storage.parquet_format import write_batches
 
@@ -34,7 +35,7 @@ ROW_GROUP_ROWS = 65_536
 _REPLACES = b"hooked_replaces"
 NAMES = tuple(SCHEMA.names)
 _NEEDED = ("video_id", "observed_at")
-_MAX_LOOKS = 100
+_MAX_TRIES = 100
 
 _Made = TypeVar("_Made")
 
@@ -138,7 +139,7 @@ def live_parts(folder: Path) -> list[Part]:
     UserWarning
         A part is damaged; it is named, and the others are read.
     """
-    for _ in range(_MAX_LOOKS):
+    for _ in range(_MAX_TRIES):
         try:
             parts = _opened(folder, part_names(folder))
         except FileNotFoundError as error:
@@ -208,6 +209,29 @@ def whole(folder: Path, read: Callable[[list[Part]], _Made]) -> _Made:
         except DamagedPartError as damage:
             _warn_of(folder, damage, stacklevel=4)
             parts = [part for part in parts if part.name != damage.name]
+
+
+def all_rows(parts: list[Part]) -> pa.Table:
+    """Read every row, in the order of time; of the same moment, in the order of arrival."""
+    table = pa.concat_tables([SCHEMA.empty_table(), *(part.read() for part in parts)])
+    moments = table["observed_at"].cast(pa.int64()).to_numpy()
+    if (moments[1:] >= moments[:-1]).all():
+        return table
+    return table.take(np.argsort(moments, kind="stable"))
+
+
+def latest_rows(parts: list[Part]) -> pa.Table:
+    """Read the row that counts of each video, in the order in which they arrived."""
+    marks = mark_latest(parts)
+    found = [part.read_where(chosen) for part, chosen in zip(parts, marks, strict=True)]
+    return pa.concat_tables([SCHEMA.empty_table(), *found])
+
+
+def mark_latest(parts: list[Part]) -> list[NDArray[np.bool_]]:
+    """Mark, in each part, the rows that count; only the narrow columns are read."""
+    keys = [part.read(KEYS) for part in parts]
+    counts = are_latest(pa.concat_tables([SCHEMA.empty_table().select(KEYS), *keys]))
+    return np.split(counts, np.cumsum([len(table) for table in keys]))[:-1]
 
 
 def _warn_of(folder: Path, damage: DamagedPartError, *, stacklevel: int) -> None:

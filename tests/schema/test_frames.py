@@ -1,0 +1,124 @@
+"""Frames as users make them: repeats, texts, naive times, other dtypes, columns of their own."""
+
+from __future__ import annotations
+
+import warnings
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import hooked_analytics as ha
+from hooked_analytics.schema.frames import usable_frame
+
+SAMPLE = ha.read_videos(Path(__file__).parents[2] / "data" / "sample_videos.parquet")
+BOTH = pd.concat([SAMPLE[:300], SAMPLE[200:]])
+
+ANSWERS = {
+    "credit_usage": lambda v: ha.credit_usage(v)["credits"].sum(),
+    "credits_over_time": lambda v: ha.credits_over_time(v)["credits"].sum(),
+    "credit_change": lambda v: ha.credit_change(v, v)["credits_after"].sum(),
+    "render_times": lambda v: ha.render_times(v)["videos"].sum(),
+    "failures": lambda v: len(ha.failures(v)),
+    "retry_chains": lambda v: len(ha.retry_chains(v)),
+    "credit_outliers": lambda v: len(ha.credit_outliers(v)),
+    "forecast_credits": lambda v: ha.forecast_credits(v, horizon_days=7).total,
+    "estimate_completion": lambda v: len(ha.estimate_completion(v)),
+    "completion_curve": lambda v: ha.completion_curve(v, [60])["videos"].sum(),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_a_video_counts_once_and_one_warning_says_so(answer):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        repeated = answer(BOTH)
+    said = {str(w.message).split(": ", 1)[1] for w in caught if "repeat" in str(w.message)}
+    assert said == {"100 of 600 rows repeat a video; the latest row of each counts"}
+    assert repeated == answer(SAMPLE)
+
+
+def test_the_credits_of_repeated_rows():
+    with pytest.warns(UserWarning, match="repeat"):
+        assert ha.credit_usage(BOTH)["credits"].sum() == 2208
+
+
+def test_the_latest_row_counts_and_a_failed_fetch_never_does():
+    early, late = (pd.Timestamp(f"2024-01-15T1{h}:00Z") for h in (0, 1))
+    rows = pd.DataFrame(
+        {
+            "video_id": ["v", "v", "v", "w"],
+            "status": ["COMPLETED", "STARTED", None, "STARTED"],
+            "fetch_error": [None, None, "timeout", None],
+            "fetched_at": [early, late, late, early],
+        }
+    )
+    with pytest.warns(UserWarning, match="2 of 4 rows"):
+        once = usable_frame(rows, ["status"], what="credit_usage")
+    assert once.index.tolist() == [0, 3]
+
+
+def test_an_id_under_two_campaigns_is_said():
+    rows = pd.concat([SAMPLE[:2].assign(campaign="a"), SAMPLE[:2].assign(campaign="b")])
+    with pytest.warns(UserWarning, match="differ in campaign"):
+        ha.credit_usage(rows)
+
+
+def test_failures_keep_the_callers_own_columns():
+    assert ha.failures(SAMPLE.assign(campaign="x"))["campaign"].eq("x").all()
+
+
+CLOTHES = {
+    "read by read_csv": lambda v: pd.read_csv(
+        __import__("io").StringIO(v.to_csv(index=False)), dtype_backend="numpy_nullable"
+    ),
+    "read by read_csv, NumPy": lambda v: pd.read_csv(__import__("io").StringIO(v.to_csv())),
+    "naive times": lambda v: v.assign(
+        **{c: v[c].dt.tz_localize(None) for c in ("created_at", "updated_at", "fetched_at")}
+    ),
+    "times of nanoseconds": lambda v: v.assign(created_at=v["created_at"].dt.as_unit("ns")),
+    "another zone": lambda v: v.assign(created_at=v["created_at"].dt.tz_convert("Asia/Tokyo")),
+    "objects": lambda v: v.astype("object"),
+    "categories": lambda v: v.astype({"type": "category", "status": "category"}),
+    "decimals": lambda v: v.assign(
+        used_credits=[None if pd.isna(c) else Decimal(str(c)) for c in v["used_credits"]]
+    ),
+    "an index of their own": lambda v: v.set_index(v["video_id"].rename("key")),
+}
+
+
+@pytest.mark.parametrize("dress", CLOTHES.values(), ids=CLOTHES)
+def test_the_same_frame_in_other_dtypes_gives_the_same_answers(dress):
+    for name, answer in ANSWERS.items():
+        assert answer(dress(SAMPLE)) == pytest.approx(answer(SAMPLE)), name
+
+
+@pytest.mark.parametrize(
+    "column", ["updated_at", "fetch_error", "used_credits", "duration_seconds"]
+)
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NaT, pd.NA])
+def test_a_column_without_any_value_may_have_any_dtype(column, missing):
+    empty = SAMPLE.assign(**{column: missing})
+    assert ha.credit_usage(empty)["videos"].sum() == 500
+    assert ha.render_times(empty)["videos"].sum() == 500
+
+
+@pytest.mark.parametrize("answer", ["credit_usage", "render_times", "failures", "retry_chains"])
+def test_no_rows_at_all(answer):
+    assert ANSWERS[answer](pd.DataFrame(columns=SAMPLE.columns)) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "kind"),
+    [("created_at", "soon", "time"), ("used_credits", "five", "number"), ("created_at", 7, "time")],
+)
+def test_what_cannot_be_converted_is_named_with_the_remedy(column, value, kind):
+    with pytest.raises(ValueError, match=f"the column '{column}' .* no {kind}; pass"):
+        ha.credits_over_time(SAMPLE.assign(**{column: value}))
+
+
+def test_a_column_that_stands_twice_is_named():
+    twice = pd.concat([SAMPLE, SAMPLE[["type"]]], axis=1)
+    with pytest.raises(ValueError, match="the column 'type' stands twice"):
+        ha.credit_usage(twice)
