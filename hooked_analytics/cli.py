@@ -179,7 +179,7 @@ def _add_download(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         action="append",
         default=[],
         metavar="HOST",
-        help="trust links to this host too, as cdn.example.com or *.example.com",
+        help="follow links to this host only (repeatable), as cdn.example.com or *.example.com",
     )
     _add_budget(download)
     download.set_defaults(command=_download, output=None)

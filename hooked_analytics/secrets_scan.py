@@ -19,13 +19,14 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 import pyarrow as pa
 
+from hooked_analytics._internal.net import signed_link_ends_at
 from hooked_analytics.client.key import KEY_VARIABLE
 
 __all__ = ["Checked", "SearchedKeys", "check_files", "key_of_environment"]
@@ -212,25 +213,12 @@ def _links(text: bytes) -> Iterator[tuple[int, int, bytes, datetime | None]]:
         signature = next((said[name] for name in names if name in said), b"")
         if len(signature) >= 16:
             fields = {name: value.decode("ascii", "replace") for name, value in said.items()}
-            yield match.start(), match.end(), unquote_to_bytes(signature), _end_of_link(fields)
-
-
-def _end_of_link(said: dict[str, str]) -> datetime | None:
-    try:
-        for cloud in ("x-amz", "x-goog"):
-            if f"{cloud}-signature" in said:
-                signed = datetime.strptime(f"{said[f'{cloud}-date']}+0000", "%Y%m%dT%H%M%SZ%z")
-                return signed + timedelta(seconds=int(said[f"{cloud}-expires"]))
-        if "expires" in said:
-            return datetime.fromtimestamp(int(said["expires"]), UTC)
-        if "se" in said:
-            ends = datetime.fromisoformat(re.sub("(?i)%3a", ":", said["se"]))
-            return ends if ends.tzinfo else ends.replace(tzinfo=UTC)
-        plain = base64.b64decode(said["policy"].translate(str.maketrans("-_~", "+=/")))
-        limit = json.loads(plain)["Statement"][0]["Condition"]["DateLessThan"]
-        return datetime.fromtimestamp(limit["AWS:EpochTime"], UTC)
-    except (LookupError, TypeError, ValueError, OverflowError, OSError, RecursionError):
-        return None
+            yield (
+                match.start(),
+                match.end(),
+                unquote_to_bytes(signature),
+                signed_link_ends_at(fields),
+            )
 
 
 def _plain(match: re.Match[bytes]) -> bytes:

@@ -7,7 +7,6 @@ One API, one request at a time: key, transport, retry, limit.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
+from hooked_analytics._internal.net import is_loopback
 from hooked_analytics.client.key import ApiKey
 from hooked_analytics.client.rate_limiter import RateLimiter
 from hooked_analytics.client.responses import list_page, video_record
@@ -164,7 +164,7 @@ class HookedClient:
     @property
     def is_local(self) -> bool:
         """Whether it talks to a server on this machine, such as the sandbox."""
-        return _is_loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
     def close(self) -> None:
         """Close the idle connections; the client opens new ones if it is used again."""
@@ -352,7 +352,6 @@ class HookedClient:
         return delay
 
 
-_LOOPBACK_NAMES = frozenset({"localhost", "localhost."})
 # The filter speaks another language than the answers.
 _LIST_STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
 
@@ -364,21 +363,12 @@ def _checked_base_url(base_url: str) -> str:
         raise ValueError(f"base_url is a full address such as {DEFAULT_URL}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("base_url holds a host and perhaps a path, no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
             f"base_url {parts.hostname!r} is not this machine, so it needs https: "
             "over http the API key would be readable on the way"
         )
     return parts.geturl()
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() in _LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _flags(reply: Response) -> tuple[str, ...]:

@@ -1,14 +1,18 @@
 """
-Files from links: a transport of their own, without key, cookies, netrc or blind redirects.
+Files over HTTP: a transport of their own, without key, cookies, netrc or blind redirects.
 
-Proxies and certificates are worked out by requests, as for the API. Every redirect is checked
-like the first link, and a link is shown in no message and no log.
+By hand, because no library that is kept up resumes with ``Range`` and ``If-Range`` and takes a
+fresh link in between (pooch 1.9 begins anew), or lets every address be checked before the
+connection. Proxies and certificates are worked out by requests, as for the API. Every redirect
+is checked like the first link, and a link is shown in no message and no log.
 """
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -16,18 +20,25 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from hooked_analytics._internal.deadline import timed_response
+from hooked_analytics._internal.net import is_loopback, is_public
 from hooked_analytics._version import __version__
+from hooked_analytics.client import Cancelled
 from hooked_analytics.client.retry import retry_after_seconds
 from hooked_analytics.client.transport import CONNECT_SECONDS, failure_reason, is_timeout
-from hooked_analytics.download.connection import QUERY_HEADER, AddressRefused, for_files
-from hooked_analytics.download.failure import DownloadFailed, LinkDied, fail
+from hooked_analytics.download.tasks import DownloadError, fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hooked_analytics.download.links import Link, LinkRules
 
+# So much must arrive in every stretch of `timeout_seconds`, or the connection is given up.
+MIN_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
+_SLICE_SECONDS = 0.2  # how often reading looks at the stop event
+# Carries the signature of a link past urllib3's debug log, which prints the path it is given.
+_QUERY_HEADER = "x-hooked-query"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIED = frozenset({408, 425, 429})
 _NO_RETRIES = urllib3.Retry(False, redirect=False)
@@ -37,19 +48,104 @@ _HEADERS = {
     "User-Agent": f"hooked-analytics/{__version__}",
 }
 # S3 says 400 where the credentials behind a signature have ended
-_LINK_DIED = frozenset({400, 401, 403})
+_EXPIRED = frozenset({400, 401, 403})
 
 
-class Courier:
+class AddressRefused(Exception):  # noqa: N818
+    """A name leads to an address that is not connected to."""
+
+
+class StretchClock:
+    """Give an answer of any length time, as long as enough of it arrives in every stretch."""
+
+    def __init__(self, stop: threading.Event, stretch_seconds: float) -> None:
+        self._stop, self._stretch_seconds = stop, stretch_seconds
+        self._until, self._arrived = time.monotonic() + stretch_seconds, 0
+
+    def seconds_left(self) -> float:
+        """Time until the stop event is looked at again."""
+        if self._stop.is_set():
+            raise Cancelled
+        now = time.monotonic()
+        if now >= self._until:
+            if self._arrived < MIN_BYTES:
+                raise TimeoutError("too little arrived")
+            self._until, self._arrived = now + self._stretch_seconds, 0
+        return min(_SLICE_SECONDS, self._until - now)
+
+    def arrived(self, size: int) -> None:
+        """Count what came in this stretch."""
+        self._arrived += size
+
+
+def _file_connection(
+    connection_class: Any, stop: threading.Event, stretch_seconds: float, loopback: bool | None
+) -> Any:
     """
-    Ask for files; safe to share between threads.
+    Make urllib3 connections that go to checked addresses only and keep to a `StretchClock`.
+
+    *loopback* says whether a name must lead to this machine, or must not; None behind a proxy,
+    which looks names up itself.
+    """
+
+    class FileConnection(connection_class):  # type: ignore[misc]
+        host: Any  # where to connect; its setter is urllib3's
+
+        def _new_conn(self) -> Any:
+            if loopback is None:
+                return super()._new_conn()
+            name = self.host
+            failed: Exception = urllib3.exceptions.NewConnectionError(self, "no address")
+            try:
+                for address in _checked_addresses(name, self.port, loopback=loopback):
+                    self.host = address
+                    try:
+                        return super()._new_conn()
+                    except urllib3.exceptions.HTTPError as error:
+                        failed = error
+            except (OSError, UnicodeError) as error:
+                # its own text is made of the name alone
+                failed = urllib3.exceptions.NewConnectionError(self, str(error))
+            finally:
+                self.host = name
+            raise failed from None
+
+        def request(self, method: str, url: str, *rest: Any, headers: Any, **more: Any) -> None:
+            plain = dict(headers)
+            url += plain.pop(_QUERY_HEADER, "")
+            super().request(method, url, *rest, headers=plain, **more)
+
+        def getresponse(self) -> Any:
+            self.response_class = timed_response(StretchClock(stop, stretch_seconds))
+            return super().getresponse()
+
+    return FileConnection
+
+
+def _checked_addresses(name: str, port: int, *, loopback: bool) -> list[str]:
+    """Look a name up once; what is connected to is what was checked."""
+    found = socket.getaddrinfo(name.strip("[]"), port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        if not (is_loopback(address) if loopback else is_public(address)):
+            raise AddressRefused(address)
+    return addresses
+
+
+class HTTPDownloader:
+    """
+    Request files; safe to share between threads.
 
     Parameters
     ----------
-    rules : which links are followed
-    stop : ends every wait
-    stretch_seconds : in every such time 64 KiB must arrive [s]
-    connections : most kept open to one host
+    rules : LinkRules
+        Which links are followed.
+    stop : threading.Event
+        Ends every wait.
+    stretch_seconds : float
+        In every such time 64 KiB must arrive.
+    connections : int
+        How many are kept open to one host at most.
     """
 
     def __init__(
@@ -69,29 +165,29 @@ class Courier:
     @contextlib.contextmanager
     def get(self, link: Link, headers: Mapping[str, str]) -> Iterator[Any]:
         """
-        Ask for a file and hand out the open answer: 200, 206 or 416.
+        Request a file and hand out the open answer: 200, 206 or 416.
 
         Raises
         ------
-        LinkDied
-            The link is no longer accepted.
-        DownloadFailed
-            Any other end, also while the answer is read.
+        DownloadError
+            Any other end, also while the answer is read; ``forbidden`` where the server no
+            longer accepts the link.
         """
         raw: Any = None
         try:
             raw = self._followed(link, headers)
             yield raw
         except AddressRefused as refused:
-            fail("link_refused", f"{link.host} leads into a private network ({refused})")
+            fail(
+                "link_refused",
+                f"{link.host} leads into a private network ({refused}), which no allowed_hosts "
+                "changes",
+            )
         except (urllib3.exceptions.HTTPError, requests.RequestException) as error:
             if is_timeout(error):
-                fail(
-                    "timeout",
-                    f"{link.host} sent too little for {self._stretch_seconds:.3g} s; "
-                    "ask again to go on from there",
-                    retryable=True,
-                )
+                stretch = f"{self._stretch_seconds:.3g} s"
+                said = f"{link.host} sent too little for {stretch}; call again to resume"
+                fail("timeout", said, retryable=True)
             fail("network", failure_reason(error, link.host), retryable=True)
         finally:
             if raw is not None:
@@ -105,7 +201,9 @@ class Courier:
             raw.close()
             to = raw.headers.get("Location") or ""
             # joined and judged as a link that was given to us; it is never quoted
-            link = self._rules.check(urljoin(f"{link.place}{link.query}", to))
+            link = self._rules.check(
+                urljoin(f"{link.place}{link.query}", to), is_fresh=link.is_fresh
+            )
         else:
             fail("link_refused", f"the link was passed on more than {MAX_REDIRECTS} times")
         if raw.status in {200, 206, 416}:
@@ -117,7 +215,7 @@ class Courier:
         return self._pool(link).urlopen(
             "GET",
             link.path,
-            headers={**_HEADERS, **headers, QUERY_HEADER: link.query},
+            headers={**_HEADERS, **headers, _QUERY_HEADER: link.query},
             timeout=urllib3.Timeout(
                 connect=min(CONNECT_SECONDS, self._stretch_seconds), read=self._stretch_seconds
             ),
@@ -145,34 +243,32 @@ class Courier:
             requests.Request("GET", base).prepare(),
             verify=settings["verify"],
             # plain http is for this machine, which no proxy can reach
-            proxies={} if link.loopback else settings["proxies"],
+            proxies={} if link.is_loopback else settings["proxies"],
             cert=settings["cert"],
         )
         adapter.cert_verify(pool, base, settings["verify"], settings["cert"])
-        pool.ConnectionCls = for_files(
-            pool.ConnectionCls,
-            stop=self._stop,
-            stretch_seconds=self._stretch_seconds,
-            loopback=link.loopback if pool.proxy is None else None,
+        loopback = link.is_loopback if pool.proxy is None else None
+        pool.ConnectionCls = _file_connection(
+            pool.ConnectionCls, self._stop, self._stretch_seconds, loopback
         )
         return pool
 
 
-def _refusal(status: int, host: str, retry_after: str | None) -> DownloadFailed:
+def _refusal(status: int, host: str, retry_after: str | None) -> DownloadError:
     """Say what an answer without a file means."""
-    if status in _LINK_DIED:
-        return LinkDied("forbidden", f"{host} refuses the link (HTTP {status})")
-    if status in {404, 410}:
-        return DownloadFailed("not_found", f"{host} has no such file any more (HTTP {status})")
-    if status == 429:
+    if status in _EXPIRED:
+        kind, said = "forbidden", "refuses the link"
+    elif status in {404, 410}:
+        kind, said = "not_found", "has no such file any more"
+    elif status == 429:
         kind, said = "rate_limited", "had too many requests"
     elif status >= 500:
         kind, said = "server", "failed"
     else:
         kind, said = "bad_response", "gave no file"
-    return DownloadFailed(
+    return DownloadError(
         kind,
         f"{host} {said} (HTTP {status})",
         retryable=status in _RETRIED or status >= 500,
-        retry_after_seconds=retry_after_seconds(retry_after),
+        retry_after_seconds=retry_after_seconds(retry_after) or 0.0,
     )

@@ -1,23 +1,27 @@
-"""Which links are followed, where they may lead, and when they die."""
+"""Which links are followed, and when they end."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
-from hooked_analytics.download.failure import fail
+from hooked_analytics._internal.net import ip_address, is_loopback, is_public, signed_link_ends_at
+from hooked_analytics.download.tasks import fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Hooked's own hosts, and the store its links point to.
-ALLOWED_HOSTS = ("*.amazonaws.com", "*.hooked.so")
-LINK_LIFE = timedelta(hours=24)
-LAST_MINUTE = timedelta(seconds=60)
-
+# Where a link that somebody handed over is followed to: Hooked's hosts and its own bucket.
+# Other buckets of the same store may belong to anyone.
+_HOOKED = re.compile(
+    r"(?:[^/]+\.)?hooked\.so/.*|s3\.amazonaws\.com/hooked-videos/.*"
+    r"|hooked-videos\.s3(?:\.[a-z]{2}(?:-[a-z]+){1,3}-\d)?\.amazonaws\.com/.*",
+    re.ASCII | re.DOTALL,
+)
+_LINK_LIFE = timedelta(hours=24)
+_LAST_MINUTE = timedelta(seconds=60)
 # One reading of a link, without the corners in which two parsers could differ.
 _LINK = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>\d{1,5}))?"
@@ -26,7 +30,6 @@ _LINK = re.compile(
 )
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Link(NamedTuple):
@@ -37,7 +40,8 @@ class Link(NamedTuple):
     port: int
     path: str
     query: str  # with its question mark: the signature, a secret
-    loopback: bool  # must lead to this machine; all others must not
+    is_loopback: bool  # must lead to this machine; all others must not
+    is_fresh: bool
 
     @property
     def place(self) -> str:
@@ -51,141 +55,94 @@ class LinkRules:
 
     Parameters
     ----------
-    allowed_hosts : hosts besides Hooked's own: ``cdn.example.com``, or ``*.example.com``
-    local : whether the API itself is on this machine, so that its links may be too
+    allowed_hosts : iterable of str
+        The only hosts for every link; without one, a fresh link may lead to any public host,
+        and a link handed over to Hooked's own.
+    is_local : bool
+        Whether the API itself is on this machine, so that its links may be too.
 
     Examples
     --------
-    >>> rules = LinkRules((), local=False)
-    >>> rules.check("https://s3.amazonaws.com/a/b.mp4?X-Amz-Signature=1").place
-    'https://s3.amazonaws.com:443/a/b.mp4'
-    >>> rules.check("https://example.com/b.mp4")
+    >>> rules = LinkRules((), is_local=False)
+    >>> rules.check("https://cdn.example/b.mp4?X-Amz-Signature=1", is_fresh=True).place
+    'https://cdn.example:443/b.mp4'
+    >>> rules.check("https://cdn.example/b.mp4", is_fresh=False)
     Traceback (most recent call last):
-    hooked_analytics.download.failure.DownloadFailed: the link leads to example.com, which is
-    not one of Hooked's hosts; if you trust it: allowed_hosts=['example.com']
+    hooked_analytics.download.tasks.DownloadError: the link leads to cdn.example, which is not
+    one of Hooked's hosts; if you trust it: allowed_hosts=['cdn.example']
     """
 
-    def __init__(self, allowed_hosts: Iterable[str], *, local: bool) -> None:
+    def __init__(self, allowed_hosts: Iterable[str], *, is_local: bool) -> None:
         if isinstance(allowed_hosts, str):
             raise TypeError("allowed_hosts is a list of hosts, such as ['cdn.example.com']")
-        more = [str(host).strip().lower() for host in allowed_hosts]
-        for host in more:
+        self._allowed = [str(host).strip().lower() for host in allowed_hosts]
+        for host in self._allowed:
             if not _HOST.fullmatch(host):
                 raise ValueError(f"{host!r} is no host; write 'cdn.example.com', '*.example.com'")
-        self._hosts = (*ALLOWED_HOSTS, *more)
-        self._local = local
+        self._is_local = is_local
 
-    def check(self, url: str) -> Link:
+    def check(self, url: str, *, is_fresh: bool) -> Link:
         """
-        Take a link apart if it may be followed.
+        Take a link apart if it may be followed, else fail with ``link_refused``.
 
-        Raises
-        ------
-        DownloadFailed
-            ``link_refused``, and where it would have led.
+        Parameters
+        ----------
+        is_fresh : bool
+            Whether the API gave it in this call, or a server that such a link leads to.
         """
         match = _LINK.fullmatch(url)
         if match is None:
             fail("link_refused", "the link is no plain web address")
         scheme, host = match["scheme"].lower(), match["host"].lower().strip("[]").rstrip(".")
-        port = int(match["port"] or _PORTS[scheme])
+        port, path = int(match["port"] or _PORTS[scheme]), match["path"] or "/"
+        local = is_loopback(host)
         if not 0 < port < 65536:
             fail("link_refused", f"the link to {host} has no possible port")
-        address = _address(host)
-        loopback = host == "localhost" or (address is not None and address.is_loopback)
-        self._check_host(host, address, loopback)
-        if scheme == "http" and not loopback:
+        if not local and not is_public(host) and (ip_address(host) or not _is_name(host)):
+            fail("link_refused", f"{host} is no public host, which no allowed_hosts changes")
+        if scheme == "http" and not local:
             fail("link_refused", f"the link to {host} is plain http; only https is followed")
-        query = f"?{match['query']}" if match["query"] else ""
-        return Link(scheme, host, port, match["path"] or "/", query, loopback)
-
-    def _check_host(self, host: str, address: _Address | None, loopback: bool) -> None:
-        if loopback:
-            if not (self._local or host in self._hosts):
-                fail("link_refused", f"the link leads to this machine ({host}), not to Hooked")
-        elif address is not None and not _public(address):
-            fail("link_refused", f"the link leads into a private network ({host})")
-        elif not any(_matches(host, allowed) for allowed in self._hosts):
+        if not self._is_allowed(host, path, is_fresh=is_fresh):
+            whose = "in allowed_hosts" if self._allowed else "one of Hooked's hosts"
             fail(
                 "link_refused",
-                f"the link leads to {host}, which is not one of Hooked's hosts; "
+                f"the link leads to {host}, which is not {whose}; "
                 f"if you trust it: allowed_hosts=[{host!r}]",
             )
+        query = f"?{match['query']}" if match["query"] else ""
+        return Link(scheme, host, port, path, query, local, is_fresh)
+
+    def _is_allowed(self, host: str, path: str, *, is_fresh: bool) -> bool:
+        if self._allowed:
+            return any(
+                host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
+                for allowed in self._allowed
+            )
+        if is_loopback(host):
+            return self._is_local
+        inside = not {".", ".."} & set(re.split(r"[/\\]", unquote(path)))
+        return is_fresh or (inside and _HOOKED.fullmatch(host + path) is not None)
 
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+def _is_name(host: str) -> bool:
+    """Whether this is a name of the public internet, as far as a name can tell."""
+    last = host.rpartition(".")[2]
+    return "." in host and last[:1].isalpha() and last not in {"internal", "local", "localhost"}
 
 
-def _matches(host: str, allowed: str) -> bool:
-    return host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
-
-
-def _address(host: str) -> _Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _public(address: _Address) -> bool:
-    """Whether an address belongs to the public internet, whatever it is wrapped in."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return _public(inner)
-    return address.is_global and not address.is_multicast
-
-
-def may_connect(address: str, *, loopback: bool) -> bool:
+def ends_soon(url: str, fetched_at: datetime | None) -> bool:
     """
-    Whether a name that was looked up may lead to this address.
+    Whether a signed link has a minute left or less: by its own words, or 24 h after it was given.
 
     Examples
     --------
-    >>> [may_connect(a, loopback=False) for a in ("52.216.1.1", "10.0.0.7", "::ffff:127.0.0.1")]
-    [True, False, False]
-    >>> may_connect("127.0.0.1", loopback=True), may_connect("52.216.1.1", loopback=True)
-    (True, False)
-    """
-    found = _address(address.partition("%")[0])
-    if found is None:
-        return False
-    return found.is_loopback if loopback else _public(found)
-
-
-def dies_at(url: str, fetched_at: datetime | None) -> datetime | None:
-    """
-    When a signed link ends: by its own words or 24 h after it was given, whichever is first.
-
-    Examples
-    --------
-    >>> link = "https://a.example/v.mp4?X-Amz-Date=20240115T100000Z&X-Amz-Expires=600"
-    >>> dies_at(link, None).isoformat()
-    '2024-01-15T10:10:00+00:00'
-    >>> dies_at("https://a.example/v.mp4", None) is None
+    >>> ends_soon("https://a.example/v?X-Amz-Date=20240115T100000Z&X-Amz-Expires=600", None)
     True
+    >>> ends_soon("https://a.example/v.mp4", None)
+    False
     """
     query = parse_qs(url.partition("?")[2], max_num_fields=50) if len(url) < 10_000 else {}
-    said = {name.lower(): values[0] for name, values in query.items()}
-    ends = [_own_end(said), fetched_at + LINK_LIFE if fetched_at and said else None]
-    return min((end for end in ends if end is not None), default=None)
-
-
-def _own_end(said: dict[str, str]) -> datetime | None:
-    try:
-        if "x-amz-date" in said:
-            signed = datetime.strptime(said["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-            return signed + timedelta(seconds=int(said["x-amz-expires"]))
-        if "expires" in said:
-            return datetime.fromtimestamp(int(said["expires"]), UTC)
-    except (KeyError, ValueError, OverflowError, OSError):
-        return None
-    return None
-
-
-def about_to_die(url: str, fetched_at: datetime | None, *, now: datetime | None = None) -> bool:
-    """Whether a link has a minute left or less."""
-    end = dies_at(url, fetched_at)
-    return end is not None and (now or datetime.now(UTC)) >= end - LAST_MINUTE
+    ends = [signed_link_ends_at({name.lower(): values[0] for name, values in query.items()})]
+    if fetched_at and query:
+        ends.append(fetched_at + _LINK_LIFE)
+    return any(end is not None and datetime.now(UTC) >= end - _LAST_MINUTE for end in ends)

@@ -1,4 +1,10 @@
-"""The unfinished file of one download, beside its target, owned by whoever holds its lock."""
+"""
+The unfinished file of one download, beside its target, and what is needed to resume it.
+
+The lock is on the open ``.part`` itself and not a `filelock`: that wants a file of its own
+which stays beside every video (older versions empty the file they lock), while this lock moves
+into place with the file and ends with the process, so nothing is ever left or stale.
+"""
 
 from __future__ import annotations
 
@@ -7,57 +13,114 @@ import errno
 import hashlib
 import json
 import os
+import re
 import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from hooked_analytics.client import Cancelled
-from hooked_analytics.download.failure import fail
-from hooked_analytics.download.formats import HEAD_BYTES
+from hooked_analytics.download.tasks import HEAD_BYTES, fail
 from hooked_analytics.storage import move_into_place
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
     from typing import BinaryIO
 
 CHUNK_BYTES = 512 * 1024  # twice as much costs a tenth more CPU, half as much as well
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _WINDOWS = os.name == "nt"  # where an open file can be neither moved nor removed
 # what file systems say that have no locks
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
-_NO_LINK_FOLLOWED: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_FLAGS = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | int(getattr(os, "O_BINARY", 0))
+)
+_STRONG_TAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
+# A file changed twice within the second of an HTTP date would keep its date.
+_SETTLED = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Which file of the server a part belongs to: kept beside it, to go on from there."""
+class ResumeInfo:
+    """Which file of the server a part belongs to: kept beside it, to resume from there."""
 
     place: str  # of the link, without its signature
     total: int  # of the whole file [B]
     validator: str  # strong ETag, or Last-Modified where that is as good
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], place: str) -> ResumeInfo | None:
+        """
+        Read an answer's headers; None where its file could not be resumed.
+
+        That takes a length and a strong validator: an ETag that is not weak, or a
+        Last-Modified at least a minute older than the answer.
+
+        Examples
+        --------
+        >>> ResumeInfo.of({"Content-Length": "9", "ETag": '"a1"'}, "here").validator
+        '"a1"'
+        >>> ResumeInfo.of({"Content-Length": "9", "ETag": 'W/"a1"'}, "here") is None
+        True
+        """
+        total = content_length(headers.get("Content-Length"))
+        tag = (headers.get("ETag") or "").strip()
+        changed = (headers.get("Last-Modified") or "").strip()
+        if total and _STRONG_TAG.fullmatch(tag):
+            return cls(place, total, tag)
+        then, now = _date(changed), _date(headers.get("Date"))
+        settled = then is not None and now is not None and now - then >= _SETTLED
+        return cls(place, total, changed) if total and settled else None
+
+    @classmethod
+    def read(cls, path: Path) -> ResumeInfo | None:
+        """Read what an earlier download kept; None where that makes no sense."""
+        try:
+            kept = json.loads(path.read_bytes()[:10_000])
+            info = cls(str(kept["place"]), int(kept["total"]), str(kept["validator"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            return None
+        return info if info.validator.isprintable() and info.total > 0 else None
+
+
+def content_length(header: str | None) -> int | None:
+    """Read a length, where one is given."""
+    text = (header or "").strip()
+    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header or "")
+    except (ValueError, TypeError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+class TargetIsThere(Exception):  # noqa: N818
+    """While this one waited, another owner finished the file."""
 
 
 class Part:
     """
     A locked ``.part`` file: what has arrived so far, and its hash.
 
-    The lock belongs to the open file, so it ends with the process, whatever ends that; a
-    system without such locks has none. A part that nobody could go on from is removed on
-    closing.
+    A part that nobody could resume is removed on closing.
 
     Parameters
     ----------
-    path : of the part; its note is beside it, with ``.json``
-    stop : looked at while waiting and hashing
-    patience_seconds : how long to wait for another owner whose file does not grow [s]
-    over : whether the wait is over because the target is complete now
-
-    Raises
-    ------
-    DownloadFailed
-        ``in_use``
+    path : Path
+        Of the part; its `ResumeInfo` is beside it, with ``.json``.
+    stop : threading.Event
+        Ends waiting and hashing.
+    patience_seconds : float
+        How long to wait for another owner whose file does not grow; then ``in_use``.
+    is_over : callable
+        Whether the target is complete now, which ends the wait with `TargetIsThere`.
     """
 
     def __init__(
@@ -66,85 +129,87 @@ class Part:
         stop: threading.Event,
         *,
         patience_seconds: float,
-        over: Callable[[], bool] = lambda: False,
+        is_over: Callable[[], bool],
     ) -> None:
         self.path = path
-        self._note_path = note_path(path)
+        self._info_path = info_path(path)
         self._stop = stop
-        self._file = self._owned(patience_seconds, over)
+        self.file = self._owned(patience_seconds, is_over)
         self.sha256 = hashlib.sha256()
         self.size = 0
         self.head = b""
-        self.note: Note | None = None
+        self.info: ResumeInfo | None = None
         self.announced: int | None = None  # how long the server said the whole file is [B]
         self.resumed = False
         try:
-            self._take_up()
+            self._take_over()
         except BaseException:
-            self._file.close()
+            self.file.close()
             raise
 
-    def _owned(self, patience_seconds: float, over: Callable[[], bool]) -> BinaryIO:
+    def _owned(self, patience_seconds: float, is_over: Callable[[], bool]) -> BinaryIO:
         """Open and lock the file, waiting while another owner makes headway."""
         size, until = -1, time.monotonic() + patience_seconds
         while True:
-            file = _open(self.path)
+            handle = os.open(self.path, _OPEN_FLAGS, 0o666)
+            file = os.fdopen(handle, "r+b", buffering=0)
             if _lock(file) and _is_at(file, self.path):
                 return file
-            now_size = os.fstat(file.fileno()).st_size
+            now_size = os.fstat(handle).st_size
             file.close()
             if now_size != size:
                 size, until = now_size, time.monotonic() + patience_seconds
-            if over():
+            if is_over():
                 raise TargetIsThere
             if time.monotonic() > until:
                 fail(
                     "in_use",
                     f"{self.path.name} belongs to another download that does not move on; "
-                    "ask again when that has ended",
+                    "try again when that has ended",
                 )
-            if self._stop.wait(_LOOK_SECONDS):
+            if self._stop.wait(_POLL_SECONDS):
                 raise Cancelled
 
-    def _take_up(self) -> None:
-        """Take in what an earlier download left, if one can go on from there."""
-        note = _read_note(self._note_path)
-        size = os.fstat(self._file.fileno()).st_size
-        if note is None or size > note.total:
+    def _take_over(self) -> None:
+        """Take in what an earlier download left, if it can be resumed."""
+        info = ResumeInfo.read(self._info_path)
+        if info is None or os.fstat(self.file.fileno()).st_size > info.total:
             self.restart(None)
             return
-        hash_file(self._file, self.sha256, self._stop)
-        self.note, self.announced, self.size = note, note.total, self._file.tell()
-        self._file.seek(0)
-        self.head = self._file.read(HEAD_BYTES)
-        self._file.seek(self.size)
+        hash_file(self.file, self.sha256, self._stop)
+        self.info, self.announced, self.size = info, info.total, self.file.tell()
+        self.file.seek(0)
+        self.head = self.file.read(HEAD_BYTES)
 
-    @property
-    def file(self) -> BinaryIO:
-        """The open file, to be looked at."""
-        return self._file
+    def continues_with(self, headers: Mapping[str, str]) -> bool:
+        """Whether the answer is the rest of the same file, to its end."""
+        if self.info is None:
+            return False
+        total, validator = self.info.total, self.info.validator
+        same_tag = not validator.startswith('"') or headers.get("ETag") in {None, validator}
+        rest = f"bytes {self.size}-{total - 1}/{total}"
+        return same_tag and (headers.get("Content-Range") or "").strip() == rest
 
-    def restart(self, note: Note | None) -> None:
-        """Drop what is there; what follows belongs to the file of *note*."""
+    def restart(self, info: ResumeInfo | None) -> None:
+        """Drop what is there; what follows belongs to the file of *info*."""
         # in this order: a kill in between leaves nothing that looks like a beginning
-        self._file.seek(0)
-        self._file.truncate(0)
-        self._note_path.unlink(missing_ok=True)
-        self.note, self.size, self.head = note, 0, b""
+        self.file.seek(0)
+        self.file.truncate(0)
+        self._info_path.unlink(missing_ok=True)
+        self.info, self.size, self.head, self.resumed = info, 0, b"", False
         self.sha256 = hashlib.sha256()
-        self.announced = note.total if note else None
-        self.resumed = False
-        if note is not None:
-            self._note_path.write_text(json.dumps(asdict(note)), encoding="utf-8")
+        self.announced = info.total if info else None
+        if info is not None:
+            self._info_path.write_text(json.dumps(asdict(info)), encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:
         """Add what arrived."""
         if len(self.head) < HEAD_BYTES:
             self.head = (self.head + chunk)[:HEAD_BYTES]
-        self._file.seek(self.size)
+        self.file.seek(self.size)
         view = memoryview(chunk)
         while view:  # a file may take less than it is given, as when the disk is nearly full
-            taken = self._file.write(view)
+            taken = self.file.write(view)
             self.sha256.update(view[:taken])
             self.size += taken
             view = view[taken:]
@@ -152,31 +217,27 @@ class Part:
     def finish(self, target: Path) -> None:
         """Move the whole file to its name; the lock is held until it is there."""
         if _WINDOWS:
-            self._file.close()
+            self.file.close()
         move_into_place(self.path, target)
-        self._note_path.unlink(missing_ok=True)
-        self._file.close()
+        self._info_path.unlink(missing_ok=True)
+        self.file.close()
 
     def close(self) -> None:
-        """Let go; what can be gone on from stays."""
-        if self._file.closed:
+        """Let go; what can be resumed stays."""
+        if self.file.closed:
             return
         if _WINDOWS:
-            self._file.close()
-        if self.note is None or not self.size:
+            self.file.close()
+        if self.info is None or not self.size:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
-                self._note_path.unlink(missing_ok=True)
-        self._file.close()
+                self._info_path.unlink(missing_ok=True)
+        self.file.close()
 
 
-def note_path(part: Path) -> Path:
-    """Where the note of a part is."""
+def info_path(part: Path) -> Path:
+    """Where the `ResumeInfo` of a part is."""
     return part.with_name(part.name + ".json")
-
-
-class TargetIsThere(Exception):  # noqa: N818
-    """While this one waited, another owner finished the file."""
 
 
 def hash_file(file: BinaryIO, digest: Any, stop: threading.Event) -> None:
@@ -186,11 +247,6 @@ def hash_file(file: BinaryIO, digest: Any, stop: threading.Event) -> None:
         if stop.is_set():
             raise Cancelled
         digest.update(chunk)
-
-
-def _open(path: Path) -> BinaryIO:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK_FOLLOWED, 0o666)
-    return os.fdopen(handle, "r+b", buffering=0)
 
 
 def _lock(file: BinaryIO) -> bool:
@@ -214,12 +270,3 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _read_note(path: Path) -> Note | None:
-    try:
-        said = json.loads(path.read_bytes()[:10_000])
-        note = Note(str(said["place"]), int(said["total"]), str(said["validator"]))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return None
-    return note if note.validator.isprintable() and note.total > 0 else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import http.client
-import ipaddress
 import json
 import threading
 from collections import deque
@@ -14,6 +13,7 @@ from itertools import count
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from hooked_analytics._internal.net import is_loopback
 from hooked_analytics.sandbox.clock import Clock
 from hooked_analytics.sandbox.constants import FRAMES_PER_SECOND
 from hooked_analytics.sandbox.video import Video, iso_time
@@ -171,7 +171,7 @@ def call_body(video: Video, link: str, *, shape: str) -> dict[str, object]:
 def _post(url: str, body: dict[str, object]) -> str:
     """Make one call; invented videos are told to this machine only."""
     parts = urlsplit(url)
-    if not _is_this_machine(parts.hostname or "") or parts.scheme not in {"http", "https"}:
+    if not is_loopback(parts.hostname or "") or parts.scheme not in {"http", "https"}:
         return "not this machine"
     # not by requests, whose log would show the address, which is a secret of its owner
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -186,12 +186,3 @@ def _post(url: str, body: dict[str, object]) -> str:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         return type(error).__name__
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -30,7 +30,7 @@ from hooked_analytics import (
     fetch_videos,
     read_videos,
 )
-from hooked_analytics.download import job
+from hooked_analytics.download import worker
 from hooked_analytics.sandbox.constants import LINK_LIFE_SECONDS
 from hooked_analytics.sandbox.media import mp4_file
 
@@ -190,7 +190,7 @@ def _download(
     url: str, key: str, frame: Path, folder: Path, limit: int, theirs: Connection
 ) -> None:
     """Do what is killed: one call, in a process of its own."""
-    job.backoff_seconds = lambda attempt: 0.01 * attempt
+    worker.backoff_seconds = lambda attempt: 0.01 * attempt
     videos = read_videos(frame)
     folder.mkdir(exist_ok=True)
     if limit:

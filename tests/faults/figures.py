@@ -111,7 +111,7 @@ FIGURES = (
         "downloads: cut × kill × expire × range ignored × disk full",
         "download_matrix",
         200,
-        "tests/test_download.py",
+        "tests/download/test_download_files.py",
         "every finished file's sha256 right, 0 half files under a final name, ≤ 1 refresh each",
         lambda f: (
             f["runs"] >= 200

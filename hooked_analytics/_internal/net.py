@@ -1,0 +1,86 @@
+"""Hosts and addresses: this machine or the public internet; and when a signed link ends."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address, without its zone; None for a name."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Whether a host, by name or address, is this machine.
+
+    Examples
+    --------
+    >>> [is_loopback(host) for host in ("localhost", "127.0.0.2", "::1", "localhost.example")]
+    [True, True, True, False]
+    """
+    address = ip_address(host)
+    return address.is_loopback if address else host.lower() in {"localhost", "localhost."}
+
+
+def is_public(host: str) -> bool:
+    """
+    Whether a host is an address of the public internet, whatever it is wrapped in.
+
+    Examples
+    --------
+    >>> [is_public(a) for a in ("52.216.1.1", "10.0.0.7", "::ffff:127.0.0.1", "169.254.169.254")]
+    [True, False, False, False]
+    """
+    address = ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return address is not None and address.is_global and not address.is_multicast
+
+
+def signed_link_ends_at(fields: Mapping[str, str]) -> datetime | None:
+    """
+    When a link signed for S3, Google, CloudFront or Azure ends by its own words.
+
+    Parameters
+    ----------
+    fields : mapping of str to str
+        Its query, names in lower case.
+
+    Examples
+    --------
+    >>> signed_link_ends_at({"x-amz-date": "20240115T100000Z", "x-amz-expires": "600"}).isoformat()
+    '2024-01-15T10:10:00+00:00'
+    """
+    try:
+        for cloud in ("x-amz", "x-goog"):
+            if f"{cloud}-date" in fields:
+                signed = datetime.strptime(f"{fields[f'{cloud}-date']}+0000", "%Y%m%dT%H%M%SZ%z")
+                return signed + timedelta(seconds=int(fields[f"{cloud}-expires"]))
+        if "expires" in fields:
+            return datetime.fromtimestamp(int(fields["expires"]), UTC)
+        if "se" in fields:
+            ends = datetime.fromisoformat(re.sub("(?i)%3a", ":", fields["se"]))
+            return ends if ends.tzinfo else ends.replace(tzinfo=UTC)
+        plain = base64.b64decode(fields["policy"].translate(str.maketrans("-_~", "+=/")))
+        limit = json.loads(plain)["Statement"][0]["Condition"]["DateLessThan"]
+        return datetime.fromtimestamp(limit["AWS:EpochTime"], UTC)
+    except (LookupError, TypeError, ValueError, OverflowError, OSError, RecursionError):
+        return None

@@ -1,0 +1,407 @@
+"""Files are whole or not there, one for each video, whoever else fills the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hooked_analytics import (
+    Sandbox,
+    download_videos,
+    export_videos,
+    fetch_videos,
+)
+from hooked_analytics.download.tasks import FILE_KINDS
+from tests.download.film_server import (
+    FILM,
+    TAG,
+    download,
+    film,
+    frame,
+    head,
+    local,
+    names,
+    only,
+    part_of,
+)
+from tests.faults.download_matrix import run as run_matrix
+from tests.scripted import Request, answer, serving
+
+# --- the plain case ----------------------------------------------------------------------------
+
+
+def test_files_rows_and_order(tmp_path):
+    with Sandbox(videos=30) as sandbox, sandbox.client() as client:
+        ids = [*sandbox.video_ids, "no/id", "vid_none"]
+        videos = fetch_videos(ids, client=client)
+        files = download_videos(videos, tmp_path, client=client)
+    assert files["video_id"].tolist() == ids
+    done = videos["status"].eq("COMPLETED").fillna(False)
+    assert (files["error"].isna() == done).all()
+    assert files.loc[done, "size_bytes"].tolist() == videos.loc[done, "size_bytes"].tolist()
+    assert len(names(tmp_path)) == done.sum()
+    for path, size, sha256 in files.loc[done, ["path", "size_bytes", "sha256"]].itertuples(
+        index=False
+    ):
+        content = Path(path).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (size, sha256)
+    assert set(files["error"].dropna()) == {"invalid_id", "no_link", "not_ready"}
+    assert [str(kind) for kind in files.dtypes] == (
+        ["string", "string", "Int64", "boolean", "string", "string", "string"]
+    )
+
+
+def test_a_file_that_is_there_costs_no_request(tmp_path):
+    row, _ = download(part_of, tmp_path)
+    # as a process leaves it that is killed right after the move
+    (tmp_path / "vid_1.mp4.part.json").write_text("{}")
+    again, requests = download(part_of, tmp_path)
+    assert requests == []
+    assert again == row
+    assert names(tmp_path) == ["vid_1.mp4"]
+    assert row["sha256"] == hashlib.sha256(FILM).hexdigest()
+
+
+@pytest.mark.parametrize("wrong", [FILM[:-9], b"<html>", b""], ids=["cut", "no film", "empty"])
+def test_a_file_that_is_not_whole_is_replaced(wrong, tmp_path):
+    (tmp_path / "vid_1.mp4").write_bytes(wrong)
+    row, requests = download(part_of, tmp_path)
+    assert (row["error"], len(requests)) == (None, 1)
+    assert (tmp_path / "vid_1.mp4").read_bytes() == FILM
+
+
+def test_duplicates_are_folded_with_a_warning(tmp_path):
+    with serving(part_of) as server, local(server) as client:
+        twice = pd.concat([frame(server.url, "vid_1", "vid_2"), frame(server.url, "vid_1")])
+        with pytest.warns(UserWarning, match="1 of 3 rows"):
+            files = download_videos(twice, tmp_path, client=client)
+    assert files["video_id"].tolist() == ["vid_1", "vid_2"]
+    assert len(server.requests) == 2
+
+
+def test_thumbnails_have_the_suffix_of_what_they_are(tmp_path):
+    with Sandbox(videos=10) as sandbox, sandbox.client() as client:
+        videos = fetch_videos(sandbox.video_ids, client=client)
+        files = download_videos(videos, tmp_path, client=client, asset="thumbnail")
+        before = sandbox.request_counts["thumbnail"]
+        again = download_videos(videos, tmp_path, client=client, asset="thumbnail")
+        assert sandbox.request_counts["thumbnail"] == before
+    assert again.equals(files)
+    assert {Path(path).suffix for path in files["path"].dropna()} == {".png"}
+    assert (tmp_path / "vid_abc123.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        (b"\x89PNG\r\n\x1a\n....", ".png"),
+        (b"\xff\xd8\xff\xe0........", ".jpg"),
+        (b"RIFF....WEBPVP8 ", ".webp"),
+        (b"RIFF....WAVEfmt ", None),
+        (b"<svg onload=alert(1)>", None),
+    ],
+)
+def test_pictures_are_told_by_how_they_begin(content, suffix):
+    assert FILE_KINDS["thumbnail"].suffix_of(content) == suffix
+
+
+def test_a_wrong_call_is_refused(tmp_path):
+    with serving(part_of) as server, local(server) as client:
+        for wrong in (
+            {"asset": "film"},
+            {"max_workers": 0},
+            {"timeout_seconds": 0},
+            {"allowed_hosts": ["*"]},
+            {"allowed_hosts": ["https://a.example"]},
+        ):
+            with pytest.raises(ValueError, match="asset is|at least 1|is no host"):
+                download_videos(frame(server.url), tmp_path, client=client, **wrong)
+        with pytest.raises(TypeError):
+            download_videos(frame(server.url), tmp_path, client=client, allowed_hosts="a.example")
+        with pytest.raises(ValueError, match="size_bytes"):
+            download_videos(frame(server.url).drop(columns="size_bytes"), tmp_path, client=client)
+    assert server.requests == []
+
+
+# --- what came is not the file -----------------------------------------------------------------
+
+
+def test_a_web_page_is_no_film(tmp_path):
+    row, requests = download(lambda r: answer(b"<html>sign in</html>"), tmp_path)
+    assert (row["error"], len(requests)) == ("bad_response", 1)
+    assert "not an MP4" in row["error_message"]
+    assert names(tmp_path) == []
+
+
+def test_a_length_that_is_too_small_is_seen(tmp_path):
+    row, _ = download(lambda r: answer(FILM[:1000], ETag=TAG), tmp_path)
+    assert row["error"] == "bad_response"
+    assert "4,000" in row["error_message"]
+    assert names(tmp_path) == []
+
+
+def test_without_a_length_a_cut_is_seen_by_the_file_itself(tmp_path):
+    cut, _ = download(lambda r: iter([head(), FILM[:1000]]), tmp_path, size=None)
+    assert cut["error"] == "bad_response"
+    assert names(tmp_path) == []
+    whole, _ = download(lambda r: iter([head(), FILM]), tmp_path)
+    assert whole["error"] is None
+
+
+def test_two_of_three_agree_when_the_api_is_behind(tmp_path):
+    with pytest.warns(UserWarning, match="1 of 1 files are whole but not of the size"):
+        row, _ = download(part_of, tmp_path, size=18_874_500)
+    assert (row["error"], row["size_bytes"]) == (None, len(FILM))
+    with pytest.warns(UserWarning, match="not of the size"):
+        _, requests = download(part_of, tmp_path, size=18_874_500)
+    assert requests == []
+
+
+def test_packed_files_are_not_unpacked(tmp_path):
+    row, requests = download(lambda r: answer(b"\x1f\x8b", Content_Encoding="gzip"), tmp_path)
+    assert requests[0].headers["accept-encoding"] == "identity"
+    assert row["error"] == "bad_response"
+
+
+def test_an_endless_picture_is_given_up(tmp_path):
+    def handler(request):
+        yield head()
+        yield b"\x89PNG\r\n\x1a\n" + bytes(1000)
+        for _ in range(40):
+            yield bytes(1024 * 1024)
+
+    with serving(handler) as server, local(server) as client:
+        videos = frame(server.url, thumbnail=f"{server.url}/t.png")
+        row = only(download_videos(videos, tmp_path, client=client, asset="thumbnail"))
+    assert row["error"] == "bad_response"
+    assert names(tmp_path) == []
+
+
+# --- folders and names -------------------------------------------------------------------------
+
+
+def test_a_directory_that_is_a_file(tmp_path):
+    (tmp_path / "f").write_text("mine")
+    with serving(part_of) as server, local(server) as client:
+        with pytest.raises(NotADirectoryError, match="is a file"):
+            download_videos(frame(server.url), tmp_path / "f", client=client)
+    assert (tmp_path / "f").read_text() == "mine"
+    assert server.requests == []
+
+
+def test_a_directory_that_cannot_be_written(tmp_path):
+    with serving(part_of) as server, local(server) as client:
+        with pytest.raises(OSError, match=r"/proc|No such|ermission"):
+            download_videos(frame(server.url), "/proc/hooked", client=client)
+    assert server.requests == []
+
+
+def test_too_little_room_is_said_before_any_request(tmp_path):
+    with serving(part_of) as server, local(server) as client:
+        with pytest.raises(OSError, match="bytes more and the disk has"):
+            download_videos(frame(server.url, size=10**12), tmp_path, client=client)
+    assert server.requests == []
+
+
+def test_names_that_differ_only_in_case_and_names_of_devices(tmp_path):
+    ids = ["vid_a", "vid_A", "NUL", "com1.x"]
+    contents = {video_id: film(fill=n) for n, video_id in enumerate(ids)}
+
+    def handler(request):
+        video_id = request.path.split("/")[2].partition(".mp4")[0]
+        return part_of(request, contents[video_id], tag=f'"{video_id}"')
+
+    with serving(handler) as server, local(server) as client:
+        files = download_videos(frame(server.url, *ids), tmp_path, client=client)
+        again = download_videos(frame(server.url, *ids[::-1]), tmp_path, client=client)
+    assert len(server.requests) == 4
+    assert again[::-1].reset_index(drop=True).equals(files)
+    stems = [Path(path).name.removesuffix(".mp4") for path in files["path"]]
+    assert stems[0] == "vid_a"
+    assert len({stem.casefold() for stem in stems}) == 4
+    assert not {stem.partition(".")[0].casefold() for stem in stems} & {"nul", "com1"}
+    for video_id, path in zip(ids, files["path"], strict=True):
+        assert Path(path).read_bytes() == contents[video_id]
+
+
+def test_a_part_that_is_a_link_of_somebody_is_not_written_through(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "vid_1.mp4.part").symlink_to(victim)
+    row, _ = download(part_of, folder)
+    assert row["error"] == "disk"
+    assert victim.read_text() == "precious"
+
+
+def test_another_owner_of_the_part_is_waited_for_then_named(tmp_path):
+    import fcntl
+
+    with serving(part_of) as server, local(server) as client:
+        with (tmp_path / "vid_1.mp4.part").open("wb") as owned:
+            fcntl.flock(owned, fcntl.LOCK_EX)
+            videos = frame(server.url)
+            row = only(download_videos(videos, tmp_path, client=client, timeout_seconds=0.3))
+        assert (row["error"], server.requests) == ("in_use", [])
+        assert only(download_videos(videos, tmp_path, client=client))["error"] is None
+    assert names(tmp_path) == ["vid_1.mp4"]
+
+
+CHILD = """
+import sys
+from hooked_analytics import HookedClient, download_videos, read_videos
+base_url, frame, folder = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.readline()
+with HookedClient("canary-key", base_url=base_url, requests_per_minute=None) as client:
+    files = download_videos(read_videos(frame), folder, client=client)
+print(*files["error"].fillna("ok"), flush=True)
+"""
+
+
+def child(*arguments: object) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def slowly(request: Request):
+    """A file in ten pieces, on a connection that ends with it."""
+    said = part_of(request, Connection="close")
+    for at in range(0, len(said), len(said) // 10 + 1):
+        yield said[at : at + len(said) // 10 + 1]
+        time.sleep(0.02)
+
+
+def exported(server, folder: Path, *ids: str) -> Path:
+    with pytest.warns(UserWarning, match="signed links"):
+        return export_videos(frame(server.url, *ids), folder / "v.parquet", include_urls=True)
+
+
+def test_two_processes_fill_one_folder_each_file_once(tmp_path):
+    ids = [f"vid_{n}" for n in range(6)]
+    folder = tmp_path / "films"
+    with serving(slowly) as server:
+        path = exported(server, tmp_path, *ids)
+        both = [child(server.url, path, folder) for _ in range(2)]
+        for process in both:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60)[0] for process in both]
+    assert said == [" ".join(["ok"] * 6) + "\n"] * 2
+    assert len(server.requests) == 6
+    assert names(folder) == [f"{video_id}.mp4" for video_id in ids]
+    assert {file.read_bytes() for file in folder.iterdir()} == {FILM}
+
+
+def test_a_killed_process_leaves_a_part_and_no_lock(tmp_path):
+    folder = tmp_path / "films"
+    half = threading.Event()
+
+    def handler(request):
+        if request.number > 1:
+            yield part_of(request)
+            return
+        yield head(ETag=TAG, Content_Length=len(FILM)) + FILM[:2000]
+        half.set()
+        time.sleep(5)
+
+    with serving(handler) as server, local(server) as client:
+        process = child(server.url, exported(server, tmp_path), folder)
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert half.wait(30)
+        part = folder / "vid_1.mp4.part"
+        while not part.exists() or part.stat().st_size < 2000:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        row = only(download_videos(frame(server.url), folder, client=client))
+    assert (row["resumed"], row["sha256"]) == (True, hashlib.sha256(FILM).hexdigest())
+    assert names(folder) == ["vid_1.mp4"]
+
+
+FULL = """
+import os, sys
+from hooked_analytics import HookedClient, download_videos, read_videos
+base_url, frame, folder, limit = sys.argv[1:]
+import resource
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+with HookedClient("canary-key", base_url=base_url, requests_per_minute=None) as client:
+    files = download_videos(read_videos(frame), folder, client=client, max_workers=1)
+print(*files["error"].fillna("ok"), "|", *sorted(os.listdir(folder)))
+"""
+
+
+def run_full(*arguments: object, mount: tuple[object, ...] = ()) -> str:
+    done = subprocess.run(
+        [*map(str, mount), sys.executable, "-c", FULL, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_file_that_may_not_grow_is_a_row_and_goes_on_later(tmp_path):
+    folder = tmp_path / "films"
+    with serving(part_of) as server, local(server) as client:
+        said = run_full(server.url, exported(server, tmp_path), folder, 2000)
+        assert said == "disk | vid_1.mp4.part vid_1.mp4.part.json"
+        row = only(download_videos(frame(server.url), folder, client=client))
+    assert (row["resumed"], row["sha256"]) == (True, hashlib.sha256(FILM).hexdigest())
+
+
+def test_a_full_disk_is_said_once_and_harms_no_finished_file(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=96k tmpfs "$0" && exec "$@"')
+    try:
+        subprocess.run([*mount, folder, "true"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system lets nobody mount a small disk")
+    big = film(60_000)
+
+    def handler(request):
+        # no length, so that the room cannot be looked at first
+        yield head() + big
+
+    with serving(handler) as server:
+        videos = frame(server.url, "vid_1", "vid_2", "vid_3")
+        videos = videos.assign(size_bytes=pd.array([len(big), None, None], "Int64"))
+        with pytest.warns(UserWarning, match="signed links"):
+            path = export_videos(videos, tmp_path / "v.parquet", include_urls=True)
+        said = run_full(server.url, path, folder, 0, mount=(*mount, folder))
+    assert said == "ok disk disk | vid_1.mp4"
+    assert len(server.requests) == 2
+
+
+# --- all at once -------------------------------------------------------------------------------
+
+
+def test_the_matrix_of_faults():
+    found = run_matrix(12)
+    wrong = ("wrong_sha", "half_files", "unfilled", "left_behind")
+    assert [found[name] for name in wrong] == [0, 0, 0, 0]
+    assert found["most_refreshes"] == 1
+    assert found["killed"] > 0
+    assert found["resumed"] > 0
