@@ -11,6 +11,7 @@ import contextlib
 import threading
 import warnings
 from collections import Counter
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +24,6 @@ from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.download.downloader import HTTPDownloader
 from hooked_analytics.download.links import LinkRules
 from hooked_analytics.download.tasks import (
-    ERRORS,
     FILE_KINDS,
     DownloadResult,
     read_tasks,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from hooked_analytics.download.tasks import DownloadTask
 
-__all__ = ["ERRORS", "download_videos"]
+__all__ = ["download_videos"]
 
 _SHOW_SECONDS = 0.1
 _GRACE_SECONDS = 0.8  # for the threads to let go of their files after an interrupt
@@ -198,22 +198,11 @@ def _bytes(tasks: list[DownloadTask]) -> tuple[int, int]:
 
 def _frame(tasks: list[DownloadTask]) -> pd.DataFrame:
     stopped = DownloadResult(error="not_fetched", error_message="stopped first; call again")
-    results = [task.result or stopped for task in tasks]
-    columns = {
-        "video_id": [task.video_id or None for task in tasks],
-        "path": [str(result.path) if result.path else None for result in results],
-        **{
-            name: [getattr(result, name) for result in results]
-            for name in ("size_bytes", "resumed", "sha256", "error", "error_message")
-        },
-    }
-    dtypes = {"size_bytes": "Int64", "resumed": "boolean"}
-    return pd.DataFrame(
-        {
-            name: pd.array(values, dtype=dtypes.get(name, "string[pyarrow]"))  # type: ignore[call-overload]
-            for name, values in columns.items()
-        }
-    )
+    rows = [{"video_id": t.video_id or None, **asdict(t.result or stopped)} for t in tasks]
+    names = ["video_id", *(field.name for field in fields(DownloadResult))]
+    dtypes = dict.fromkeys(names, "string[pyarrow]")
+    dtypes |= {"size_bytes": "Int64", "resumed": "boolean"}
+    return pd.DataFrame(rows, columns=names, dtype=object).astype(dtypes)
 
 
 def _summary(files: pd.DataFrame) -> str:

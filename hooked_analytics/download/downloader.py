@@ -51,10 +51,6 @@ _HEADERS = {
 _EXPIRED = frozenset({400, 401, 403})
 
 
-class AddressRefused(Exception):  # noqa: N818
-    """A name leads to an address that is not connected to."""
-
-
 class StretchClock:
     """Give an answer of any length time, as long as enough of it arrives in every stretch."""
 
@@ -81,18 +77,13 @@ class StretchClock:
 def _file_connection(
     connection_class: Any, stop: threading.Event, stretch_seconds: float, loopback: bool | None
 ) -> Any:
-    """
-    Make urllib3 connections that go to checked addresses only and keep to a `StretchClock`.
-
-    *loopback* says whether a name must lead to this machine, or must not; None behind a proxy,
-    which looks names up itself.
-    """
+    """Make urllib3 connections that go to checked addresses only and keep to a `StretchClock`."""
 
     class FileConnection(connection_class):  # type: ignore[misc]
         host: Any  # where to connect; its setter is urllib3's
 
         def _new_conn(self) -> Any:
-            if loopback is None:
+            if loopback is None:  # behind a proxy, which looks names up itself
                 return super()._new_conn()
             name = self.host
             failed: Exception = urllib3.exceptions.NewConnectionError(self, "no address")
@@ -128,25 +119,15 @@ def _checked_addresses(name: str, port: int, *, loopback: bool) -> list[str]:
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
         if not (is_loopback(address) if loopback else is_public(address)):
-            raise AddressRefused(address)
+            fail(
+                "link_refused",
+                f"{name} leads into a private network ({address}), which no allowed_hosts changes",
+            )
     return addresses
 
 
 class HTTPDownloader:
-    """
-    Request files; safe to share between threads.
-
-    Parameters
-    ----------
-    rules : LinkRules
-        Which links are followed.
-    stop : threading.Event
-        Ends every wait.
-    stretch_seconds : float
-        In every such time 64 KiB must arrive.
-    connections : int
-        How many are kept open to one host at most.
-    """
+    """Request files from hosts within *rules*, until *stop*; safe to share between threads."""
 
     def __init__(
         self, rules: LinkRules, stop: threading.Event, *, stretch_seconds: float, connections: int
@@ -155,7 +136,7 @@ class HTTPDownloader:
         self._stop = stop
         self._stretch_seconds = stretch_seconds
         self._adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
-        self._pools: dict[tuple[str, str, int], Any] = {}
+        self._pools: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -164,25 +145,11 @@ class HTTPDownloader:
 
     @contextlib.contextmanager
     def get(self, link: Link, headers: Mapping[str, str]) -> Iterator[Any]:
-        """
-        Request a file and hand out the open answer: 200, 206 or 416.
-
-        Raises
-        ------
-        DownloadError
-            Any other end, also while the answer is read; ``forbidden`` where the server no
-            longer accepts the link.
-        """
+        """Request a file and hand out the open answer: 200, 206 or 416."""
         raw: Any = None
         try:
             raw = self._followed(link, headers)
             yield raw
-        except AddressRefused as refused:
-            fail(
-                "link_refused",
-                f"{link.host} leads into a private network ({refused}), which no allowed_hosts "
-                "changes",
-            )
         except (urllib3.exceptions.HTTPError, requests.RequestException) as error:
             if is_timeout(error):
                 stretch = f"{self._stretch_seconds:.3g} s"
@@ -227,15 +194,13 @@ class HTTPDownloader:
         )
 
     def _pool(self, link: Link) -> Any:
-        origin = (link.scheme, link.host, link.port)
         with self._lock:
-            if origin not in self._pools:
-                self._pools[origin] = self._new_pool(link)
-            return self._pools[origin]
+            if link.origin not in self._pools:
+                self._pools[link.origin] = self._new_pool(link)
+            return self._pools[link.origin]
 
     def _new_pool(self, link: Link) -> Any:
-        host = f"[{link.host}]" if ":" in link.host else link.host
-        base = f"{link.scheme}://{host}:{link.port}/"
+        base = f"{link.origin}/"
         with requests.Session() as session:
             settings = session.merge_environment_settings(base, {}, True, None, None)
         adapter: Any = self._adapter  # requests has no types for what it hands out here

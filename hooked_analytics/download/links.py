@@ -35,9 +35,8 @@ _PORTS = {"http": 80, "https": 443}
 class Link(NamedTuple):
     """A link that may be followed, in parts."""
 
-    scheme: str
+    origin: str
     host: str
-    port: int
     path: str
     query: str  # with its question mark: the signature, a secret
     is_loopback: bool  # must lead to this machine; all others must not
@@ -46,20 +45,16 @@ class Link(NamedTuple):
     @property
     def place(self) -> str:
         """Where it points, without what is secret."""
-        return f"{self.scheme}://{self.host}:{self.port}{self.path}"
+        return self.origin + self.path
 
 
 class LinkRules:
     """
     Decide which links are followed.
 
-    Parameters
-    ----------
-    allowed_hosts : iterable of str
-        The only hosts for every link; without one, a fresh link may lead to any public host,
-        and a link handed over to Hooked's own.
-    is_local : bool
-        Whether the API itself is on this machine, so that its links may be too.
+    *allowed_hosts* are the only hosts for every link; without any, a fresh link may lead to
+    any public host, and a link handed over to Hooked's own. Where the API itself is local, on
+    this machine, its links may be too.
 
     Examples
     --------
@@ -85,10 +80,7 @@ class LinkRules:
         """
         Take a link apart if it may be followed, else fail with ``link_refused``.
 
-        Parameters
-        ----------
-        is_fresh : bool
-            Whether the API gave it in this call, or a server that such a link leads to.
+        It is fresh if the API gave it in this call, or a server that such a link leads to.
         """
         match = _LINK.fullmatch(url)
         if match is None:
@@ -110,7 +102,8 @@ class LinkRules:
                 f"if you trust it: allowed_hosts=[{host!r}]",
             )
         query = f"?{match['query']}" if match["query"] else ""
-        return Link(scheme, host, port, path, query, local, is_fresh)
+        shown = f"[{host}]" if ":" in host else host
+        return Link(f"{scheme}://{shown}:{port}", host, path, query, local, is_fresh)
 
     def _is_allowed(self, host: str, path: str, *, is_fresh: bool) -> bool:
         if self._allowed:

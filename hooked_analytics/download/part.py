@@ -26,8 +26,7 @@ from hooked_analytics.storage import move_into_place
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -53,7 +52,7 @@ class ResumeInfo:
     validator: str  # strong ETag, or Last-Modified where that is as good
 
     @classmethod
-    def of(cls, headers: Mapping[str, str], place: str) -> ResumeInfo | None:
+    def of(cls, place: str, total: int | None, headers: Mapping[str, str]) -> ResumeInfo | None:
         """
         Read an answer's headers; None where its file could not be resumed.
 
@@ -62,19 +61,19 @@ class ResumeInfo:
 
         Examples
         --------
-        >>> ResumeInfo.of({"Content-Length": "9", "ETag": '"a1"'}, "here").validator
+        >>> ResumeInfo.of("here", 9, {"ETag": '"a1"'}).validator
         '"a1"'
-        >>> ResumeInfo.of({"Content-Length": "9", "ETag": 'W/"a1"'}, "here") is None
+        >>> ResumeInfo.of("here", 9, {"ETag": 'W/"a1"'}) is None
         True
         """
-        total = content_length(headers.get("Content-Length"))
-        tag = (headers.get("ETag") or "").strip()
-        changed = (headers.get("Last-Modified") or "").strip()
+        tag, changed = (headers.get(name, "").strip() for name in ("ETag", "Last-Modified"))
         if total and _STRONG_TAG.fullmatch(tag):
             return cls(place, total, tag)
-        then, now = _date(changed), _date(headers.get("Date"))
-        settled = then is not None and now is not None and now - then >= _SETTLED
-        return cls(place, total, changed) if total and settled else None
+        try:
+            age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        return cls(place, total, changed) if total and age >= _SETTLED else None
 
     @classmethod
     def read(cls, path: Path) -> ResumeInfo | None:
@@ -87,54 +86,19 @@ class ResumeInfo:
         return info if info.validator.isprintable() and info.total > 0 else None
 
 
-def content_length(header: str | None) -> int | None:
-    """Read a length, where one is given."""
-    text = (header or "").strip()
-    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
-
-
-def _date(header: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(header or "")
-    except (ValueError, TypeError):
-        return None
-    return moment if moment.tzinfo else None
-
-
-class TargetIsThere(Exception):  # noqa: N818
-    """While this one waited, another owner finished the file."""
-
-
 class Part:
     """
     A locked ``.part`` file: what has arrived so far, and its hash.
 
-    A part that nobody could resume is removed on closing.
-
-    Parameters
-    ----------
-    path : Path
-        Of the part; its `ResumeInfo` is beside it, with ``.json``.
-    stop : threading.Event
-        Ends waiting and hashing.
-    patience_seconds : float
-        How long to wait for another owner whose file does not grow; then ``in_use``.
-    is_over : callable
-        Whether the target is complete now, which ends the wait with `TargetIsThere`.
+    Another owner is waited for as long as its file grows within *patience_seconds*, then the
+    error is ``in_use``. A part that nobody could resume is removed on closing.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        stop: threading.Event,
-        *,
-        patience_seconds: float,
-        is_over: Callable[[], bool],
-    ) -> None:
+    def __init__(self, path: Path, stop: threading.Event, *, patience_seconds: float) -> None:
         self.path = path
         self._info_path = info_path(path)
         self._stop = stop
-        self.file = self._owned(patience_seconds, is_over)
+        self.file = self._owned(patience_seconds)
         self.sha256 = hashlib.sha256()
         self.size = 0
         self.head = b""
@@ -147,20 +111,16 @@ class Part:
             self.file.close()
             raise
 
-    def _owned(self, patience_seconds: float, is_over: Callable[[], bool]) -> BinaryIO:
-        """Open and lock the file, waiting while another owner makes headway."""
+    def _owned(self, patience_seconds: float) -> BinaryIO:
         size, until = -1, time.monotonic() + patience_seconds
         while True:
-            handle = os.open(self.path, _OPEN_FLAGS, 0o666)
-            file = os.fdopen(handle, "r+b", buffering=0)
+            file = os.fdopen(os.open(self.path, _OPEN_FLAGS, 0o666), "r+b", buffering=0)
             if _lock(file) and _is_at(file, self.path):
                 return file
-            now_size = os.fstat(handle).st_size
+            now_size = os.fstat(file.fileno()).st_size
             file.close()
             if now_size != size:
                 size, until = now_size, time.monotonic() + patience_seconds
-            if is_over():
-                raise TargetIsThere
             if time.monotonic() > until:
                 fail(
                     "in_use",

@@ -20,28 +20,11 @@ from hooked_analytics.errors import HookedError, InvalidVideoIdError
 from hooked_analytics.schema import clean_text, require_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from hooked_analytics.client import HookedClient
 
-# error -> what it means, for the column `error`
-ERRORS: Mapping[str, str] = {
-    "invalid_id": "the text is no video id",
-    "no_link": "there is no link to a file",
-    "not_ready": "the video is not COMPLETED",
-    "link_refused": "the link leads where this package does not go",
-    "forbidden": "the server refuses even a fresh link",
-    "not_found": "there is no such file, or no such video any more",
-    "rate_limited": "too many requests",
-    "timeout": "too little arrived for too long",
-    "network": "the connection broke, or was never made",
-    "server": "the server failed (HTTP 5xx)",
-    "bad_response": "what came is not the whole file",
-    "disk": "the file could not be written",
-    "in_use": "somebody else is downloading it into the same folder",
-    "not_fetched": "stopped first",
-}
 HEAD_BYTES = 12
 _MAX_BOXES = 100_000
 _MAX_STEM = 100
@@ -51,7 +34,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
 
 class DownloadError(HookedError):
-    """One file could not be had, which becomes a row; *kind* is one of `ERRORS`."""
+    """One file could not be had, which becomes a row whose ``error`` is *kind*."""
 
     def __init__(
         self, kind: str, message: str, *, retryable: bool = False, retry_after_seconds: float = 0.0
@@ -176,7 +159,7 @@ FILE_KINDS = {
 class DownloadResult:
     """How one download ended: a row of the result."""
 
-    path: Path | None = None
+    path: str | None = None
     size_bytes: int | None = None
     resumed: bool | None = None
     sha256: str | None = None
@@ -337,7 +320,4 @@ def require_room(tasks: Iterable[DownloadTask], directory: Path) -> None:
 
 
 def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    return path.stat().st_size if path.exists() else 0

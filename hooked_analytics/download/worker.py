@@ -7,7 +7,7 @@ import hashlib
 import logging
 import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hooked_analytics.client import Cancelled, CancelToken, HookedClient
 from hooked_analytics.client.retry import MAX_RETRY_AFTER_SECONDS, backoff_seconds
@@ -16,8 +16,6 @@ from hooked_analytics.download.part import (
     CHUNK_BYTES,
     Part,
     ResumeInfo,
-    TargetIsThere,
-    content_length,
     hash_file,
     info_path,
 )
@@ -41,14 +39,8 @@ class DownloadWorker:
     """
     What the downloads of one call share; `run` does one of them.
 
-    Parameters
-    ----------
-    client : HookedClient
-        Gives fresh links, one for each video at most.
-    token : CancelToken
-        Stops everything.
-    patience_seconds : float
-        How long to wait for another owner of a part that does not grow.
+    The client gives fresh links, one for each video at most. Another owner of a part that
+    does not grow is waited for *patience_seconds*.
     """
 
     def __init__(
@@ -99,15 +91,11 @@ class DownloadWorker:
     def _fetched(self, task: DownloadTask) -> DownloadResult:
         if self._disk_is_full:
             fail("disk", "not begun, for the disk is full; make room and call again")
-        try:
-            part = Part(
-                task.path(task.kind.part_suffix),
-                self._token.stop,
-                patience_seconds=self._patience_seconds,
-                is_over=lambda: task.finished_file() is not None,
-            )
-        except TargetIsThere:
-            return self._there(task) or fail("in_use", "another download took the file away")
+        part = Part(
+            task.path(task.kind.part_suffix),
+            self._token.stop,
+            patience_seconds=self._patience_seconds,
+        )
         try:
             # while this one waited for the lock, its last owner may have finished
             there = self._there(task)
@@ -123,12 +111,9 @@ class DownloadWorker:
         fresh, attempt = ends_soon(task.url, task.fetched_at), 0
         while True:
             try:
-                if link is None:
-                    link = (
-                        self._fresh_link(task)
-                        if fresh
-                        else self._rules.check(task.url, is_fresh=False)
-                    )
+                if link is None and not fresh:
+                    link = self._rules.check(task.url, is_fresh=False)
+                link = link or self._fresh_link(task)
                 self._transfer(task, part, link)
                 return self._finish(task, part)
             except DownloadError as failed:
@@ -185,60 +170,58 @@ class DownloadWorker:
         if raw.headers.get("Content-Encoding", "identity").lower() != "identity":
             fail("bad_response", f"{link.host} sent the file packed, which was not requested")
         if raw.status == 200:
-            part.restart(ResumeInfo.of(raw.headers, link.place))
-            part.announced = content_length(raw.headers.get("Content-Length"))
-            return
-        if resuming and raw.status == 206 and part.continues_with(raw.headers):
+            part.restart(ResumeInfo.of(link.place, raw.length_remaining, raw.headers))
+            part.announced = raw.length_remaining
+        elif resuming and raw.status == 206 and part.continues_with(raw.headers):
             part.resumed = True
-            return
-        part.restart(None)
-        fail("bad_response", f"{link.host} did not send the rest as requested", retryable=True)
+        else:
+            _drop(part, f"{link.host} did not send the rest as requested", retryable=True)
 
     def _check_size(self, task: DownloadTask, part: Part) -> None:
-        total = part.announced
-        if total is None:
-            return
-        task.total_bytes = total
-        if total > task.kind.max_bytes:
-            fail("bad_response", f"{total:,} bytes is more than any {task.kind.name} has")
+        task.total_bytes = part.announced or 0
+        if task.total_bytes > task.kind.max_bytes:
+            said = f"{task.total_bytes:,} bytes is more than any {task.kind.name} has"
+            fail("bad_response", said)
+        missing = task.total_bytes - part.size
         free = shutil.disk_usage(part.path.parent).free
-        if total - part.size > free:
-            fail("disk", f"{total - part.size:,} bytes are to come and the disk has {free:,} free")
+        if missing > free:
+            fail("disk", f"{missing:,} bytes are to come and the disk has {free:,} free")
 
     def _receive(self, task: DownloadTask, part: Part, raw: Any) -> None:
-        known = False
         task.done_bytes = part.size
         while chunk := raw.read1(CHUNK_BYTES):
             part.write(chunk)
             task.done_bytes = part.size
-            if not known and len(part.head) >= HEAD_BYTES:
-                known = task.kind.suffix_of(part.head) is not None
-                if not known:
-                    part.restart(None)
-                    fail("bad_response", f"what came is not {task.kind.expected}")
+            if len(part.head) == HEAD_BYTES:
+                _suffix(task, part)
             if part.size > task.kind.max_bytes:
-                part.restart(None)
-                fail("bad_response", f"the answer is larger than any {task.kind.name}")
+                _drop(part, f"the answer is larger than any {task.kind.name}")
 
     def _finish(self, task: DownloadTask, part: Part) -> DownloadResult:
         """Check the whole file and give it its name."""
-        kind, size, announced, api = task.kind, part.size, part.announced, task.api_bytes
-        suffix = kind.suffix_of(part.head)
-        if suffix is None:
-            part.restart(None)
-            fail("bad_response", f"what came ({size:,} bytes) is not {kind.expected}")
-        agree = [announced == size, api == size, kind.is_complete(part.file, size)]
-        if sum(agree) < kind.witnesses:
-            part.restart(None)
-            fail(
-                "bad_response",
+        size, announced, api = part.size, part.announced, task.api_bytes
+        target = task.path(_suffix(task, part))
+        agree = [announced == size, api == size, task.kind.is_complete(part.file, size)]
+        if sum(agree) < task.kind.witnesses:
+            said = (
                 f"{size:,} bytes came, and the file itself does not end there; the server "
-                f"announced {announced or 0:,}, the API {api or 0:,} (0: nothing)",
-                retryable=True,
+                f"announced {announced or 0:,}, the API {api or 0:,} (0: nothing)"
             )
-        target = task.path(suffix)
+            _drop(part, said, retryable=True)
         part.finish(target)
         return _done(task, target, size, resumed=part.resumed, sha256=part.sha256.hexdigest())
+
+
+def _suffix(task: DownloadTask, part: Part) -> str:
+    """Tell the file's suffix by how it begins."""
+    suffix = task.kind.suffix_of(part.head)
+    return suffix or _drop(part, f"what came is not {task.kind.expected}")
+
+
+def _drop(part: Part, message: str, *, retryable: bool = False) -> NoReturn:
+    """Keep nothing of what came: it is not the file."""
+    part.restart(None)
+    fail("bad_response", message, retryable=retryable)
 
 
 def _done(
@@ -246,4 +229,4 @@ def _done(
 ) -> DownloadResult:
     task.done_bytes = task.total_bytes = size
     task.size_differs = task.api_bytes not in {None, size}
-    return DownloadResult(path=path, size_bytes=size, resumed=resumed, sha256=sha256)
+    return DownloadResult(path=str(path), size_bytes=size, resumed=resumed, sha256=sha256)

@@ -20,7 +20,6 @@ from hooked_analytics import (
     fetch_videos,
     read_videos,
 )
-from hooked_analytics.download import ERRORS
 from hooked_analytics.sandbox.constants import LINK_LIFE_SECONDS
 from tests.download.film_server import (
     FILM,
@@ -244,7 +243,6 @@ def test_the_api_says_why_there_is_no_fresh_link(tmp_path):
 def test_statuses(status, kind, requests, tmp_path):
     row, seen = download(lambda r: answer(b"", status, Retry_After="0.01"), tmp_path)
     assert (row["error"], len(seen)) == (kind, requests)
-    assert row["error"] in ERRORS
 
 
 def test_a_reset_is_tried_again(tmp_path):
