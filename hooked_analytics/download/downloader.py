@@ -47,8 +47,12 @@ _HEADERS = {
     "Accept-Encoding": "identity",  # a file is taken as it is, never unpacked
     "User-Agent": f"hooked-analytics/{__version__}",
 }
-# S3 says 400 where the credentials behind a signature have ended
-_EXPIRED = frozenset({400, 401, 403})
+# status -> error, and what is said of the host; S3 says 400 where its credentials have ended
+_REFUSALS = {
+    **dict.fromkeys((400, 401, 403), ("forbidden", "refuses the link")),
+    **dict.fromkeys((404, 410), ("not_found", "has no such file any more")),
+    429: ("rate_limited", "had too many requests"),
+}
 
 
 class StretchClock:
@@ -176,7 +180,14 @@ class HTTPDownloader:
         if raw.status in {200, 206, 416}:
             return raw
         raw.close()
-        raise _refusal(raw.status, link.host, raw.headers.get("Retry-After"))
+        failed = ("server", "failed") if raw.status >= 500 else ("bad_response", "gave no file")
+        kind, said = _REFUSALS.get(raw.status, failed)
+        raise DownloadError(
+            kind,
+            f"{link.host} {said} (HTTP {raw.status})",
+            retryable=raw.status in _RETRIED or raw.status >= 500,
+            retry_after_seconds=retry_after_seconds(raw.headers.get("Retry-After")) or 0.0,
+        )
 
     def _send(self, link: Link, headers: Mapping[str, str]) -> Any:
         return self._pool(link).urlopen(
@@ -217,23 +228,3 @@ class HTTPDownloader:
             pool.ConnectionCls, self._stop, self._stretch_seconds, loopback
         )
         return pool
-
-
-def _refusal(status: int, host: str, retry_after: str | None) -> DownloadError:
-    """Say what an answer without a file means."""
-    if status in _EXPIRED:
-        kind, said = "forbidden", "refuses the link"
-    elif status in {404, 410}:
-        kind, said = "not_found", "has no such file any more"
-    elif status == 429:
-        kind, said = "rate_limited", "had too many requests"
-    elif status >= 500:
-        kind, said = "server", "failed"
-    else:
-        kind, said = "bad_response", "gave no file"
-    return DownloadError(
-        kind,
-        f"{host} {said} (HTTP {status})",
-        retryable=status in _RETRIED or status >= 500,
-        retry_after_seconds=retry_after_seconds(retry_after) or 0.0,
-    )

@@ -59,7 +59,6 @@ class FileKind(NamedTuple):
     suffixes: tuple[str, ...]
     suffix_of: Callable[[bytes], str | None]  # by the first bytes
     is_complete: Callable[[BinaryIO, int], bool]  # whether the file itself says that it ends here
-    witnesses: int  # of server, API and the file itself, so many must agree on the length
     max_bytes: int
     expected: str
 
@@ -136,7 +135,6 @@ FILE_KINDS = {
         suffixes=(".mp4",),
         suffix_of=lambda head: ".mp4" if head[4:8] == b"ftyp" else None,
         is_complete=mp4_is_complete,
-        witnesses=2,
         max_bytes=64 * 1024**3,
         expected="an MP4",
     ),
@@ -148,7 +146,6 @@ FILE_KINDS = {
         suffixes=tuple(_PICTURES),
         suffix_of=_picture_suffix,
         is_complete=picture_is_complete,
-        witnesses=1,
         max_bytes=32 * 1024**2,
         expected="a picture (PNG, JPEG, WebP or GIF)",
     ),
@@ -288,18 +285,11 @@ def file_stems(
 
 def require_directory(directory: Path) -> None:
     """Make the folder if absent; an `OSError` says that no file can be made in it."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except FileExistsError:
-        raise NotADirectoryError(
-            errno.ENOTDIR, "is a file, not a folder; choose another", str(directory)
-        ) from None
-    except OSError as error:
-        raise type(error)(
-            error.errno, f"no file can be made in this folder ({error.strerror})", str(directory)
-        ) from None
+    if directory.exists() and not directory.is_dir():
+        said = "is a file, not a folder; choose another"
+        raise NotADirectoryError(errno.ENOTDIR, said, str(directory))
+    directory.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=directory).close()
 
 
 def require_room(tasks: Iterable[DownloadTask], directory: Path) -> None:
@@ -311,12 +301,8 @@ def require_room(tasks: Iterable[DownloadTask], directory: Path) -> None:
     )
     free = shutil.disk_usage(directory).free
     if missing > free:
-        raise OSError(
-            errno.ENOSPC,
-            f"the files need {missing:,} bytes more and the disk has {free:,} free; "
-            "make room or choose another folder",
-            str(directory),
-        )
+        said = f"the files need {missing:,} bytes more and the disk has {free:,} free; make room"
+        raise OSError(errno.ENOSPC, said, str(directory))
 
 
 def _size(path: Path) -> int:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import struct
 from pathlib import Path
 
 import pandas as pd
 
 from hooked_analytics import HookedClient, download_videos, videos_from_records
-from tests.scripted import Request, answer, serving
+from tests.scripted import Request, answer, serving, video
 
 TAG = '"a1"'
 SECRET = "canary0signature"
-NOON = "Mon, 15 Jan 2024 12:{} GMT"
 
 
 def film(size: int = 4000, fill: int = 7) -> bytes:
@@ -21,6 +22,7 @@ def film(size: int = 4000, fill: int = 7) -> bytes:
 
 
 FILM = film()
+SHA256 = hashlib.sha256(FILM).hexdigest()
 
 
 def head(status: int = 200, **headers: object) -> bytes:
@@ -65,14 +67,41 @@ def only(files: pd.DataFrame) -> dict[str, object]:
     return row
 
 
-def download(handler, folder: Path, **fields: object):
+def left_part(folder: Path, url: str, size: int) -> None:
+    """Leave what an earlier download of *size* bytes would."""
+    info = {"place": f"{url}/f/vid_1.mp4", "total": len(FILM), "validator": TAG}
+    (folder / "vid_1.mp4.part").write_bytes(FILM[:size])
+    (folder / "vid_1.mp4.part.json").write_text(json.dumps(info))
+
+
+def download(handler, folder: Path, *, left: int = 0, timeout_seconds: float = 30, **fields):
     """Download one video from a scripted server: its row, and the requests that came."""
     with serving(handler) as server, local(server) as client:
-        files = download_videos(frame(server.url, **fields), folder, client=client)
+        if left:
+            left_part(folder, server.url, left)
+        videos = frame(server.url, **fields)
+        files = download_videos(videos, folder, client=client, timeout_seconds=timeout_seconds)
     return only(files), server.requests
 
 
-def cut_first(request, at: int = 1500, **lengths: object):
+def api(link: object, files=part_of):
+    """An API that gives *link*, or a fresh one of its own, and beside it a file server."""
+
+    def handler(request):
+        if not request.path.startswith("/v1/"):
+            return files(request)
+        url = str(link or f"http://{request.headers['host']}/f/vid_1.mp4?X-Amz-Signature=fresh")
+        return answer(video("vid_1", status="COMPLETED", url=url, size=len(FILM)))
+
+    return handler
+
+
+def kinds(requests: list[Request]) -> list[str]:
+    """Whether the API (v1) or a file (f) was requested."""
+    return [request.path.split("/")[1] for request in requests]
+
+
+def cut_first(request):
     if request.number == 1:
-        return iter([head(ETag=TAG, Content_Length=len(FILM)), FILM[:at]])
+        return iter([head(ETag=TAG, Content_Length=len(FILM)), FILM[:1500]])
     return part_of(request)

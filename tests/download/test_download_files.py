@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from hooked_analytics import (
 from hooked_analytics.download.tasks import FILE_KINDS
 from tests.download.film_server import (
     FILM,
+    SHA256,
     TAG,
     download,
     film,
@@ -35,8 +35,6 @@ from tests.download.film_server import (
 )
 from tests.faults.download_matrix import run as run_matrix
 from tests.scripted import Request, answer, serving
-
-# --- the plain case ----------------------------------------------------------------------------
 
 
 def test_files_rows_and_order(tmp_path):
@@ -68,7 +66,7 @@ def test_a_file_that_is_there_costs_no_request(tmp_path):
     assert requests == []
     assert again == row
     assert names(tmp_path) == ["vid_1.mp4"]
-    assert row["sha256"] == hashlib.sha256(FILM).hexdigest()
+    assert row["sha256"] == SHA256
 
 
 @pytest.mark.parametrize("wrong", [FILM[:-9], b"<html>", b""], ids=["cut", "no film", "empty"])
@@ -132,21 +130,20 @@ def test_a_wrong_call_is_refused(tmp_path):
     assert server.requests == []
 
 
-# --- what came is not the file -----------------------------------------------------------------
-
-
-def test_a_web_page_is_no_film(tmp_path):
-    row, requests = download(lambda r: answer(b"<html>sign in</html>"), tmp_path)
-    assert (row["error"], len(requests)) == ("bad_response", 1)
-    assert "not an MP4" in row["error_message"]
-    assert names(tmp_path) == []
-
-
-def test_a_length_that_is_too_small_is_seen(tmp_path):
-    row, _ = download(lambda r: answer(FILM[:1000], ETag=TAG), tmp_path)
-    assert row["error"] == "bad_response"
-    assert "4,000" in row["error_message"]
-    assert names(tmp_path) == []
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (answer(b"<html>sign in</html>"), "not an MP4"),
+        (answer(FILM[:1000], ETag=TAG), "4,000"),
+        (answer(b"\x1f\x8b", Content_Encoding="gzip"), "packed"),
+    ],
+    ids=["web page", "length too small", "packed"],
+)
+def test_what_is_not_the_film_is_dropped(said, why, tmp_path):
+    row, requests = download(lambda r: said, tmp_path)
+    assert (row["error"], names(tmp_path)) == ("bad_response", [])
+    assert why in row["error_message"]
+    assert requests[0].headers["accept-encoding"] == "identity"
 
 
 def test_without_a_length_a_cut_is_seen_by_the_file_itself(tmp_path):
@@ -166,12 +163,6 @@ def test_two_of_three_agree_when_the_api_is_behind(tmp_path):
     assert requests == []
 
 
-def test_packed_files_are_not_unpacked(tmp_path):
-    row, requests = download(lambda r: answer(b"\x1f\x8b", Content_Encoding="gzip"), tmp_path)
-    assert requests[0].headers["accept-encoding"] == "identity"
-    assert row["error"] == "bad_response"
-
-
 def test_an_endless_picture_is_given_up(tmp_path):
     def handler(request):
         yield head()
@@ -186,29 +177,16 @@ def test_an_endless_picture_is_given_up(tmp_path):
     assert names(tmp_path) == []
 
 
-# --- folders and names -------------------------------------------------------------------------
-
-
-def test_a_directory_that_is_a_file(tmp_path):
+def test_a_folder_that_cannot_be_filled_costs_no_request(tmp_path):
     (tmp_path / "f").write_text("mine")
     with serving(part_of) as server, local(server) as client:
+        videos = frame(server.url, size=10**12)
         with pytest.raises(NotADirectoryError, match="is a file"):
-            download_videos(frame(server.url), tmp_path / "f", client=client)
-    assert (tmp_path / "f").read_text() == "mine"
-    assert server.requests == []
-
-
-def test_a_directory_that_cannot_be_written(tmp_path):
-    with serving(part_of) as server, local(server) as client:
+            download_videos(videos, tmp_path / "f", client=client)
         with pytest.raises(OSError, match=r"/proc|No such|ermission"):
-            download_videos(frame(server.url), "/proc/hooked", client=client)
-    assert server.requests == []
-
-
-def test_too_little_room_is_said_before_any_request(tmp_path):
-    with serving(part_of) as server, local(server) as client:
+            download_videos(videos, "/proc/hooked", client=client)
         with pytest.raises(OSError, match="bytes more and the disk has"):
-            download_videos(frame(server.url, size=10**12), tmp_path, client=client)
+            download_videos(videos, tmp_path, client=client)
     assert server.requests == []
 
 
@@ -258,27 +236,26 @@ def test_another_owner_of_the_part_is_waited_for_then_named(tmp_path):
 
 
 CHILD = """
-import sys
+import os, resource, sys
 from hooked_analytics import HookedClient, download_videos, read_videos
-base_url, frame, folder = sys.argv[1:]
-print("ready", flush=True)
-sys.stdin.readline()
+base_url, frame, folder, limit, workers = sys.argv[1:]
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
 with HookedClient("canary-key", base_url=base_url, requests_per_minute=None) as client:
-    files = download_videos(read_videos(frame), folder, client=client)
-print(*files["error"].fillna("ok"), flush=True)
+    files = download_videos(read_videos(frame), folder, client=client, max_workers=int(workers))
+print(*files["error"].fillna("ok"), "|", *sorted(os.listdir(folder)))
 """
 
 
-def child(*arguments: object) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *map(str, arguments)],
-        stdin=subprocess.PIPE,
+def child(*arguments: object, limit=0, workers=4, mount=()) -> subprocess.Popen[str]:
+    """A process that downloads, whose files may grow to *limit* bytes."""
+    command = [*mount, sys.executable, "-c", CHILD, *arguments, limit, workers]
+    return subprocess.Popen(
+        [str(word) for word in command],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
-    assert process.stdout.readline() == "ready\n"
-    return process
 
 
 def slowly(request: Request):
@@ -300,11 +277,8 @@ def test_two_processes_fill_one_folder_each_file_once(tmp_path):
     with serving(slowly) as server:
         path = exported(server, tmp_path, *ids)
         both = [child(server.url, path, folder) for _ in range(2)]
-        for process in both:
-            process.stdin.write("go\n")
-            process.stdin.flush()
         said = [process.communicate(timeout=60)[0] for process in both]
-    assert said == [" ".join(["ok"] * 6) + "\n"] * 2
+    assert [line.partition(" |")[0] for line in said] == [" ".join(["ok"] * 6)] * 2
     assert len(server.requests) == 6
     assert names(folder) == [f"{video_id}.mp4" for video_id in ids]
     assert {file.read_bytes() for file in folder.iterdir()} == {FILM}
@@ -312,63 +286,34 @@ def test_two_processes_fill_one_folder_each_file_once(tmp_path):
 
 def test_a_killed_process_leaves_a_part_and_no_lock(tmp_path):
     folder = tmp_path / "films"
-    half = threading.Event()
 
     def handler(request):
         if request.number > 1:
             yield part_of(request)
             return
         yield head(ETag=TAG, Content_Length=len(FILM)) + FILM[:2000]
-        half.set()
-        time.sleep(5)
+        server.closing.wait(60)
 
     with serving(handler) as server, local(server) as client:
         process = child(server.url, exported(server, tmp_path), folder)
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        assert half.wait(30)
         part = folder / "vid_1.mp4.part"
         while not part.exists() or part.stat().st_size < 2000:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         row = only(download_videos(frame(server.url), folder, client=client))
-    assert (row["resumed"], row["sha256"]) == (True, hashlib.sha256(FILM).hexdigest())
+    assert (row["resumed"], row["sha256"]) == (True, SHA256)
     assert names(folder) == ["vid_1.mp4"]
-
-
-FULL = """
-import os, sys
-from hooked_analytics import HookedClient, download_videos, read_videos
-base_url, frame, folder, limit = sys.argv[1:]
-import resource
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
-with HookedClient("canary-key", base_url=base_url, requests_per_minute=None) as client:
-    files = download_videos(read_videos(frame), folder, client=client, max_workers=1)
-print(*files["error"].fillna("ok"), "|", *sorted(os.listdir(folder)))
-"""
-
-
-def run_full(*arguments: object, mount: tuple[object, ...] = ()) -> str:
-    done = subprocess.run(
-        [*map(str, mount), sys.executable, "-c", FULL, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_a_file_that_may_not_grow_is_a_row_and_goes_on_later(tmp_path):
     folder = tmp_path / "films"
     with serving(part_of) as server, local(server) as client:
-        said = run_full(server.url, exported(server, tmp_path), folder, 2000)
-        assert said == "disk | vid_1.mp4.part vid_1.mp4.part.json"
+        process = child(server.url, exported(server, tmp_path), folder, limit=2000)
+        said = process.communicate(timeout=60)[0]
+        assert said == "disk | vid_1.mp4.part vid_1.mp4.part.json\n"
         row = only(download_videos(frame(server.url), folder, client=client))
-    assert (row["resumed"], row["sha256"]) == (True, hashlib.sha256(FILM).hexdigest())
+    assert (row["resumed"], row["sha256"]) == (True, SHA256)
 
 
 def test_a_full_disk_is_said_once_and_harms_no_finished_file(tmp_path):
@@ -390,12 +335,10 @@ def test_a_full_disk_is_said_once_and_harms_no_finished_file(tmp_path):
         videos = videos.assign(size_bytes=pd.array([len(big), None, None], "Int64"))
         with pytest.warns(UserWarning, match="signed links"):
             path = export_videos(videos, tmp_path / "v.parquet", include_urls=True)
-        said = run_full(server.url, path, folder, 0, mount=(*mount, folder))
-    assert said == "ok disk disk | vid_1.mp4"
+        process = child(server.url, path, folder, workers=1, mount=(*mount, folder))
+        said = process.communicate(timeout=60)[0]
+    assert said == "ok disk disk | vid_1.mp4\n"
     assert len(server.requests) == 2
-
-
-# --- all at once -------------------------------------------------------------------------------
 
 
 def test_the_matrix_of_faults():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import socket
 import ssl
@@ -16,15 +15,18 @@ from hooked_analytics.download.links import LinkRules
 from tests.download.film_server import (
     FILM,
     SECRET,
+    SHA256,
+    api,
     cut_first,
     download,
     frame,
+    kinds,
     local,
     names,
     only,
     part_of,
 )
-from tests.scripted import answer, serving, video
+from tests.scripted import answer, serving
 
 NEVER = {
     "plain http": "http://s3.amazonaws.com/hooked-videos/v.mp4",
@@ -70,18 +72,6 @@ def leads(monkeypatch, *addresses: str) -> list[str]:
     return looked_up
 
 
-def api(link: object, files=part_of):
-    """An API that gives *link*, and beside it a file server."""
-
-    def handler(request):
-        if not request.path.startswith("/v1/"):
-            return files(request)
-        url = str(link or f"http://{request.headers['host']}/f/vid_1.mp4?X-Amz-Signature=fresh")
-        return answer(video("vid_1", status="COMPLETED", url=url, size=len(FILM)))
-
-    return handler
-
-
 @pytest.mark.parametrize("url", (both := NEVER | NOT_HANDED_OVER).values(), ids=both)
 def test_a_link_handed_over_that_leads_elsewhere_is_replaced_by_a_fresh_one(
     url, tmp_path, monkeypatch
@@ -91,7 +81,7 @@ def test_a_link_handed_over_that_leads_elsewhere_is_replaced_by_a_fresh_one(
         videos = frame("http://x").assign(url=url)
         row = only(download_videos(videos, tmp_path, client=client))
     assert (row["error"], looked_up) == (None, [])
-    assert [request.path.split("/")[1] for request in server.requests] == ["v1", "f"]
+    assert kinds(server.requests) == ["v1", "f"]
 
 
 @pytest.mark.parametrize("url", NEVER.values(), ids=NEVER)
@@ -245,7 +235,7 @@ def test_https_with_interruptions_and_kept_connections(tmp_path, monkeypatch):
     ids = [f"vid_{n}" for n in range(12)]
     with serving(cut_first, context) as server, local(server) as client:
         files = download_videos(frame(server.url, *ids), tmp_path / "f", client=client)
-    assert files["sha256"].tolist() == [hashlib.sha256(FILM).hexdigest()] * 12
+    assert files["sha256"].tolist() == [SHA256] * 12
     assert files["resumed"].sum() == 1
     assert server.connections <= 6
 
