@@ -170,11 +170,12 @@ class HTTPDownloader:
             if raw.status not in _REDIRECTS:
                 break
             raw.close()
-            to = raw.headers.get("Location") or ""
-            # joined and judged as a link that was given to us; it is never quoted
-            link = self._rules.check(
-                urljoin(f"{link.place}{link.query}", to), is_fresh=link.is_fresh
-            )
+            try:
+                to = urljoin(f"{link.place}{link.query}", raw.headers.get("Location") or "")
+            except ValueError:
+                to = ""
+            # judged as a link that was given to us; it is never quoted
+            link = self._rules.check(to, is_fresh=link.is_fresh)
         else:
             fail("link_refused", f"the link was passed on more than {MAX_REDIRECTS} times")
         if raw.status in {200, 206, 416}:

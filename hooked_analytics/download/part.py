@@ -16,8 +16,6 @@ import os
 import re
 import time
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from hooked_analytics.client import Cancelled
@@ -39,8 +37,6 @@ _OPEN_FLAGS = (
     os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | int(getattr(os, "O_BINARY", 0))
 )
 _STRONG_TAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
-# A file changed twice within the second of an HTTP date would keep its date.
-_SETTLED = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +45,15 @@ class ResumeInfo:
 
     place: str  # of the link, without its signature
     total: int  # of the whole file [B]
-    validator: str  # strong ETag, or Last-Modified where that is as good
+    validator: str  # strong ETag
 
     @classmethod
     def of(cls, place: str, total: int | None, headers: Mapping[str, str]) -> ResumeInfo | None:
         """
         Read an answer's headers; None where its file could not be resumed.
 
-        That takes a length and a strong validator: an ETag that is not weak, or a
-        Last-Modified at least a minute older than the answer.
+        That takes a length and a strong ETag: a date has whole seconds, in which a file may
+        change twice.
 
         Examples
         --------
@@ -66,14 +62,8 @@ class ResumeInfo:
         >>> ResumeInfo.of("here", 9, {"ETag": 'W/"a1"'}) is None
         True
         """
-        tag, changed = (headers.get(name, "").strip() for name in ("ETag", "Last-Modified"))
-        if total and _STRONG_TAG.fullmatch(tag):
-            return cls(place, total, tag)
-        try:
-            age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
-        except (ValueError, TypeError, OverflowError):
-            return None
-        return cls(place, total, changed) if total and age >= _SETTLED else None
+        tag = headers.get("ETag", "").strip()
+        return cls(place, total, tag) if total and _STRONG_TAG.fullmatch(tag) else None
 
     @classmethod
     def read(cls, path: Path) -> ResumeInfo | None:
@@ -83,7 +73,7 @@ class ResumeInfo:
             info = cls(str(kept["place"]), int(kept["total"]), str(kept["validator"]))
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
-        return info if info.validator.isprintable() and info.total > 0 else None
+        return info if _STRONG_TAG.fullmatch(info.validator) and info.total > 0 else None
 
 
 class Part:
@@ -145,9 +135,8 @@ class Part:
         """Whether the answer is the rest of the same file, to its end."""
         if self.info is None:
             return False
-        total, validator = self.info.total, self.info.validator
-        same_tag = not validator.startswith('"') or headers.get("ETag") in {None, validator}
-        rest = f"bytes {self.size}-{total - 1}/{total}"
+        same_tag = headers.get("ETag") in {None, self.info.validator}
+        rest = f"bytes {self.size}-{self.info.total - 1}/{self.info.total}"
         return same_tag and (headers.get("Content-Range") or "").strip() == rest
 
     def restart(self, info: ResumeInfo | None) -> None:

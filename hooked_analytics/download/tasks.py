@@ -215,9 +215,8 @@ def read_tasks(
     open_tasks = [task for task in tasks.values() if task.result is None]
     suffixes = (*kind.suffixes, kind.part_suffix.removesuffix(".part"))
     there = sorted(path.name for path in directory.iterdir())
-    for task, stem in zip(
-        open_tasks, file_stems([t.video_id for t in open_tasks], there, suffixes), strict=True
-    ):
+    stems = file_stems([task.video_id for task in open_tasks], there, suffixes)
+    for task, stem in zip(open_tasks, stems, strict=True):
         task.stem = directory / stem
     return list(tasks.values())
 
@@ -225,26 +224,24 @@ def read_tasks(
 def _task(record: dict[Any, Any], kind: FileKind, client: HookedClient) -> DownloadTask:
     url, status, size = record[kind.column], record["status"], record.get(kind.size_column)
     fetched_at = record.get("fetched_at")
-    result: DownloadResult | None = None
+    error = said = None
     try:
         video_id = client.check_video_id(record["video_id"])
-    except InvalidVideoIdError as error:
-        video_id = clean_text(str(record["video_id"])) if record["video_id"] is not None else ""
-        result = DownloadResult(error="invalid_id", error_message=str(error))
-    if result is None and status not in {None, "COMPLETED"}:
-        said = f"{video_id} is {status}, so there is no file; try again when it is COMPLETED"
-        result = DownloadResult(error="not_ready", error_message=said)
-    elif result is None and not url:
-        why = record.get("fetch_error_message") or "fetch its details first"
-        said = f"{video_id} has no link to its {kind.name}: {why}"
-        result = DownloadResult(error="no_link", error_message=said)
+        if status not in {None, "COMPLETED"}:
+            error, said = "not_ready", f"{video_id} is {status}, so there is no file yet"
+        elif not url:
+            why = record.get("fetch_error_message") or "fetch its details first"
+            error, said = "no_link", f"{video_id} has no link to its {kind.name}: {why}"
+    except InvalidVideoIdError as refused:
+        video_id = clean_text(str(record["video_id"] or ""))
+        error, said = "invalid_id", str(refused)
     return DownloadTask(
         video_id=video_id,
         url=str(url),
         fetched_at=fetched_at.to_pydatetime() if isinstance(fetched_at, pd.Timestamp) else None,
         api_bytes=int(size) if size is not None and size > 0 else None,
         kind=kind,
-        result=result,
+        result=DownloadResult(error=error, error_message=said) if error else None,
     )
 
 
