@@ -17,7 +17,7 @@ import hooked_analytics as ha
 from hooked_analytics.schema import columns
 from hooked_analytics.storage import compaction, tables
 
-OLD = Path(__file__).parent / "data" / "version_0_1"
+OLD = Path(__file__).parents[1] / "data" / "version_0_1"
 
 
 @pytest.mark.parametrize("name", ["videos.parquet", "videos.csv", "videos.jsonl"])

@@ -308,7 +308,7 @@ def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
 
 
 def test_the_line_of_the_readme_works_as_pasted(archive, monkeypatch, capsys):
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     monkeypatch.chdir(archive.directory.parent)
     exec("import hooked_analytics as ha\n" + next(b for b in blocks if "scan_parquet" in b))
