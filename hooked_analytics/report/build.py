@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
+from hooked_analytics._internal.formatting import date
 from hooked_analytics.analysis import (
     credit_change,
     credit_outliers,
@@ -20,7 +21,6 @@ from hooked_analytics.analysis import (
 from hooked_analytics.analysis.render_times import completion_curve, render_times
 from hooked_analytics.analysis.usage import FAILURE_COLUMNS
 from hooked_analytics.plots.render_times_plot import groups_drawn, time_span
-from hooked_analytics.report.formatting import date
 from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.report.report_tables import (
     PREVIOUS,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hooked_analytics._internal.formatting import count
+from hooked_analytics._internal.text import one_line
 from hooked_analytics._version import __version__
-from hooked_analytics.report.formatting import count, plain
 from hooked_analytics.report.pictures import pictures
 from hooked_analytics.report.report_tables import first_row
 from hooked_analytics.report.sections import sections
@@ -79,7 +80,7 @@ def _render(template: str, report: Report, *, inline: bool) -> str:
         for name, picture in pictures(report).items()
     }
     return environment.get_template(template).render(
-        title=plain(report.title),
+        title=one_line(report.title),
         scope=scope(report),
         headlines=headlines(report),
         not_known=not_known(report),

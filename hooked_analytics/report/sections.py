@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from hooked_analytics.plots import clock
-from hooked_analytics.report.formatting import MISSING, column, count, number, plain, share
+from hooked_analytics._internal.formatting import MISSING, column, count, duration, number, share
+from hooked_analytics._internal.text import one_line
 from hooked_analytics.report.summary import change_sentence
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def _signed(values: Iterable[float]) -> list[str]:
     return column(values, signed=True)
 
 
-_text, _share, _seconds = _each(plain), _each(share), _each(clock)
-_type = _each(plain, missing="(unknown)")
+_text, _share, _seconds = _each(one_line), _each(share), _each(duration)
+_type = _each(one_line, missing="(unknown)")
 _money = _each("{:,.2f}".format)
 _succeeded = _each(lambda value: "yes" if value else "no", missing="open")
 

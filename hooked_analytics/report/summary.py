@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from hooked_analytics.report.formatting import MISSING, count, dates, joined, number, share
+from hooked_analytics._internal.formatting import MISSING, count, dates, joined, number, share
 from hooked_analytics.report.report_tables import PREVIOUS, first_row
 
 if TYPE_CHECKING:
