@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from hooked_analytics._internal.formatting import count, duration
+from hooked_analytics._internal.text import one_line
 from hooked_analytics._version import __version__
 from hooked_analytics.analysis import credit_usage, failures
 from hooked_analytics.analysis.batch_completion import look_ahead, span
@@ -18,7 +20,7 @@ from hooked_analytics.client import HookedClient
 from hooked_analytics.download import download_videos
 from hooked_analytics.errors import FetchInterrupted, HookedError, WaitTimeoutError
 from hooked_analytics.fetch import fetch_videos, last_frame, list_videos, poll_videos, summary
-from hooked_analytics.plots import clock, plot_credits, plot_render_times
+from hooked_analytics.plots import plot_credits, plot_render_times
 from hooked_analytics.report import build_report
 from hooked_analytics.sandbox import Sandbox, serve
 from hooked_analytics.schema import empty_videos
@@ -48,8 +50,8 @@ _TIME_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("completed", "completed", "{:,.0f}".format),
     ("failed", "failed", "{:,.0f}".format),
     ("rendering", "rendering", "{:,.0f}".format),
-    ("median_seconds", "median", clock),
-    ("p90_seconds", "p90", clock),
+    ("median_seconds", "median", duration),
+    ("p90_seconds", "p90", duration),
 )
 
 
@@ -344,9 +346,9 @@ def _check(arguments: argparse.Namespace) -> int:
         print(line)
     for line in checked.unread:
         _say(f"hooked-analytics: not searched: {line}")
-    searched = _count(checked.files, "file")
+    searched = count(checked.files, "file")
     if checked.dead_links:
-        searched += f", {_count(checked.dead_links, 'expired link')}"
+        searched += f", {count(checked.dead_links, 'expired link')}"
     if checked.leaks:
         holds = "place holds" if len(checked.leaks) == 1 else "places hold"
         _say(
@@ -356,10 +358,6 @@ def _check(arguments: argparse.Namespace) -> int:
         return 1
     print(f"No key and no live link in {searched}.")
     return 2 if checked.unread else 0
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:
@@ -382,7 +380,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             videos = fetch_videos(sandbox.video_ids, client=client, progress=True)
     print("\nWhere the credits went, by type")
     _print_table(credit_usage(videos), _CREDIT_COLUMNS)
-    print("\nHow long renders take to the end, those under way counted in, by type [m:ss]")
+    print("\nHow long renders take to the end, those under way counted in, by type")
     _print_table(render_times(videos), _TIME_COLUMNS)
     files = [export_videos(videos, directory / f"videos.{kind}") for kind in ("parquet", "csv")]
     for name, plot in (("credits", plot_credits), ("render_times", plot_render_times)):
@@ -433,7 +431,7 @@ def _print_failures(videos: pd.DataFrame) -> None:
 
 def _plain(text: str) -> str:
     """Text from the API on one line, without characters that steer a terminal."""
-    return "" if pd.isna(text) else "".join(c for c in text if c.isprintable())
+    return "" if pd.isna(text) else one_line(text)
 
 
 def _say(line: str) -> None:

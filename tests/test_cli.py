@@ -87,7 +87,7 @@ def test_names_cannot_steer_the_terminal(sandbox, capsys):
     sandbox.create_video("class", name="\x1b[2J\x07evil\u202e\nx")
     main(["list"])
     printed = capsys.readouterr().out
-    assert "[2Jevilx" in printed
+    assert "[2Jevil x" in printed
     assert not {"\x1b", "\x07", "\u202e"} & set(printed)
 
 

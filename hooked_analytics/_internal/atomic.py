@@ -1,20 +1,24 @@
-"""Write beside the target, then move over it: a reader finds the old file or the new one."""
+"""Write beside the target, then move over it: a reader finds the old or the new one whole."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ORPHAN_SECONDS = 3600.0
 _PREFIX = ".hooked-"
+_MAX_SWAPS, _PAUSE_SECONDS = 100, 0.02
+_IN_THE_WAY = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY}
 
 
 @contextmanager
@@ -77,9 +81,119 @@ def move_into_place(beside: Path, target: Path) -> None:
     """
     _sync(beside, os.O_RDWR)
     beside.replace(target)
-    # The new file is in place: a file system that cannot sync a folder is no reason to fail.
-    with suppress(OSError):
-        _sync(target.parent, os.O_RDONLY)
+    _sync_directory(target.parent)
+
+
+@contextmanager
+def atomic_directory(path: Path, owned: Callable[[Path], set[str]]) -> Iterator[Path]:
+    """
+    Hand out a new directory and swap it with *path* once the block ends well.
+
+    The old directory is renamed away, the new one takes its place, the old one is removed. What
+    a killed process left is put right by the next call; `read_swapped` finds it until then.
+
+    Parameters
+    ----------
+    path : Path
+        The directory to replace, made if absent.
+    owned : callable
+        Gives the names in a directory that the new one replaces; anything else moves over.
+
+    Yields
+    ------
+    Path
+        An empty directory beside the target.
+
+    Raises
+    ------
+    ValueError
+        *path* is the working directory or holds it, so it cannot be renamed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = Path(folder, "set")
+    ...     with atomic_directory(target, lambda _: set()) as new:
+    ...         _ = (new / "a.csv").write_text("1")
+    ...     read_swapped(target, "a.csv"), [p.name for p in Path(folder).iterdir()]
+    (b'1', ['set'])
+    """
+    target = Path(os.path.realpath(path))
+    if target in (here := Path.cwd(), *here.parents):
+        raise ValueError(f"{path} holds the working directory; choose a folder of its own")
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "this is a file", str(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_stages(target)
+    _settle(target, owned)
+    stage = target.parent / f"{_prefix(target)}{secrets.token_hex(6)}"
+    stage.mkdir()
+    try:
+        yield stage
+        for file in stage.iterdir():
+            _sync(file, os.O_RDWR)
+        _sync_directory(stage)
+        _swap(stage, target, owned)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        _settle(target, owned)
+
+
+def read_swapped(path: Path, name: str) -> bytes:
+    """Read a file of a directory that may be swapped just now, or whose writer was killed."""
+    target = Path(os.path.realpath(path))
+    for place in (target, _old(target)) * 3:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return (place / name).read_bytes()
+    raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path / name))
+
+
+def _swap(stage: Path, target: Path, owned: Callable[[Path], set[str]]) -> None:
+    for _ in range(_MAX_SWAPS):
+        try:
+            if target.exists():
+                shutil.copymode(target, stage)
+                target.rename(_old(target))
+            stage.rename(target)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            time.sleep(_PAUSE_SECONDS)  # another process swaps it too
+            _settle(target, owned)
+        else:
+            _sync_directory(target.parent)
+            return
+    raise OSError(f"{target} is replaced again and again by another process")
+
+
+def _settle(target: Path, owned: Callable[[Path], set[str]]) -> None:
+    """Finish a swap: the old directory comes back, or what was not replaced moves over."""
+    old = _old(target)
+    if not old.exists():
+        return
+    if not target.exists():
+        with suppress(OSError):  # another process was faster
+            old.rename(target)
+        return
+    replaced = owned(old)
+    for entry in old.iterdir():
+        if entry.name not in replaced and not (target / entry.name).exists():
+            with suppress(FileNotFoundError):
+                entry.rename(target / entry.name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep_stages(target: Path) -> None:
+    """Remove new directories that killed processes left more than an hour ago."""
+    for stage in target.parent.glob(f"{_prefix(target)}*"):
+        with suppress(OSError):
+            if stage != _old(target) and time.time() - stage.stat().st_mtime > _ORPHAN_SECONDS:
+                shutil.rmtree(stage)
+
+
+def _old(target: Path) -> Path:
+    return target.parent / f"{_prefix(target)}old"
 
 
 def _prefix(target: Path) -> str:
@@ -114,3 +228,9 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync_directory(directory: Path) -> None:
+    # a file system that cannot sync a directory is no reason to fail
+    with suppress(OSError):
+        _sync(directory, os.O_RDONLY)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import math
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from hooked_analytics._internal.formatting import duration
+from hooked_analytics._internal.formatting import share as in_per_cent
+from hooked_analytics._internal.text import one_line
 from hooked_analytics.analysis.batch_completion import span
 from hooked_analytics.panel.css import COLOURS
-from hooked_analytics.plots.style import clock, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +51,7 @@ def text(value: Any) -> str:
     """
     if not isinstance(value, str):
         return ""
-    plain = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in value)
-    cut = plain if len(plain) <= _MAX_TEXT else plain[: _MAX_TEXT - 1] + "…"
-    return html.escape(cut, quote=True)
+    return html.escape(one_line(value, _MAX_TEXT), quote=True)
 
 
 def amount(credits: float) -> str:
@@ -106,9 +105,9 @@ def overview(shown: Facts, *, requests: int, limit: float | None) -> str:
 
 def _tiles(shown: Facts, requests: int, limit: float | None) -> list[tuple[str, str]]:
     unknown = f", {shown.credits_unknown:,} unknown" if shown.credits_unknown else ""
-    wasted = f" ({percent(shown.wasted / shown.credits)})" if shown.wasted > 0 else ""
+    wasted = f" ({in_per_cent(shown.wasted / shown.credits)})" if shown.wasted > 0 else ""
     return [
-        (clock(shown.elapsed_seconds), "elapsed"),
+        (duration(shown.elapsed_seconds), "elapsed"),
         _left(shown),
         (amount(shown.credits), f"credits{unknown}"),
         (amount(shown.wasted) if shown.counts["failed"] else "0", f"credits on failures{wasted}"),
@@ -177,7 +176,7 @@ def _row(row: dict[Any, Any]) -> str:
         f'<td title="{text(row["type"])}">{text(row["type"])}</td>'
         f'<td><div class="hk-progress"><u><i style="width:{_width(row):.0f}%;'
         f'background:{colour}"></i></u><span>{progress_text(row)}</span></div></td>'
-        f"<td{_right(True)}>{_clock(row['elapsed_seconds'])}</td>"
+        f"<td{_right(True)}>{duration(row['elapsed_seconds'])}</td>"
         f"<td{_right(True)}>{_left_of(row)}</td>"
         f"<td{_right(True)}>{amount(row['used_credits'])}</td>"
         f'<td title="{why}"><span{tone}>{why}</span></td></tr>'
@@ -218,10 +217,6 @@ def _width(row: dict[Any, Any]) -> float:
     if row["kind"] == "completed":
         return 100.0
     return 0.0 if math.isnan(row["progress"]) else min(max(row["progress"], 0.0), 100.0)
-
-
-def _clock(seconds: float) -> str:
-    return "–" if math.isnan(seconds) else clock(seconds)
 
 
 def _right(figures: bool) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hooked_analytics.panel.css import PICTURE_HEIGHT_PX
-from hooked_analytics.plots.progress_plot import draw_finished, draw_progress, seconds_of, time_axis
-from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, RULE
+from hooked_analytics.plots.progress_plot import draw_finished, draw_progress, seconds_of
+from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, RULE, time_axis
 
 if TYPE_CHECKING:
     import pandas as pd

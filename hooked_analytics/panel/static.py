@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from hooked_analytics._internal.formatting import duration
 from hooked_analytics.panel.html import (
     WORDS,
     amount,
@@ -13,7 +14,6 @@ from hooked_analytics.panel.html import (
     text,
     videos_in_words,
 )
-from hooked_analytics.plots.style import clock
 
 if TYPE_CHECKING:
     from hooked_analytics.panel.snapshot import Facts
@@ -52,7 +52,7 @@ def frozen(shown: Facts, *, png: bytes | None, seen: str, why: str = "") -> str:
     lines = [
         f"<p><b>{videos_in_words(shown.total)}</b>: {counts or 'none'}<br>"
         f"{amount(shown.credits)} credits{unknown} · {amount(shown.wasted)} on failures · "
-        f"watched for {clock(shown.elapsed_seconds)} · as of {seen}</p>"
+        f"watched for {duration(shown.elapsed_seconds)} · as of {seen}</p>"
     ]
     if why:
         lines.append(f"<p><b>{text(why)}</b></p>")
@@ -79,7 +79,7 @@ def _table(shown: Facts) -> str:
         f"<tr><td{_LEFT}><code>{text(row['video_id'])}</code></td>"
         f"<td{_LEFT}>{text(row['name'])}</td><td{_LEFT}>{text(row['type'])}</td>"
         f"<td{_RIGHT}>{progress_text(row)}</td>"
-        f"<td{_RIGHT}>{_clock(row['elapsed_seconds'])}</td>"
+        f"<td{_RIGHT}>{duration(row['elapsed_seconds'])}</td>"
         f"<td{_RIGHT}>{amount(row['used_credits'])}</td>"
         f"<td{_LEFT}>{text(row['reason'])}</td></tr>"
         for row in rows.to_dict("records")
@@ -87,7 +87,3 @@ def _table(shown: Facts) -> str:
     left_out = shown.total - len(rows)
     more = f"<p>{left_out:,} more are not shown: .videos holds them all.</p>" if left_out else ""
     return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>{more}"
-
-
-def _clock(seconds: float) -> str:
-    return clock(seconds) if seconds == seconds else "–"

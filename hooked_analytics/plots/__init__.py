@@ -10,11 +10,10 @@ from hooked_analytics.plots.credits_plots import plot_credits, plot_credits_over
 from hooked_analytics.plots.forecast_plot import plot_forecast
 from hooked_analytics.plots.progress_plot import plot_progress
 from hooked_analytics.plots.render_times_plot import plot_render_times
-from hooked_analytics.plots.style import PALETTE, clock
+from hooked_analytics.plots.style import PALETTE
 
 __all__ = [
     "PALETTE",
-    "clock",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hooked_analytics._internal.formatting import count, number, share
 from hooked_analytics.analysis import credit_usage, credits_over_time
 from hooked_analytics.analysis.over_time import FREQUENCIES
 from hooked_analytics.plots.style import (
@@ -21,7 +22,6 @@ from hooked_analytics.plots.style import (
     line_height,
     note,
     nothing,
-    percent,
     rows,
 )
 from hooked_analytics.schema.groups import group_keys
@@ -71,8 +71,8 @@ def plot_credits(
     unknown = int(usage["credits_unknown"].sum())
     note(
         ax,
-        f"green: finished · orange: failed, {wasted.sum():,.6g} credits\n"
-        f"{unknown:,} of {len(videos):,} videos without a figure, left out",
+        f"green: finished · orange: failed, {number(wasted.sum())} credits\n"
+        f"{unknown:,} of {count(len(videos), 'video')} without a figure, left out",
     )
     return ax
 
@@ -85,8 +85,8 @@ def draw_usage(ax: Axes, known: pd.DataFrame) -> None:
     for meaning, credits in bars.items():
         ax.barh(known.index, credits, left=left, height=0.62, color=PALETTE[meaning])
         left = left + credits
-    for at, (credits, share) in enumerate(zip(known["credits"], known["share"], strict=True)):
-        beside(ax, f"{credits:,.6g}  {percent(share)}", credits, at)
+    for at, (credits, part) in enumerate(zip(known["credits"], known["share"], strict=True)):
+        beside(ax, f"{number(credits)}  {share(part)}", credits, at)
     ax.set_xlabel("credits", color=INK)
     ax.margins(x=0.18)
 
@@ -134,8 +134,8 @@ def plot_credits_over_time(
     unknown, undated = table["credits_unknown"].sum(), len(videos) - timed["videos"].sum()
     note(
         ax,
-        f"{timed['credits'].sum():,.6g} credits of the videos asked for then ({timezone})\n"
-        f"left out of {len(videos):,} videos: {unknown:,} without a figure, "
+        f"{number(timed['credits'].sum())} credits of the videos created then ({timezone})\n"
+        f"left out of {count(len(videos), 'video')}: {unknown:,} without a figure, "
         f"{undated:,} without a date",
     )
     ax.set_ylabel("credits", color=INK)
@@ -171,13 +171,6 @@ def _legend(ax: Axes, names: list[str]) -> None:
     """Names right of the bars, in the order and the colours of the stack."""
     gap = line_height(ax)
     for n, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-        ax.annotate(
-            name,
-            (1.02, 0.97 - gap * (len(names) - 1 - n)),
-            xycoords="axes fraction",
-            va="center",
-            color=colour,
-            fontsize=LABEL_POINTS,
-            parse_math=False,
-            annotation_clip=False,
-        )
+        ax.annotate(name, (1.02, 0.97 - gap * (len(names) - 1 - n)), xycoords="axes fraction",
+                    va="center", color=colour, fontsize=LABEL_POINTS, parse_math=False,
+                    annotation_clip=False)  # fmt: skip

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, canvas, clock, note, nothing
+from hooked_analytics.plots.style import (
+    INK,
+    LABEL_POINTS,
+    PALETTE,
+    canvas,
+    note,
+    nothing,
+    share_axis,
+    time_axis,
+)
 from hooked_analytics.schema import FINAL_STATUSES, require_columns
 
 if TYPE_CHECKING:
@@ -21,9 +30,6 @@ COLUMNS = ("video_id", "observed_at", "status", "progress")
 _STEPS = 120
 # Left of this share of the axes a word beside the last point would leave them.
 _NAMED_FROM = 0.12
-_TICK_SECONDS = (
-    2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200,
-)  # fmt: skip
 _TICK_VIDEOS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _COLOURS = {"COMPLETED": "completed", "FAILED": "failed", "STARTED": "rendering"}
@@ -31,71 +37,71 @@ _COLOURS = {"COMPLETED": "completed", "FAILED": "failed", "STARTED": "rendering"
 
 def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
-    Draw how far renders were at each look: a line each, or a band above 30 videos.
+    Draw how far renders were at each poll: a line each, or a band above 30 videos.
 
     Parameters
     ----------
-    observations : one row per look at a video
+    observations : one row per observation of a video
         Needs ``video_id, observed_at, status, progress`` [%]: the `ProgressPanel.history`, or
         what `VideoArchive.observations` gives.
     ax : where to draw; a new figure when missing
 
     Returns
     -------
-    the Axes, time since the first look along x [s]
+    the Axes, time since the first poll along x [s]
         Lines end in a dot: completed, failed, or rendering now. The band holds the middle 80 %
         and 50 % of the videos that had not failed, with their median.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> looks = pd.DataFrame({"video_id": ["vid_1"] * 3, "status": ["STARTED"] * 2 + ["COMPLETED"],
+    >>> seen = pd.DataFrame({"video_id": ["vid_1"] * 3, "status": ["STARTED"] * 2 + ["COMPLETED"],
     ...     "observed_at": pd.date_range("2024-01-15T10:00Z", periods=3, freq="min"),
     ...     "progress": [10.0, 60.0, 100.0]})
-    >>> ax = plot_progress(looks, ax=Figure().subplots())
+    >>> ax = plot_progress(seen, ax=Figure().subplots())
     >>> ax.lines[0].get_xydata().tolist()
     [[0.0, 10.0], [60.0, 60.0], [120.0, 100.0]]
     """
     require_columns(observations.columns, list(COLUMNS), what="plot_progress")
     ax = canvas(ax, "Progress", height=3.6, grid="y")
-    looks = seconds_of(observations)
-    if looks.empty:
+    seen = seconds_of(observations)
+    if seen.empty:
         nothing(ax)
         return ax
-    videos = looks["video_id"].nunique()
-    ended = looks.loc[looks["status"].isin(FINAL_STATUSES), "video_id"].nunique()
-    draw_progress(ax, looks, now=float(looks["seconds"].max()))
+    videos = seen["video_id"].nunique()
+    ended = seen.loc[seen["status"].isin(FINAL_STATUSES), "video_id"].nunique()
+    draw_progress(ax, seen, now=float(seen["seconds"].max()))
     how = "one line per video" if videos <= MAX_LINES else "median, middle 50 % and 80 %"
     note(ax, f"{how} · {ended:,} of {videos:,} finished")
-    ax.set_xlabel("time since the first look [m:ss]", color=INK)
+    ax.set_xlabel("time since the first poll", color=INK)
     return ax
 
 
 def seconds_of(observations: pd.DataFrame, *, began_at: pd.Timestamp | None = None) -> pd.DataFrame:
-    """Keep what was seen, by time since the first look [s]; completed is 100 %."""
-    looks = observations.loc[observations["status"].notna(), list(COLUMNS)]
-    began_at = began_at if began_at is not None else looks["observed_at"].min()
-    progress = looks["progress"].mask(looks["status"].eq("COMPLETED"), 100.0)
-    return looks.assign(
-        seconds=(looks["observed_at"] - began_at).dt.total_seconds(),
+    """Keep what was seen, by time since the first poll [s]; completed is 100 %."""
+    seen = observations.loc[observations["status"].notna(), list(COLUMNS)]
+    began_at = began_at if began_at is not None else seen["observed_at"].min()
+    progress = seen["progress"].mask(seen["status"].eq("COMPLETED"), 100.0)
+    return seen.assign(
+        seconds=(seen["observed_at"] - began_at).dt.total_seconds(),
         progress=progress.to_numpy(dtype=float, na_value=np.nan),
     ).sort_values("seconds", kind="stable", ignore_index=True)
 
 
-def draw_progress(ax: Axes, looks: pd.DataFrame, *, now: float, until: float | None = None) -> None:
+def draw_progress(ax: Axes, seen: pd.DataFrame, *, now: float, until: float | None = None) -> None:
     """Draw lines or a band onto axes that are ready."""
-    time_axis(ax, until or now)
-    if looks["video_id"].nunique() <= MAX_LINES:
-        _lines(ax, looks, now)
+    time_axis(ax, max(until or now, 10.0))
+    if seen["video_id"].nunique() <= MAX_LINES:
+        _lines(ax, seen, now)
     else:
-        _band(ax, looks, now)
+        _band(ax, seen, now)
     ax.set_ylim(-2, 106)
-    ax.set_yticks([0, 25, 50, 75, 100], ["0%", "25%", "50%", "75%", "100%"])
+    share_axis(ax, of=100)
 
 
-def draw_finished(ax: Axes, looks: pd.DataFrame, *, now: float, total: int) -> int:
+def draw_finished(ax: Axes, seen: pd.DataFrame, *, now: float, total: int) -> int:
     """Draw how many had ended by each time, and return how many have."""
-    ends = looks[looks["status"].isin(FINAL_STATUSES)].drop_duplicates("video_id")["seconds"]
+    ends = seen[seen["status"].isin(FINAL_STATUSES)].drop_duplicates("video_id")["seconds"]
     at = np.r_[0.0, ends.to_numpy(dtype=float), now]
     count = np.r_[0, np.arange(1, len(ends) + 1), len(ends)]
     ax.step(at, count, where="post", color=PALETTE["completed"], lw=2, solid_capstyle="round")
@@ -106,17 +112,8 @@ def draw_finished(ax: Axes, looks: pd.DataFrame, *, now: float, total: int) -> i
     return len(ends)
 
 
-def time_axis(ax: Axes, until: float) -> None:
-    """Mark about five times along x, from the first look on."""
-    until = max(until, 10.0)
-    step = next((each for each in _TICK_SECONDS if until / each <= 6), until / 5)
-    ax.set_xticks(np.arange(0, until + step / 2, step))
-    ax.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
-    ax.set_xlim(0, until * 1.01)
-
-
-def _lines(ax: Axes, looks: pd.DataFrame, now: float) -> None:
-    for _, line in looks.dropna(subset=["progress"]).groupby("video_id", sort=False):
+def _lines(ax: Axes, seen: pd.DataFrame, now: float) -> None:
+    for _, line in seen.dropna(subset=["progress"]).groupby("video_id", sort=False):
         at, progress = line["seconds"].to_numpy(), line["progress"].to_numpy()
         kind = _COLOURS.get(line["status"].iloc[-1], "unknown")
         if kind == "rendering":
@@ -134,9 +131,9 @@ def _lines(ax: Axes, looks: pd.DataFrame, now: float) -> None:
         ax.plot(at[-1], progress[-1], "o", color=PALETTE[kind], ms=5, clip_on=False, zorder=4)
 
 
-def _band(ax: Axes, looks: pd.DataFrame, now: float) -> None:
+def _band(ax: Axes, seen: pd.DataFrame, now: float) -> None:
     at = np.linspace(0, now, _STEPS)
-    low, lower, middle, upper, high = np.nanquantile(_by_time(looks, at), _QUANTILES, axis=0)
+    low, lower, middle, upper, high = np.nanquantile(_by_time(seen, at), _QUANTILES, axis=0)
     colour = PALETTE["rendering"]
     ax.fill_between(at, low, high, color=colour, alpha=0.14, lw=0)
     ax.fill_between(at, lower, upper, color=colour, alpha=0.22, lw=0)
@@ -149,13 +146,13 @@ def _band(ax: Axes, looks: pd.DataFrame, now: float) -> None:
                 ha="right", color=INK, fontsize=LABEL_POINTS)  # fmt: skip
 
 
-def _by_time(looks: pd.DataFrame, at: Floats) -> Floats:
+def _by_time(seen: pd.DataFrame, at: Floats) -> Floats:
     """Progress of each video at each time; missing before it was seen and once it had failed."""
-    codes, _ = pd.factorize(looks["video_id"])
+    codes, _ = pd.factorize(seen["video_id"])
     order = np.argsort(codes, kind="stable")
     apart = at[-1] + 1.0  # so that the videos' times, one after the other, are ascending
-    progress = looks["progress"].mask(looks["status"].eq("FAILED")).to_numpy(dtype=float)[order]
-    keys = codes[order] * apart + looks["seconds"].to_numpy()[order]
+    progress = seen["progress"].mask(seen["status"].eq("FAILED")).to_numpy(dtype=float)[order]
+    keys = codes[order] * apart + seen["seconds"].to_numpy()[order]
     videos = np.arange(codes.max() + 1)[:, None]
     found = np.searchsorted(keys, videos * apart + at + 1e-9, side="right") - 1
     ours = (found >= 0) & (codes[order][found] == videos)

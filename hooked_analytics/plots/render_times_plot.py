@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.analysis.render_times import completion_curve, render_times
+from hooked_analytics._internal.formatting import count, duration
+from hooked_analytics.analysis import completion_curve, render_times
 from hooked_analytics.plots.style import (
     INK,
     LABEL_POINTS,
     SERIES,
     apart,
     canvas,
-    clock,
     labels,
     line_height,
     note,
     nothing,
+    share_axis,
+    time_axis,
 )
 from hooked_analytics.schema.groups import group_keys
 
@@ -28,10 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _POINTS = 400
-_TICK_STEPS = [
-    1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200,
-    86_400,
-]  # fmt: skip
 
 
 class _Line(NamedTuple):
@@ -63,7 +61,7 @@ def plot_render_times(
 
     Returns
     -------
-    the Axes, a line per group with its name at the end, time since asked for along x [s]
+    the Axes, a line per group with its name at the end, time since created along x [s]
 
     Examples
     --------
@@ -73,7 +71,7 @@ def plot_render_times(
     ...     "createdAt": "2024-01-15T10:00:00Z", "updatedAt": "2024-01-15T10:05:00Z"}])
     >>> ax = plot_render_times(videos, ax=Figure().subplots())
     >>> [text.get_text() for text in ax.texts][-1]
-    'class  5:00'
+    'class  5 min'
     """
     keys = group_keys(by)
     table = render_times(videos, by=by, observed=observed)
@@ -104,9 +102,12 @@ def draw_curves(
     lines = _lines(curves, drawn, keys)
     for line in lines:
         _draw(ax, line)
-    _time_axis(ax, until)
+    figure: Any = ax.figure
+    max_ticks = min(max(int(1.4 * ax.bbox.width / figure.dpi), 3), 8)  # as many as do not touch
+    time_axis(ax, until, max_ticks=max_ticks)
+    ax.set_xlabel("time since created", color=INK)
     ax.set_ylim(0, 1.02)
-    ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    share_axis(ax)
     return lines
 
 
@@ -124,7 +125,7 @@ def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str]) -> list[_
     points = curves["at_seconds"].nunique()
     per_group = [part for _, part in curves.groupby(np.arange(len(curves)) // points)]
     by_label = dict(zip(labels(curves.iloc[::points], keys), per_group, strict=True))
-    medians = [clock(s) if s == s else "not yet half" for s in drawn["median_seconds"]]
+    medians = [duration(s) if s == s else "not yet half" for s in drawn["median_seconds"]]
     return [
         _Line(f"{label}  {median}", colour, by_label[label])
         for label, median, colour in zip(labels(drawn, keys), medians, SERIES, strict=False)
@@ -138,17 +139,6 @@ def _draw(ax: Axes, line: _Line) -> None:
     ax.step(at, share, where="post", color=line.colour, lw=1.8)
 
 
-def _time_axis(ax: Axes, until: float) -> None:
-    figure: Any = ax.figure
-    most = min(max(int(1.4 * ax.bbox.width / figure.dpi), 3), 8)  # as many as do not touch
-    step = next((each for each in _TICK_STEPS if until / each <= most), until / most)
-    ax.set_xticks(np.arange(0, until, step))
-    ax.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
-    ax.set_xlim(0, until)
-    unit = "m:ss" if until < 3600 else "h:mm:ss"
-    ax.set_xlabel(f"time since asked for [{unit}]", color=INK)
-
-
 def _note(
     ax: Axes, created_at: pd.Series[pd.Timestamp], table: pd.DataFrame, drawn: pd.DataFrame
 ) -> None:
@@ -158,7 +148,7 @@ def _note(
     note(
         ax,
         "share completed, with its 95 % band · beside the name: half are over by then\n"
-        f"{int(table['videos'].sum()):,} videos of {created_at.min():%Y-%m-%d} to "
+        f"{count(table['videos'].sum(), 'video')} of {created_at.min():%Y-%m-%d} to "
         f"{created_at.max():%Y-%m-%d} · {rendering:,} still rendering{more}",
     )
 
@@ -170,18 +160,10 @@ def name_curves(ax: Axes, lines: list[_Line]) -> None:
     gap = 1.02 * line_height(ax)
     for line, share, height in zip(lines, shares, _inside(apart(shares, gap)), strict=True):
         options: dict[str, Any] = {"color": line.colour, "lw": 0.7, "shrinkA": 2, "shrinkB": 1}
-        ax.annotate(
-            line.label,
-            (until, share),
-            (1.03, height / 1.02),
-            textcoords="axes fraction",
-            va="center",
-            color=line.colour,
-            fontsize=LABEL_POINTS,
-            parse_math=False,
-            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), **options},
-            annotation_clip=False,
-        )
+        options |= {"arrowstyle": "-", "relpos": (0, 0.5)}
+        ax.annotate(line.label, (until, share), (1.03, height / 1.02), textcoords="axes fraction",
+                    va="center", color=line.colour, fontsize=LABEL_POINTS, parse_math=False,
+                    arrowprops=options, annotation_clip=False)  # fmt: skip
 
 
 def _inside(heights: list[float]) -> list[float]:

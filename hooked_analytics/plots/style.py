@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hooked_analytics._internal.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +34,10 @@ LABEL_POINTS = 9.0
 # Axes take up this share of their cell until a layout engine gives them all but head and foot.
 _SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
 NOTHING = "nothing to draw yet"
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_TICK_SECONDS = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+)  # fmt: skip
 
 
 def canvas(
@@ -114,6 +121,20 @@ def _new_axes(height: float) -> Axes:
     return ax
 
 
+def time_axis(ax: Axes, until: float, *, max_ticks: int = 6) -> None:
+    """Mark a few times [s] from 0 on along x, all in one unit."""
+    step = next((each for each in _TICK_SECONDS if until / each <= max_ticks), until / max_ticks)
+    size, unit = (1, "s") if until < 120 else (60, "min") if until < 7200 else (3600, "h")
+    ax.set_xticks(np.arange(0, until + 1e-9, step))
+    ax.xaxis.set_major_formatter(lambda at, _: f"{at / size:.3g} {unit}" if at else "0")
+    ax.set_xlim(0, until)
+
+
+def share_axis(ax: Axes, *, of: float = 1.0) -> None:
+    """Mark the quarters of *of* along y, in per cent."""
+    ax.set_yticks([of * each for each in QUARTERS], [f"{each:.0%}" for each in QUARTERS])
+
+
 def date_axis(ax: Axes) -> None:
     """Mark a few dates along x, each as short as it can be."""
     from matplotlib import dates
@@ -126,64 +147,20 @@ def date_axis(ax: Axes) -> None:
 
 def beside(ax: Axes, text: str, x: float, y: float) -> None:
     """Write *text* right of a point."""
-    ax.annotate(
-        text,
-        (x, y),
-        (9, 0),
-        textcoords="offset points",
-        va="center",
-        color=INK,
-        fontsize=LABEL_POINTS,
-    )
+    ax.annotate(text, (x, y), (9, 0), textcoords="offset points", va="center", color=INK,
+                fontsize=LABEL_POINTS)  # fmt: skip
 
 
 def note(ax: Axes, text: str) -> None:
     """Write a line or two under the title."""
-    ax.text(
-        0,
-        1.01,
-        text,
-        transform=ax.transAxes,
-        va="bottom",
-        color=INK,
-        fontsize=LABEL_POINTS,
-        linespacing=1.4,
-    )
+    ax.text(0, 1.01, text, transform=ax.transAxes, va="bottom", color=INK,
+            fontsize=LABEL_POINTS, linespacing=1.4)  # fmt: skip
 
 
 def labels(table: pd.DataFrame, keys: list[str]) -> list[str]:
     """Write the keys of each row as one short line."""
     parts = table[keys].astype("string").fillna("(unknown)")
-    return [" · ".join(shown(part) for part in row) for row in parts.itertuples(index=False)]
-
-
-def shown(text: Any) -> str:
-    """Text as one short line without control and direction characters."""
-    plain = "".join(c for c in str(text) if unicodedata.category(c)[0] != "C")
-    return plain if len(plain) <= MAX_LABEL else plain[: MAX_LABEL - 1] + "…"
-
-
-def clock(seconds: float) -> str:
-    """
-    Seconds as people read them.
-
-    Examples
-    --------
-    >>> clock(48), clock(224.099), clock(7325)
-    ('0:48', '3:44', '2:02:05')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def percent(share: float) -> str:
-    """
-    Write a share in whole per cent, without making a little into nothing.
-
-    Examples
-    --------
-    >>> percent(0.253), percent(0.001)
-    ('25%', '<1%')
-    """
-    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+    return [
+        " · ".join(one_line(part, MAX_LABEL) for part in row)
+        for row in parts.itertuples(index=False)
+    ]

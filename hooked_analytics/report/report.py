@@ -1,31 +1,70 @@
-"""The report: a frozen set of tables, and what can be made of them."""
+"""
+The report: a frozen set of tables, and its way to files and back.
+
+In a folder each table is Parquet and CSV; ``manifest.json`` names every file with its hash, so
+a set is complete or it is refused.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
+
+from hooked_analytics._internal.atomic import atomic_directory, atomic_write, read_swapped
+from hooked_analytics._version import __version__
+from hooked_analytics.storage import csv_format, parquet_format
+from hooked_analytics.storage.tables import plain_kind
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-    from pathlib import Path
+
+MANIFEST, MARK, VERSION = "manifest.json", "hooked_report", 2
+_FACTS = ("title", "timezone", "price_per_credit", "balance", "no_forecast")
+_FILE = re.compile(r"[a-z0-9_]+\.(?:parquet|csv|json)")
+# what version 0.1 kept in the folder beside the tables
+_OLD_FILES = (".hooked-lock", ".hooked-next", ".hooked-stage-*")
+
+# names of columns in version 1
+_RENAMED = {
+    "wasted_credits": "failed_credits", "waste_share": "failed_share", "money": "cost",
+    "basis": "time_source", "error": "fetch_error",
+}  # fmt: skip
+
+_COLUMNS_OF_UNIT = {
+    "credits": "credits credits_before credits_after change volume mix rate used_credits low high "
+    "failed_credits total total_low total_high balance success_credits median_credits",
+    "videos": "videos completed failed rendering other not_fetched undated refused repeated "
+    "credits_unknown failed_unknown unknown_before unknown_after attempts failures",
+    "share, 0 to 1": "share failed_share failure_rate censored_share completed_share "
+    "run_out_chance backtest_error filled_share",
+    "s": "median_seconds median_low median_high p90_seconds p90_low p90_high at_seconds",
+    "UTC": "created_at seen_at first_created_at last_created_at",
+    "day, by the report's time zone": "first_day last_day period",
+    "day, UTC": "day run_out run_out_low run_out_high",
+    "credits per video": "credits_per_video",
+    "credits per finished minute": "credits_per_minute",
+    "currency of the price per credit": "cost",
+    "past forecasts": "backtest_origins",
+    "days": "history_days",
+}
+# for the manifest; a column that is not here is text
+UNITS = {name: unit for unit, names in _COLUMNS_OF_UNIT.items() for name in names.split()}
+_DAYS = [name for name, unit in UNITS.items() if unit.startswith("day,")]
+CURVE_UNITS = UNITS | dict.fromkeys(("low", "high"), "share, 0 to 1")
 
 
 class Tables(Mapping[str, pd.DataFrame]):
-    """
-    Tables by name; each is handed out as a copy, so that a report stays what it was.
-
-    Examples
-    --------
-    >>> tables = Tables({"totals": pd.DataFrame({"credits": [5.0]})})
-    >>> totals = tables["totals"]
-    >>> totals.loc[0, "credits"] = 0.0
-    >>> tables["totals"]["credits"].tolist()
-    [5.0]
-    """
+    """Tables by name; each is handed out as a copy, so that a report stays what it was."""
 
     def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
         self._tables = {name: table.copy() for name, table in tables.items()}
@@ -56,16 +95,16 @@ class Report:
 
     Attributes
     ----------
-    title : of the page
-    tables : name -> frame, read-only
-        ``totals`` (one row per period), ``credit_usage``, ``render_times``,
-        ``completion_curve``, ``credits_by_day``, ``credits_by_month``, ``failures``,
-        ``failure_reasons``, ``retry_chains``, ``credit_outliers``; ``credit_change`` with a
-        period to compare; ``forecast`` and ``forecast_total`` where there is enough history.
-        A missing figure is missing.
-    timezone : whose midnight begins a day
-    price_per_credit, balance : as given
-    no_forecast : why there is none; empty when there is one
+    tables : Tables
+        Name -> frame, read-only: ``totals`` (one row per period), ``credit_usage``,
+        ``render_times``, ``completion_curve``, ``credits_by_day``, ``credits_by_month``,
+        ``failures``, ``failure_reasons``, ``retry_chains``, ``credit_outliers``;
+        ``credit_change`` with a period to compare; ``forecast`` and ``forecast_total`` where
+        there is enough history. A missing figure is missing.
+    title, timezone, price_per_credit, balance
+        As given to `build_report`.
+    no_forecast : str
+        Why there is none; empty when there is one.
 
     Examples
     --------
@@ -88,11 +127,10 @@ class Report:
         """Write the headline figures, and what is not known."""
         from hooked_analytics.report.summary import headlines, not_known, scope
 
-        shown = headlines(self)
-        width = max(len(headline.figure) for headline in shown)
-        lines = [self.title, scope(self)]
-        lines += [f"  {line.figure.rjust(width)}  {line.sentence}" for line in shown]
-        return "\n".join([*lines, *not_known(self).sentences])
+        figures = headlines(self)
+        width = max(len(headline.figure) for headline in figures)
+        lines = [f"  {each.figure.rjust(width)}  {each.sentence}" for each in figures]
+        return "\n".join([self.title, scope(self), *lines, *not_known(self).sentences])
 
     def _repr_html_(self) -> str:
         from hooked_analytics.report.page import notebook_html
@@ -101,55 +139,215 @@ class Report:
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """
-        Write the page: one file without script that asks nothing of any other machine.
+        Write the page: one file without script that requests nothing from any other machine.
 
         Parameters
         ----------
-        path : file to write
-            An older file of that name stays as it was until the new one is complete.
+        path : str or PathLike
+            File to write; an older one stays as it was until the new one is complete.
 
         Returns
         -------
-        the path that was written
+        Path
+            The file that was written.
 
         Raises
         ------
         ImportError
             great-tables, jinja2 or matplotlib is missing; says how to install them.
-        OSError
-            The disk is full or the folder cannot be written; an old file is as it was.
         """
-        from hooked_analytics.report.page import write_page
+        from hooked_analytics.report.page import page_html
 
-        return write_page(self, path)
+        page = page_html(self)
+        with atomic_write(path) as beside:
+            beside.write_text(page, encoding="utf-8")
+        return Path(path)
 
     def export(self, directory: str | os.PathLike[str]) -> list[Path]:
         """
         Write every table as Parquet and CSV, and ``manifest.json``, which says what they are.
 
-        The set is replaced as a whole: after a crash `read_report` finds the old one or the
+        The folder is replaced as a whole: after a crash `read_report` finds the old set or the
         new one. Text that a spreadsheet would run as a formula is made harmless in CSV.
 
         Parameters
         ----------
-        directory : folder to write to
-            Made if absent. Files that are no part of a report stay.
+        directory : str or PathLike
+            Folder to write to, made if absent; files that are no part of a report stay.
 
         Returns
         -------
-        the files that were written, ``manifest.json`` last
+        list of Path
+            The files that were written, ``manifest.json`` last.
 
         Raises
         ------
         ValueError
-            The folder has a ``manifest.json`` that is not of a report.
-        OSError
-            The disk is full or the folder cannot be written; an old set is as it was.
-
-        See Also
-        --------
-        hooked_analytics.read_report : The way back.
+            The folder has a ``manifest.json`` that is not of a report, or is the one this
+            process works in.
         """
-        from hooked_analytics.report.export_folder import export_report
+        folder = Path(directory)
+        _require_ours(folder / MANIFEST)
+        with atomic_directory(folder, _owned) as new:
+            about = {name: _write_table(name, table, new) for name, table in self.tables.items()}
+            (new / MANIFEST).write_text(_manifest(self, about), encoding="utf-8")
+        names = [file for each in about.values() for file in each["files"]]
+        return [folder / name for name in [*names, MANIFEST]]
 
-        return export_report(self, directory)
+
+def read_report(directory: str | os.PathLike[str]) -> Report:
+    """
+    Read a report that `Report.export` wrote: same tables, dtypes and page.
+
+    Parameters
+    ----------
+    directory : str or PathLike
+        Folder with a ``manifest.json``.
+
+    Returns
+    -------
+    Report
+        From the Parquet files.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no report.
+    ValueError
+        The report is of a newer version, or a file is missing or was changed; says which.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hooked_analytics import videos_from_records
+    >>> from hooked_analytics.report import build_report
+    >>> report = build_report(videos_from_records([{"id": "vid_1", "usedCredits": 5}]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = report.export(f"{folder}/october")
+    ...     back = read_report(f"{folder}/october")
+    >>> files[-1].name, repr(back) == repr(report)
+    ('manifest.json', True)
+    """
+    folder = Path(directory)
+    text = read_swapped(folder, MANIFEST)
+    while True:
+        manifest = _parsed(text, folder / MANIFEST)
+        try:
+            tables = {name: _read_table(folder, each) for name, each in manifest["tables"].items()}
+        except _ChangedError:
+            before, text = text, read_swapped(folder, MANIFEST)
+            if text == before:
+                raise
+        else:
+            return Report(tables=Tables(tables), **{name: manifest[name] for name in _FACTS})
+
+
+class _ChangedError(ValueError):
+    """A file is not the one the manifest names."""
+
+
+def _manifest(report: Report, tables: dict[str, Any]) -> str:
+    periods = report.tables["totals"].set_index("period")
+    shown = periods[["first_day", "last_day", "seen_at", "videos", "credits_unknown"]]
+    about = {
+        MARK: VERSION,
+        "made_with": f"hooked_analytics {__version__}",
+        **{name: getattr(report, name) for name in _FACTS},
+        "periods": shown.astype("object").where(shown.notna(), None).to_dict("index"),
+        "missing": "an empty cell in CSV, null in Parquet; never 0",
+        "tables": tables,
+    }
+    times = pd.Timestamp.isoformat
+    return json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False, default=times) + "\n"
+
+
+def _write_table(name: str, table: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    notes = {key.decode(): text.decode() for key, text in (arrow.schema.metadata or {}).items()}
+    files = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]
+    parquet_format.write_batches(files[0], arrow.schema, arrow.to_batches(), notes=notes)
+    cells = _for_csv(table)
+    csv_format.write(files[1], cells.schema, cells.to_batches(), formula_safe=True)
+    units = CURVE_UNITS if name == "completion_curve" else UNITS
+    return {
+        "rows": len(table),
+        "units": {column: units[column] for column in table if column in units},
+        "unknown": {str(column): int(many) for column, many in table.isna().sum().items() if many},
+        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+    }
+
+
+def _for_csv(table: pd.DataFrame) -> pa.Table:
+    """Days as dates of their own zone: midnight in Berlin is another day in UTC."""
+    times = table.select_dtypes("datetimetz")
+    days = {name: times[name].dt.tz_localize(None) for name in times if name in _DAYS}
+    arrow = pa.Table.from_pandas(table.assign(**days), preserve_index=False)
+    kinds = [
+        (field.name, pa.date32() if field.name in days else plain_kind(field.name, field.type))
+        for field in arrow.schema
+    ]
+    return arrow.cast(pa.schema(kinds))
+
+
+def _owned(folder: Path) -> set[str]:
+    """Names of the files of a set; only plain names, for the manifest may come from anywhere."""
+    found = {path.name for form in _OLD_FILES for path in folder.glob(form)} | {MANIFEST}
+    try:
+        tables = json.loads((folder / MANIFEST).read_bytes())["tables"].values()
+        return found | {
+            name for table in tables for name in table["files"] if _FILE.fullmatch(name)
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return found
+
+
+def _require_ours(manifest: Path) -> None:
+    if manifest.exists() and MARK not in _loaded(manifest.read_bytes()):
+        told = "is not of a report; nothing was touched, choose another folder"
+        raise ValueError(f"{manifest} {told}")
+
+
+def _loaded(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _parsed(text: bytes, path: Path) -> dict[str, Any]:
+    manifest = _loaded(text)
+    if MARK not in manifest:
+        raise ValueError(f"{path} is not the manifest of a report")
+    version = manifest[MARK]
+    if version not in range(1, VERSION + 1):
+        raise ValueError(
+            f"{path} is of report version {version!r}, and this hooked_analytics "
+            f"({__version__}) knows {VERSION}; update it, or read the Parquet files themselves"
+        )
+    if lacking := [name for name in (*_FACTS, "tables") if name not in manifest]:
+        raise ValueError(f"{path} lacks {', '.join(lacking)}, so it was changed")
+    return manifest
+
+
+def _read_table(folder: Path, about: dict[str, Any]) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    read = {name: _checked(folder, name, sha256) for name, sha256 in about["files"].items()}
+    (parquet,) = [content for name, content in read.items() if name.endswith(".parquet")]
+    table: pd.DataFrame = pq.read_table(io.BytesIO(parquet)).to_pandas()
+    return table.rename(columns=_RENAMED)
+
+
+def _checked(folder: Path, name: str, sha256: str) -> bytes:
+    if not _FILE.fullmatch(name):
+        raise ValueError(f"{folder} has no file {name[:80]!r}: that is no plain name")
+    try:
+        content = read_swapped(folder, name)
+    except FileNotFoundError:
+        raise _ChangedError(f"{folder / name} is missing; export the report again") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _ChangedError(
+            f"{folder / name} was changed after the report was exported; export it again"
+        )
+    return content

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from hooked_analytics.report.formatting import MISSING, count, dates, joined, number, share
-from hooked_analytics.report.report_tables import PREVIOUS, first_row
+from hooked_analytics._internal.formatting import MISSING, count, dates, joined, number, share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hooked_analytics.report.report import Report
 
 _RATE_MATTERS = 0.5  # credits; below it two sums count as the same
@@ -39,43 +36,43 @@ class NotKnown(NamedTuple):
 def scope(report: Report) -> str:
     """Say which videos the report is about, and as of when."""
     now, before = _periods(report)
-    parts = [f"{_made(now)} ({report.timezone})"]
+    parts = [f"{_created(now)} ({report.timezone})"]
     if before is not None:
-        parts.append(f"compared with {_made(before)}")
+        parts.append(f"compared with {_created(before)}")
     if pd.notna(now.seen_at):
         parts.append(f"as seen {now.seen_at.day} {now.seen_at:%b %Y %H:%M} UTC")
     return " · ".join(parts)
 
 
-def _made(period: Any) -> str:
+def _created(period: Any) -> str:
     when = dates(period.first_day, period.last_day)
-    return count(period.videos, "video") + (f" made {when}" if when != MISSING else "")
+    return count(period.videos, "video") + (f" created {when}" if when != MISSING else "")
 
 
 def headlines(report: Report) -> list[Headline]:
     """Put the answers first: spent, per minute, on failures, and what comes next."""
     now, before = _periods(report)
-    return [
-        _spent(now, before, report.price_per_credit),
-        _per_minute(now, before),
-        _on_failures(now),
-        _next(report),
-    ]
+    spent = _spent(now, before, report.price_per_credit)
+    return [spent, _per_minute(now, before), _on_failures(now), _next(report)]
 
 
 def _periods(report: Report) -> tuple[Any, Any]:
     totals = report.tables["totals"]
-    before = totals[totals["period"].eq(PREVIOUS)]
+    before = totals[totals["period"].eq("before")]
     return first_row(totals), first_row(before) if len(before) else None
 
 
+def first_row(table: pd.DataFrame) -> Any:
+    """Take the first row, its columns as attributes."""
+    return next(table.itertuples(index=False))
+
+
 def _spent(now: Any, before: Any, price: float | None) -> Headline:
+    videos = count(now.videos, "video")
     if not now.videos:
         return Headline(MISSING, "credits: there is no video to count")
     if pd.isna(now.credits):
-        return Headline(
-            MISSING, f"credits spent: none of {count(now.videos, 'video')} has a figure"
-        )
+        return Headline(MISSING, f"credits spent: none of {videos} has a figure")
     parts = ["credits spent"]
     if price is not None:
         parts.append(f"worth {now.credits * price:,.2f} at {price:g} each")
@@ -84,18 +81,16 @@ def _spent(now: Any, before: Any, price: float | None) -> Headline:
         relative = f" ({share(abs(change) / before.credits)})" if before.credits else ""
         parts.append(f"{number(change, signed=True)}{relative} on the period before")
     if now.credits_unknown:
-        whose = "whose figure is not known"
-        parts.append(f"without {count(now.credits_unknown, 'video')} {whose}")
+        parts.append(f"without {count(now.credits_unknown, 'video')} whose figure is not known")
     return Headline(number(now.credits), ", ".join(parts))
 
 
 def _per_minute(now: Any, before: Any) -> Headline:
+    what = "credits per finished minute"
     if pd.isna(now.credits_per_minute):
-        return Headline(MISSING, "credits per finished minute: no finished video has both figures")
+        return Headline(MISSING, f"{what}: no finished video has both figures")
     was = "" if before is None else f" (was {number(before.credits_per_minute)})"
-    return Headline(
-        number(now.credits_per_minute), f"credits per finished minute, failures folded in{was}"
-    )
+    return Headline(number(now.credits_per_minute), f"{what}, failures folded in{was}")
 
 
 def _on_failures(now: Any) -> Headline:
@@ -187,13 +182,11 @@ def change_sentence(report: Report) -> str:
     ]
     if not parts:
         return "No change."
-    unknown = int(change["unknown_before"].sum()), int(change["unknown_after"].sum())
-    left_out = (
-        f" Left out without a figure: {unknown[0]:,} videos before, {unknown[1]:,} after."
-        if any(unknown)
-        else ""
-    )
-    return f"{number(round(sums['change']), signed=True)} credits: {joined(parts)}.{left_out}"
+    said = f"{number(round(sums['change']), signed=True)} credits: {joined(parts)}."
+    before, after = change[["unknown_before", "unknown_after"]].sum()
+    if before + after:
+        said += f" Left out without a figure: {before:,} videos before, {after:,} after."
+    return said
 
 
 def not_known(report: Report) -> NotKnown:
@@ -202,40 +195,35 @@ def not_known(report: Report) -> NotKnown:
     if not now.videos:
         return NotKnown(["There are no videos in this report."], serious=True)
     sentences = [_unknown_credits(now)]
-    sentences += [say(getattr(now, column)) for column, say in _NOTES if getattr(now, column)]
+    sentences += [
+        f"{count(many, noun)} {told}"
+        for column, (noun, told) in _NOTES.items()
+        if (many := getattr(now, column))
+    ]
     return NotKnown(sentences, serious=bool(now.credits_unknown or len(sentences) > 1))
 
 
 def _unknown_credits(now: Any) -> str:
-    unknown, videos = int(now.credits_unknown), count(now.videos, "video")
-    if not unknown:
+    if not now.credits_unknown:
         return "Every video has a credit figure."
-    has, counted = ("has", "It is") if unknown == 1 else ("have", "They are")
-    as_what = "a video" if unknown == 1 else "videos"
+    has, counted = ("has", "It is") if now.credits_unknown == 1 else ("have", "They are")
+    as_what = "a video" if now.credits_unknown == 1 else "videos"
     return (
-        f"Not known: {unknown:,} of {videos} {has} no credit figure "
-        f"({share(unknown / now.videos)}). {counted} counted as {as_what} and left out of every "
-        "credit total."
+        f"Not known: {now.credits_unknown:,} of {count(now.videos, 'video')} {has} no credit "
+        f"figure ({share(now.credits_unknown / now.videos)}). {counted} counted as {as_what} and "
+        "left out of every credit total."
     )
 
 
-_NOTES: tuple[tuple[str, Callable[[int], str]], ...] = (
-    (
-        "rendering",
-        lambda n: (
-            f"{count(n, 'video')} still rendering: the credits may change, and the time so "
-            "far counts as “longer than”."
-        ),
+# column of the totals -> noun, and what to say about so many
+_NOTES = {
+    "rendering": (
+        "video",
+        "still rendering: credits may change, the time counts as “longer than”.",
     ),
-    ("not_fetched", lambda n: f"{count(n, 'id')} could not be fetched; failures say why."),
-    ("other", lambda n: f"{count(n, 'video')} with a status this report does not know."),
-    ("undated", lambda n: f"{count(n, 'video')} without a usable date, in no figure by day."),
-    (
-        "refused",
-        lambda n: f"{count(n, 'video')} with a value that was repaired or refused as impossible.",
-    ),
-    (
-        "repeated",
-        lambda n: f"{count(n, 'row')} repeat a video given before, and every row is counted.",
-    ),
-)
+    "not_fetched": ("id", "could not be fetched; failures say why."),
+    "other": ("video", "with a status this report does not know."),
+    "undated": ("video", "without a usable date, in no figure by day."),
+    "refused": ("video", "with a value that was repaired or refused as impossible."),
+    "repeated": ("row", "repeat a video given before, and every row is counted."),
+}

@@ -154,7 +154,7 @@ if find_spec("hooked_analytics.report"):
     KILLED |= {
         "report, its page": Killed(reports.page_written, reports.page_found),
         "report, its tables": Killed(
-            reports.tables_written, reports.tables_found, left=".hooked-stage-*"
+            reports.tables_written, reports.tables_found, left=".hooked-*/manifest.json"
         ),
     }
 

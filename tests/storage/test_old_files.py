@@ -153,7 +153,14 @@ def test_columns_of_a_newer_schema_are_kept_as_they_are(tmp_path, suffix):
     assert back["mood"].tolist() == [7] * 500
 
 
-def test_a_report_of_version_0_1_is_read():
+def test_a_report_of_version_0_1_is_read_shown_and_written_again(tmp_path):
     report = ha.read_report(OLD / "report")
     assert report.title == "Version 0.1"
     assert report.tables["credit_usage"]["credits"].sum() == 2208
+    assert "failed_credits" in report.tables["retry_chains"]
+    assert "on failures" in report.to_html(tmp_path / "report.html").read_text().lower()
+    folder = shutil.copytree(OLD / "report", tmp_path / "report")
+    (folder / ".hooked-lock").touch()
+    report.export(folder)
+    assert repr(ha.read_report(folder)) == repr(report)
+    assert not (folder / ".hooked-lock").exists()

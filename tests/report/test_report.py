@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -17,7 +18,6 @@ import pytest
 
 from hooked_analytics import build_report, read_report, videos_from_records
 from hooked_analytics.cli import main
-from hooked_analytics.report.atomic_set import NEXT
 from hooked_analytics.report.page import page_html
 from hooked_analytics.report.pictures import pictures
 from hooked_analytics.report.summary import change_sentence, headlines, not_known
@@ -82,7 +82,7 @@ def test_the_headlines_are_the_figures_of_the_tables():
     assert failed == ("2", "credits on 1 failed video, 13% of what ended videos cost")
     assert ahead.figure == "–"
     assert report.title == "Credit spend, October 2026"
-    assert "5 videos made 1–4 Oct 2026 (UTC) · compared with 2 videos" in repr(report)
+    assert "5 videos created 1–4 Oct 2026 (UTC) · compared with 2 videos" in repr(report)
     assert "Not known: 2 of 5 videos have no credit figure (40%)" in repr(report)
     assert "1 video still rendering" in repr(report)
 
@@ -280,7 +280,7 @@ def test_the_folder_says_what_it_holds(tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [files[0].name, files[-1].name] == ["totals.parquet", "manifest.json"]
     assert sorted(p for p in folder.iterdir() if p.name[0] != ".") == sorted(files)
-    assert manifest["hooked_report"] == 1
+    assert manifest["hooked_report"] == 2
     assert manifest["made_with"].startswith("hooked_analytics ")
     assert manifest["periods"]["this"] == {
         "first_day": "2026-10-01T00:00:00+00:00",
@@ -356,16 +356,32 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path):
     assert (tmp_path / "secret.parquet").exists()
 
 
-def test_the_next_export_finishes_what_a_crash_left(tmp_path):
-    old, new = (build_report(frame, title=t) for frame, t in ((OCTOBER, "old"), (SEPTEMBER, "new")))
-    old.export(tmp_path)
-    new.export(tmp_path / NEXT)  # as if the process had died right after the rename
-    assert read_report(tmp_path).title == "new"
-    (tmp_path / NEXT / "totals.csv").replace(tmp_path / "totals.csv")
-    assert read_report(tmp_path).title == "new"
-    old.export(tmp_path)
-    assert read_report(tmp_path).title == "old"
-    assert not (tmp_path / NEXT).exists()
+def test_an_export_leaves_nothing_beside_its_folder_and_sweeps_what_a_kill_left(tmp_path):
+    folder = tmp_path / "report"
+    build_report(OCTOBER).export(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)  # as if killed before it cleans up
+        build_report(OCTOBER).export(folder)
+    left = [path for path in tmp_path.iterdir() if path != folder]
+    assert left
+    for path in left:
+        os.utime(path, (0, 0))
+    build_report(OCTOBER).export(folder)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_two_exports_at_once_leave_one_of_them_whole(tmp_path):
+    reports = [build_report(OCTOBER, title=str(number)) for number in range(4)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda report: report.export(tmp_path / "report"), reports * 5))
+    assert read_report(tmp_path / "report").title in "0123"
+
+
+def test_the_folder_a_process_works_in_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", tmp_path, tmp_path.parent):
+        with pytest.raises(ValueError, match="choose a folder of its own"):
+            build_report(OCTOBER).export(folder)
 
 
 # The writer kills itself before its first step on a file, then before its fourth, and so on
@@ -401,6 +417,7 @@ def write(report):
 bases = [made(5), made(7)]
 written = replace(bases[0], title="0")
 write(written)
+(folder / "tables" / "mine.txt").write_text("mine")
 shown, outcomes = written, {"old": 0, "new": 0}
 for step in count(1, 3):
     new = replace(bases[step % 2], title=str(step))
@@ -420,6 +437,7 @@ for step in count(1, 3):
     written = found
     if through:
         break
+assert (folder / "tables" / "mine.txt").read_text() == "mine"
 print(sum(outcomes.values()) - 1, outcomes["old"], outcomes["new"], shown is new and found is new)
 """
 
@@ -449,7 +467,7 @@ def test_the_command_writes_page_and_tables(tmp_path, capsys):
     options = ["--before", before, "--title", "Mine", "--price-per-credit", "0.5"]
     assert main(["report", now, "-o", page, "--tables", tables, "--balance", "9", *options]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("Mine\n5 videos made 1–4 Oct 2026")
+    assert printed.out.startswith("Mine\n5 videos created 1–4 Oct 2026")
     assert "manifest.json says what they hold" in printed.err
     assert "<h1>Mine</h1>" in (tmp_path / "report.html").read_text()
     assert read_report(tables).balance == 9

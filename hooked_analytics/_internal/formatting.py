@@ -1,8 +1,8 @@
-"""Figures and dates as people read them. A missing figure is a dash, never 0."""
+"""Numbers, shares, times and dates as people read them. A missing one is a dash, never 0."""
 
 from __future__ import annotations
 
-import unicodedata
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
-_LONGEST = 160
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def number(value: float, *, signed: bool = False) -> str:
@@ -75,7 +75,28 @@ def share(value: float) -> str:
     return f"{value:.1%}" if 0 < value < 0.0995 else f"{value:.0%}"
 
 
-def count(many: int, noun: str) -> str:
+def duration(seconds: float) -> str:
+    """
+    Write a time in its two largest units; seconds count for little from ten minutes on.
+
+    Examples
+    --------
+    >>> duration(48.2), duration(224.1), duration(240), duration(4790), duration(float("nan"))
+    ('48 s', '3 min 44 s', '4 min', '1 h 20 min', '–')
+    """
+    if math.isnan(seconds):
+        return MISSING
+    left = round(seconds) if seconds < 600 else 60 * round(seconds / 60)
+    parts = []
+    for name, size in _UNITS:
+        many, left = divmod(left, size)
+        parts.append((many, name))
+    first = next((at for at, (many, _) in enumerate(parts) if many), len(parts) - 1)
+    largest, *others = parts[first : first + 2]
+    return " ".join(f"{many} {name}" for many, name in (largest, *others) if many or not others)
+
+
+def count(many: float, noun: str) -> str:
     """
     Write a number with its noun.
 
@@ -131,19 +152,3 @@ def joined(parts: Iterable[str]) -> str:
     """
     *most, last = list(parts)
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def plain(text: object) -> str:
-    r"""
-    Text from the API on one line, without control and direction characters.
-
-    Examples
-    --------
-    >>> plain("a\nb\u202ec"), plain(None), plain("x" * 200)[-2:]
-    ('a bc', '–', 'x…')
-    """
-    if not isinstance(text, str):
-        return MISSING
-    line = " ".join(text.split())
-    seen = "".join(c for c in line if unicodedata.category(c)[0] != "C")
-    return seen if len(seen) <= _LONGEST else seen[: _LONGEST - 1] + "…"
