@@ -32,9 +32,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Parameters
     ----------
-    path : where the file is to be
-        A missing folder is made. A link is followed: the file it points to is replaced. The
-        new file's mode comes from the umask.
+    path : str or Path
+        Where the file is to be. A missing folder is made. A link is followed: the file it points to
+        is replaced. The new file's mode comes from the umask.
 
     Yields
     ------

@@ -19,9 +19,12 @@ class ProgressBar:
 
     Parameters
     ----------
-    total : number of steps, as far as known
-    shown : True or False; when missing, shown in a notebook and on a terminal
-    unit : what is counted; ``"B"`` for bytes, shown as kB, MB, GB
+    total : int
+        Number of steps, as far as known.
+    shown : bool
+        True or False; when missing, shown in a notebook and on a terminal.
+    unit : str, default "video"
+        What is counted; ``"B"`` for bytes, shown as kB, MB, GB.
 
     Examples
     --------

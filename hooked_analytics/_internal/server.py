@@ -27,13 +27,19 @@ class ServerThread:
 
     Parameters
     ----------
-    app : what answers
-    sock : bound already; closed together with the server
-    what : its name in errors and of its thread, such as ``sandbox``
-    keep_alive_seconds : how long an idle connection stays open [s]
-    most_connections : further ones are cut at once; None for no limit
-    connection_seconds : a connection older than this is cut; None for no limit [s]
-        With either limit the head of a request is bounded as well, at 16 KiB.
+    app : App
+        What answers.
+    sock : socket.socket
+        Bound already; closed together with the server.
+    what : str
+        Its name in errors and of its thread, such as ``sandbox``.
+    keep_alive_seconds : int, default 5
+        How long an idle connection stays open [s].
+    most_connections : int, optional
+        Further ones are cut at once; None for no limit.
+    connection_seconds : float, optional
+        A connection older than this is cut; None for no limit [s]. With either limit the head of a
+        request is bounded as well, at 16 KiB.
 
     Examples
     --------
@@ -137,8 +143,10 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
 
     Parameters
     ----------
-    port : 0 for any free one
-    host : address to listen at
+    port : int
+        0 for any free one.
+    host : str, default "127.0.0.1"
+        Address to listen at.
 
     Returns
     -------

@@ -21,10 +21,14 @@ class WorkerPool:
 
     Parameters
     ----------
-    jobs : what to do, in order
-    stop : looked at before every job; set by the crew after a fault
-    threads : how many work at the same time
-    name : of the threads
+    jobs : Iterable[Callable[[], None]]
+        What to do, in order.
+    stop : Event
+        Looked at before every job; set by the crew after a fault.
+    threads : int
+        How many work at the same time.
+    name : str
+        Of the threads.
 
     Examples
     --------

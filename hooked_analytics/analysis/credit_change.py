@@ -34,9 +34,11 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
 
     Parameters
     ----------
-    before, after : one row per video of each period; pandas, Polars, PyArrow, DuckDB, Dask
-        or Spark. Need ``used_credits`` and the columns of *by*.
-    by : one column or several; a missing key is a group of its own
+    before, after : DataFrame
+        One row per video of each period; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Need
+        ``used_credits`` and the columns of *by*.
+    by : str or list of str, default "type"
+        One column or several; a missing key is a group of its own.
 
     Returns
     -------

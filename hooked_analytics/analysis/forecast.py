@@ -128,13 +128,18 @@ def forecast_credits(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs ``created_at``, ``fetched_at`` and ``used_credits``. Unknown credits are filled
-        with the mean of the known ones of the same ``type``, if there is one, and weekday.
-    horizon_days : days ahead, at most half of the history
-    balance : credits left after the last complete day
-    budget : credits of a calendar month
-    timezone : whose midnight begins a day
+    videos : DataFrame
+        One row per video. Needs ``created_at``, ``fetched_at`` and ``used_credits``. Unknown
+        credits are filled with the mean of the known ones of the same ``type``, if there is one,
+        and weekday.
+    horizon_days : int, default 30
+        Days ahead, at most half of the history.
+    balance : float, optional
+        Credits left after the last complete day.
+    budget : float, optional
+        Credits of a calendar month.
+    timezone : str, default "UTC"
+        Whose midnight begins a day.
 
     Returns
     -------

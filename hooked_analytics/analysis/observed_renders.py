@@ -27,9 +27,10 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    observations : any number of rows per video, as of `VideoArchive.observations`
-        Needs the columns ``video_id``, ``observed_at``, ``status``, ``progress``,
-        ``updated_at``, ``used_credits`` and ``fetch_error``.
+    observations : DataFrame
+        Any number of rows per video, as of `VideoArchive.observations`. Needs the columns
+        ``video_id``, ``observed_at``, ``status``, ``progress``, ``updated_at``, ``used_credits``
+        and ``fetch_error``.
 
     Returns
     -------

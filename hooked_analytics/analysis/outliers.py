@@ -25,8 +25,8 @@ def credit_outliers(videos: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    videos : one row per video
-        Needs ``video_id``, ``name``, ``type``, ``status``, ``updated_at`` and
+    videos : DataFrame
+        One row per video. Needs ``video_id``, ``name``, ``type``, ``status``, ``updated_at`` and
         ``used_credits``. A video counts once, its latest row.
 
     Returns

@@ -40,11 +40,15 @@ def credits_over_time(
 
     Parameters
     ----------
-    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
-        Needs ``created_at``, ``used_credits`` and the columns of *by*.
-    freq : ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``
-    by : one column or several; a missing key is a group of its own
-    timezone : whose midnight begins a day
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``created_at``,
+        ``used_credits`` and the columns of *by*.
+    freq : str, default "D"
+        ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``.
+    by : str or list of str, optional
+        One column or several; a missing key is a group of its own.
+    timezone : str, default "UTC"
+        Whose midnight begins a day.
 
     Returns
     -------

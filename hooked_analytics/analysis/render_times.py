@@ -47,8 +47,8 @@ def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns ``status``, ``created_at`` and ``updated_at``.
+    videos : DataFrame
+        One row per video. Needs the columns ``status``, ``created_at`` and ``updated_at``.
 
     Returns
     -------
@@ -85,8 +85,8 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns ``status``, ``created_at`` and ``fetched_at``.
+    videos : DataFrame
+        One row per video. Needs the columns ``status``, ``created_at`` and ``fetched_at``.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
 
 
 def render_times(
-    videos: FrameT, *, by: str | Sequence[str] = "type", observed: Any = None
+    videos: FrameT, *, by: str | Sequence[str] = "type", observed_renders: Any = None
 ) -> FrameT:
     """
     Typical and slow times to the end per group, renders under way counted as "longer than".
@@ -123,14 +123,16 @@ def render_times(
 
     Parameters
     ----------
-    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
-        Needs ``status``, ``created_at``, ``updated_at``, ``fetched_at`` and the columns of
-        *by*. Rows with another status or without a usable time are counted in ``videos``
-        and measured nowhere.
-    by : one column or several; a missing key is a group of its own
-    observed : what `observed_renders` gives of an archive, joined by ``video_id``
-        Where the end was seen between two looks, an ``updated_at`` outside them is not
-        believed: the middle of the two is taken.
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``status``,
+        ``created_at``, ``updated_at``, ``fetched_at`` and the columns of *by*. Rows with another
+        status or without a usable time are counted in ``videos`` and measured nowhere.
+    by : str or list of str, default "type"
+        One column or several; a missing key is a group of its own.
+    observed_renders : object, optional
+        What `observed_renders` gives of an archive, joined by ``video_id``. Where the end was seen
+        between two looks, an ``updated_at`` outside them is not believed: the middle of the two is
+        taken.
 
     Returns
     -------
@@ -169,7 +171,7 @@ def render_times(
     [{'videos': 3, 'rendering': 1, 'median_seconds': 300.0}]
     """
     keys = group_keys(by)
-    ends = end_counts(videos, keys, observed=observed, what="render_times")
+    ends = end_counts(videos, keys, observed_renders=observed_renders, what="render_times")
     measured = np.array([_times(_counted(group)) for group in ends.counts]).reshape(-1, len(_TIMES))
     table: pd.DataFrame = (
         ends.groups.join(pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64"))
@@ -186,7 +188,7 @@ def completion_curve(
     at_seconds: ArrayLike,
     *,
     by: str | Sequence[str] = "type",
-    observed: Any = None,
+    observed_renders: Any = None,
 ) -> FrameT:
     """
     Share of renders COMPLETED by given times, per group, a failure being the other end.
@@ -196,10 +198,14 @@ def completion_curve(
 
     Parameters
     ----------
-    videos : one row per video, of any engine, as `render_times` takes it
-    at_seconds : one time since ``created_at`` or several [s]
-    by : one column or several; a missing key is a group of its own
-    observed : what `observed_renders` gives, as in `render_times`
+    videos : DataFrame
+        One row per video, of any engine, as `render_times` takes it.
+    at_seconds : ArrayLike
+        One time since ``created_at`` or several [s].
+    by : str or list of str, default "type"
+        One column or several; a missing key is a group of its own.
+    observed_renders : object, optional
+        What `observed_renders` gives, as in `render_times`.
 
     Returns
     -------
@@ -236,7 +242,7 @@ def completion_curve(
     at = np.atleast_1d(np.asarray(at_seconds, dtype=float)).ravel()
     if not (at >= 0).all():
         raise ValueError("at_seconds are times since created_at, 0 s or more, none missing")
-    ends = end_counts(videos, keys, observed=observed, what="completion_curve")
+    ends = end_counts(videos, keys, observed_renders=observed_renders, what="completion_curve")
     counted = [_counted(group) for group in ends.counts]
     curves = [share_at(aalen_johansen(each), each, at) for each in counted]
     parts = np.array(curves).reshape(len(curves), 4, len(at)).transpose(0, 2, 1).reshape(-1, 4)

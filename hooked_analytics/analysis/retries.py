@@ -22,9 +22,9 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    videos : one row per video
-        Needs ``video_id, name, type, status, created_at, updated_at, used_credits,
-        avatar_id`` and ``script``.
+    videos : DataFrame
+        One row per video. Needs ``video_id, name, type, status, created_at, updated_at,
+        used_credits, avatar_id`` and ``script``.
 
     Returns
     -------

@@ -68,8 +68,10 @@ def count_ends(
 
     Parameters
     ----------
-    seconds : time to the end, or to the last look [s]; missing and negative ones are not used
-    completed, failed, running : how many renders each time stands for
+    seconds : ArrayLike
+        Time to the end, or to the last look [s]; missing and negative ones are not used.
+    completed, failed, running : ArrayLike, default 0
+        How many renders each time stands for.
 
     Examples
     --------

@@ -52,11 +52,14 @@ def credit_usage(
 
     Parameters
     ----------
-    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
-        Needs ``status``, ``used_credits``, ``duration_seconds`` and the columns of *by*. Of
-        an archive's observations the one that counts of each video is taken.
-    by : one column or several; a missing key is a group of its own
-    price_per_credit : adds ``cost`` in the price's currency
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``status``,
+        ``used_credits``, ``duration_seconds`` and the columns of *by*. Of an archive's observations
+        the one that counts of each video is taken.
+    by : str or list of str, default "type"
+        One column or several; a missing key is a group of its own.
+    price_per_credit : float, optional
+        Adds ``cost`` in the price's currency.
 
     Returns
     -------
@@ -161,8 +164,9 @@ def failures(videos: FrameT) -> FrameT:
 
     Parameters
     ----------
-    videos : one row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark
-        Needs ``status`` and the columns below.
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``status`` and the
+        columns below.
 
     Returns
     -------

@@ -43,10 +43,12 @@ def plot_credits(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns `credit_usage` needs.
-    by : one column or several
-    ax : where to draw; a new figure when missing
+    videos : DataFrame
+        One row per video. Needs the columns `credit_usage` needs.
+    by : str or list of str, default "type"
+        One column or several.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
 
     Returns
     -------
@@ -104,10 +106,12 @@ def plot_credits_over_time(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns `credits_over_time` needs.
-    freq, by, timezone : as in `credits_over_time`; the five dearest groups have a colour
-    ax : where to draw; a new figure when missing
+    videos : DataFrame
+        One row per video. Needs the columns `credits_over_time` needs.
+    freq, by, timezone : str, default "D"
+        As in `credits_over_time`; the five dearest groups have a colour.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
 
     Returns
     -------

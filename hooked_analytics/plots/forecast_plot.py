@@ -29,10 +29,12 @@ def plot_forecast(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns `forecast_credits` needs.
-    horizon_days, balance, timezone : as in `forecast_credits`
-    ax : where to draw; a new figure when missing
+    videos : DataFrame
+        One row per video. Needs the columns `forecast_credits` needs.
+    horizon_days, balance, timezone : int, default 30
+        As in `forecast_credits`.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
 
     Returns
     -------

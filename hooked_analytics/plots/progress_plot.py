@@ -41,10 +41,11 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
 
     Parameters
     ----------
-    observations : one row per observation of a video
-        Needs ``video_id, observed_at, status, progress`` [%]: the `ProgressPanel.history`, or
-        what `VideoArchive.observations` gives.
-    ax : where to draw; a new figure when missing
+    observations : DataFrame
+        One row per observation of a video. Needs ``video_id, observed_at, status, progress`` [%]:
+        the `ProgressPanel.history`, or what `VideoArchive.observations` gives.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
 
     Returns
     -------

@@ -42,7 +42,7 @@ def plot_render_times(
     videos: pd.DataFrame,
     *,
     by: str | Sequence[str] = "type",
-    observed: pd.DataFrame | None = None,
+    observed_renders: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -53,11 +53,14 @@ def plot_render_times(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the columns `render_times` needs.
-    by : one column or several; the five groups with most videos are drawn
-    observed : what `observed_renders` gives: an end that was seen wins over ``updated_at``
-    ax : where to draw; a new figure when missing
+    videos : DataFrame
+        One row per video. Needs the columns `render_times` needs.
+    by : str or list of str, default "type"
+        One column or several; the five groups with most videos are drawn.
+    observed_renders : DataFrame, optional
+        What `observed_renders` gives: an end that was seen wins over ``updated_at``.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
 
     Returns
     -------
@@ -74,14 +77,16 @@ def plot_render_times(
     'class  5 min'
     """
     keys = group_keys(by)
-    table = render_times(videos, by=by, observed=observed)
+    table = render_times(videos, by=by, observed_renders=observed_renders)
     drawn = groups_drawn(table)
     ax = canvas(ax, "How long renders take", height=3.8, grid="y")
     if drawn.empty:
         nothing(ax)
         return ax
     until = time_span(drawn, videos)
-    curves = completion_curve(videos, np.linspace(0, until, _POINTS), by=by, observed=observed)
+    curves = completion_curve(
+        videos, np.linspace(0, until, _POINTS), by=by, observed_renders=observed_renders
+    )
     lines = draw_curves(ax, drawn, curves, keys)
     _note(ax, videos["created_at"], table[table["censored_share"].lt(1)], drawn)
     name_curves(ax, lines)

@@ -92,10 +92,12 @@ def videos_from_records(
 
     Parameters
     ----------
-    records : details answers or list items, with or without their envelope
-        A video given twice is kept once, as last updated, with a warning.
-    fetched_at : aware time at which they were seen
-        Now when missing; renders under way are measured up to it.
+    records : Iterable[dict of object]
+        Details answers or list items, with or without their envelope. A video given twice is kept
+        once, as last updated, with a warning.
+    fetched_at : datetime, optional
+        Aware time at which they were seen. Now when missing; renders under way are measured up to
+        it.
 
     Returns
     -------

@@ -223,8 +223,8 @@ def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
 
     Parameters
     ----------
-    videos : one row per video
-        Needs the column ``status``.
+    videos : DataFrame
+        One row per video. Needs the column ``status``.
 
     Returns
     -------

@@ -103,10 +103,14 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
 
     Parameters
     ----------
-    videos : pandas, Polars (eager or lazy), PyArrow, DuckDB, Dask or Spark
-    columns : those to compute with
-    keys : those to group by; may be among *columns*, which are then not coded
-    what : the function asking, for the message when a column is missing
+    videos : object
+        Pandas, Polars (eager or lazy), PyArrow, DuckDB, Dask or Spark.
+    columns : list of str
+        Those to compute with.
+    keys : list of str
+        Those to group by; may be among *columns*, which are then not coded.
+    what : str
+        The function asking, for the message when a column is missing.
 
     Raises
     ------

@@ -17,8 +17,10 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
 
     Parameters
     ----------
-    rows : on any engine
-    columns : new column and the timestamp it is made of
+    rows : nw.LazyFrame[object]
+        On any engine.
+    columns : str
+        New column and the timestamp it is made of.
 
     Examples
     --------

@@ -48,17 +48,23 @@ class EndCounts(NamedTuple):
     counts: list[Counts]
 
 
-def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str) -> EndCounts:
+def end_counts(
+    videos: Any, keys: list[str], *, observed_renders: Any = None, what: str
+) -> EndCounts:
     """
     Count the renders of any frame per group, way and time to the end, in one grouping.
 
     Parameters
     ----------
-    videos : one row per video, on any engine
-    keys : columns to group by
-    observed : what `observed_renders` gives, where an archive has watched
-        An end that was seen wins over an ``updated_at`` outside the window in which it was.
-    what : the function asking, for the message when a column is missing
+    videos : object
+        One row per video, on any engine.
+    keys : list[str]
+        Columns to group by.
+    observed_renders : object, optional
+        What `observed_renders` gives, where an archive has watched. An end that was seen wins over
+        an ``updated_at`` outside the window in which it was.
+    what : str
+        The function asking, for the message when a column is missing.
 
     Returns
     -------
@@ -74,9 +80,9 @@ def end_counts(videos: Any, keys: list[str], *, observed: Any = None, what: str)
     >>> found.groups["type"].tolist(), found.counts[0].of("COMPLETED").tolist()
     (['class'], [2])
     """
-    columns = [*END_COLUMNS, *(["video_id"] if observed is not None else [])]
+    columns = [*END_COLUMNS, *(["video_id"] if observed_renders is not None else [])]
     opened = open_frame(videos, columns, keys, what=what)
-    rows = _with_ends(_with_moments(opened.rows), _watched(opened, observed))
+    rows = _with_ends(_with_moments(opened.rows), _watched(opened, observed_renders))
     rows = rows.select(*keys, *_COUNTED)
     found = _by_sorting(opened, rows, keys) or _by_engine(rows, keys)
     groups = found.groups.assign(**{key: opened.decoded(key, found.groups[key]) for key in keys})
@@ -91,11 +97,11 @@ def _with_moments(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return with_microseconds(rows, **{f"_{name}": name for name in names})
 
 
-def _watched(opened: Opened, observed: Any) -> nw.LazyFrame[Any] | None:
+def _watched(opened: Opened, observed_renders: Any) -> nw.LazyFrame[Any] | None:
     """Give the window in which the end of each video was seen, on the engine of the videos."""
-    if observed is None:
+    if observed_renders is None:
         return None
-    looks = opened.beside(observed, WINDOW_COLUMNS, what="observed")
+    looks = opened.beside(observed_renders, WINDOW_COLUMNS, what="observed_renders")
     return (
         with_microseconds(looks, _started="last_seen_started", _final="first_seen_final")
         .select("video_id", "_started", "_final")

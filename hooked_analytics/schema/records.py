@@ -217,9 +217,12 @@ def parse_record(
 
     Parameters
     ----------
-    record : the ``data`` of a details answer, or an item of the list
-    fetched_at : aware time at which it was seen
-    flags : what is already known to be odd about it
+    record : dict of object
+        The ``data`` of a details answer, or an item of the list.
+    fetched_at : datetime
+        Aware time at which it was seen.
+    flags : tuple[str, ...], default ()
+        What is already known to be odd about it.
 
     Returns
     -------

@@ -46,8 +46,9 @@ class VideoArchive:
 
     Parameters
     ----------
-    directory : a new or an empty directory, or one that an archive has made
-        It is made by the first `append`.
+    directory : str or Path
+        A new or an empty directory, or one that an archive has made. It is made by the first
+        `append`.
 
     Attributes
     ----------
@@ -100,11 +101,13 @@ class VideoArchive:
 
         Parameters
         ----------
-        video_ids : ids in any iterable, or one id; every known video when missing
-        client : whose key, limit and connections to use
-            A new `HookedClient` for this call when missing.
-        progress : whether to show a bar and the requests saved
-            When missing, only where somebody watches.
+        video_ids : str or iterable, optional
+            Ids in any iterable, or one id; every known video when missing.
+        client : HookedClient, optional
+            Whose key, limit and connections to use. A new `HookedClient` for this call when
+            missing.
+        progress : bool, optional
+            Whether to show a bar and the requests saved. When missing, only where somebody watches.
 
         Returns
         -------
@@ -152,12 +155,12 @@ class VideoArchive:
 
         Parameters
         ----------
-        videos : one row per video
-            Needs every column of a videos frame. ``observed_at`` is taken as given when there
-            is such a column, as in `observations` of another archive; else it is
-            ``fetched_at``, and now where that is missing. Other columns are left out, and so
-            are rows without a ``video_id``. Keep details here, not rows of `list_videos`:
-            those have no credits, and a finished one would not be asked for again.
+        videos : DataFrame
+            One row per video. Needs every column of a videos frame. ``observed_at`` is taken as
+            given when there is such a column, as in `observations` of another archive; else it is
+            ``fetched_at``, and now where that is missing. Other columns are left out, and so are
+            rows without a ``video_id``. Keep details here, not rows of `list_videos`: those have no
+            credits, and a finished one would not be asked for again.
 
         Raises
         ------

@@ -68,17 +68,18 @@ def export_videos(
 
     Parameters
     ----------
-    videos : one row per video
-        Needs every column of a videos frame. Other columns follow after them; the index is
-        left out.
-    path : file to write
-        Its folder is made if absent.
-    include_urls : write links with their signatures
-        Whoever has such a file can download the videos for up to 24 h, so a warning says so.
-        By default links lose query, fragment and user, and so do signed links inside any
-        other text.
-    formula_safe : put ``'`` before text that a spreadsheet would run as a formula
-        In CSV and XLSX only. `read_videos` takes it off again; numbers are never touched.
+    videos : DataFrame
+        One row per video. Needs every column of a videos frame. Other columns follow after them;
+        the index is left out.
+    path : str or Path
+        File to write. Its folder is made if absent.
+    include_urls : bool, default False
+        Write links with their signatures. Whoever has such a file can download the videos for up to
+        24 h, so a warning says so. By default links lose query, fragment and user, and so do signed
+        links inside any other text.
+    formula_safe : bool, default True
+        Put ``'`` before text that a spreadsheet would run as a formula. In CSV and XLSX only.
+        `read_videos` takes it off again; numbers are never touched.
 
     Returns
     -------
@@ -140,7 +141,8 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    path : file of `export_videos`, ``.parquet``, ``.csv`` or ``.jsonl``
+    path : str or Path
+        File of `export_videos`, ``.parquet``, ``.csv`` or ``.jsonl``.
 
     Returns
     -------

@@ -167,7 +167,7 @@ def test_an_end_that_was_seen_wins_over_a_later_change():
         }
     )
     videos = videos_from_records([record])
-    ax = plot_render_times(videos, observed=seen, ax=Figure().subplots())
+    ax = plot_render_times(videos, observed_renders=seen, ax=Figure().subplots())
     assert ax.texts[-1].get_text() == "class  4 min 30 s"
 
 

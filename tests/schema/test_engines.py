@@ -283,8 +283,8 @@ def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
     assert [(row["videos"], row["credits"]) for row in usage] == [(3, 8.0)]
 
     observed = observed_renders(archive.observations())
-    times = plain(render_times(frame, observed=observed))
-    assert times == plain(render_times(newest, observed=observed))
+    times = plain(render_times(frame, observed_renders=observed))
+    assert times == plain(render_times(newest, observed_renders=observed))
     # vid_b between 0 and 9 minutes with 8 told, vid_c at 1; vid_a told 9, seen between 2 and 4
     assert [(row["median_seconds"], row["p90_seconds"], row["time_source"]) for row in times] == [
         (180.0, 480.0, "both")
@@ -366,12 +366,12 @@ def test_what_was_observed_may_be_on_the_engine_of_the_videos_and_on_no_other(on
     observed = observed_renders(archive.observations())
     frame = on("duckdb", archive.videos())
     same = like(observed[["video_id", "last_seen_started", "first_seen_final"]], frame)
-    expected = plain(render_times(frame, observed=observed))
-    assert plain(render_times(frame, observed=same)) == expected
-    with pytest.raises(TypeError, match="observed is on .*; give both on one engine"):
-        render_times(archive.videos(), observed=same)
-    with pytest.raises(ValueError, match="observed needs the column 'first_seen_final'"):
-        render_times(frame, observed=observed[["video_id", "last_seen_started"]])
+    expected = plain(render_times(frame, observed_renders=observed))
+    assert plain(render_times(frame, observed_renders=same)) == expected
+    with pytest.raises(TypeError, match="observed_renders is on .*; give both on one engine"):
+        render_times(archive.videos(), observed_renders=same)
+    with pytest.raises(ValueError, match="observed_renders needs the column 'first_seen_final'"):
+        render_times(frame, observed_renders=observed[["video_id", "last_seen_started"]])
 
 
 @pytest.mark.parametrize(
@@ -400,9 +400,9 @@ def test_an_end_that_was_seen_wins_over_an_updated_at_outside(
         for name, at in moments.items()
     }
     observed = pd.DataFrame({"video_id": ["vid_0"], **seen})
-    (row,) = plain(render_times(frame, observed=observed))
+    (row,) = plain(render_times(frame, observed_renders=observed))
     assert (row["median_seconds"], row["time_source"]) == (seconds, basis)
-    (curve,) = plain(completion_curve(frame, 1000, observed=observed))
+    (curve,) = plain(completion_curve(frame, 1000, observed_renders=observed))
     assert curve["time_source"] == basis
 
 
