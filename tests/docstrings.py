@@ -8,8 +8,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from numpydoc.validate import validate
-
 import hooked_analytics
 
 PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -31,6 +29,8 @@ def public() -> Iterator[str]:
 
 
 def main() -> int:
+    from numpydoc.validate import validate
+
     settings = tomllib.loads(PYPROJECT.read_text())["tool"]["numpydoc_validation"]
     wrong = [
         f"{name}: {code} {text}"

@@ -302,7 +302,11 @@ def _owned(folder: Path) -> set[str]:
 
 
 def _require_ours(manifest: Path) -> None:
-    if manifest.exists() and MARK not in _loaded(manifest.read_bytes()):
+    try:
+        about = _loaded(manifest.read_bytes())
+    except FileNotFoundError:  # none yet, or another process swaps the folder just now
+        return
+    if MARK not in about:
         told = "is not of a report; nothing was touched, choose another folder"
         raise ValueError(f"{manifest} {told}")
 
