@@ -34,167 +34,27 @@ Examples
 20
 """
 
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from hooked_analytics._version import __version__
+__version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from hooked_analytics.analysis import (
-        Forecast,
-        completion_curve,
-        credit_change,
-        credit_outliers,
-        credit_usage,
-        credits_over_time,
-        elapsed_seconds,
-        estimate_completion,
-        failures,
-        forecast_credits,
-        observed_renders,
-        render_seconds,
-        render_times,
-        retry_chains,
-    )
-    from hooked_analytics.client import HookedClient
-    from hooked_analytics.download import download_videos
-    from hooked_analytics.errors import (
-        AuthenticationError,
-        BadResponseError,
-        FetchError,
-        FetchInterrupted,
-        ForbiddenError,
-        HookedError,
-        InvalidVideoIdError,
-        NetworkError,
-        RateLimitError,
-        ServerError,
-        VideoNotFoundError,
-        WaitTimeoutError,
-    )
-    from hooked_analytics.fetch import fetch_videos, list_videos, poll_videos, wait_for_videos
-    from hooked_analytics.panel import ProgressPanel
-    from hooked_analytics.plots import (
-        plot_credits,
-        plot_credits_over_time,
-        plot_forecast,
-        plot_progress,
-        plot_render_times,
-    )
-    from hooked_analytics.report import Report, build_report, read_report
-    from hooked_analytics.sandbox import Sandbox
-    from hooked_analytics.schema import is_final, videos_from_records
-    from hooked_analytics.storage import VideoArchive, export_videos, read_videos
-    from hooked_analytics.webhooks import WebhookReceiver
-
-__all__ = [
-    "AuthenticationError",
-    "BadResponseError",
-    "FetchError",
-    "FetchInterrupted",
-    "ForbiddenError",
-    "Forecast",
-    "HookedClient",
-    "HookedError",
-    "InvalidVideoIdError",
-    "NetworkError",
-    "ProgressPanel",
-    "RateLimitError",
-    "Report",
-    "Sandbox",
-    "ServerError",
-    "VideoArchive",
-    "VideoNotFoundError",
-    "WaitTimeoutError",
-    "WebhookReceiver",
-    "__version__",
-    "build_report",
-    "completion_curve",
-    "credit_change",
-    "credit_outliers",
-    "credit_usage",
-    "credits_over_time",
-    "download_videos",
-    "elapsed_seconds",
-    "estimate_completion",
-    "export_videos",
-    "failures",
-    "fetch_videos",
-    "forecast_credits",
-    "is_final",
-    "list_videos",
-    "observed_renders",
-    "plot_credits",
-    "plot_credits_over_time",
-    "plot_forecast",
-    "plot_progress",
-    "plot_render_times",
-    "poll_videos",
-    "read_report",
-    "read_videos",
-    "render_seconds",
-    "render_times",
-    "retry_chains",
-    "videos_from_records",
-    "wait_for_videos",
-]
-
-# a name is loaded when it is first used: `import hooked_analytics` costs nothing
-_NAMES_BY_PACKAGE = {
-    "analysis": (
-        "Forecast",
-        "completion_curve",
-        "credit_change",
-        "credit_outliers",
-        "credit_usage",
-        "credits_over_time",
-        "elapsed_seconds",
-        "estimate_completion",
-        "failures",
-        "forecast_credits",
-        "observed_renders",
-        "render_seconds",
-        "render_times",
-        "retry_chains",
-    ),
-    "client": ("HookedClient",),
-    "download": ("download_videos",),
-    "errors": (
-        "AuthenticationError",
-        "BadResponseError",
-        "FetchError",
-        "FetchInterrupted",
-        "ForbiddenError",
-        "HookedError",
-        "InvalidVideoIdError",
-        "NetworkError",
-        "RateLimitError",
-        "ServerError",
-        "VideoNotFoundError",
-        "WaitTimeoutError",
-    ),
-    "fetch": ("fetch_videos", "list_videos", "poll_videos", "wait_for_videos"),
-    "panel": ("ProgressPanel",),
-    "plots": (
-        "plot_credits",
-        "plot_credits_over_time",
-        "plot_forecast",
-        "plot_progress",
-        "plot_render_times",
-    ),
-    "report": ("Report", "build_report", "read_report"),
-    "sandbox": ("Sandbox",),
-    "schema": ("is_final", "videos_from_records"),
-    "storage": ("VideoArchive", "export_videos", "read_videos"),
-    "webhooks": ("WebhookReceiver",),
+# `__init__.pyi` lists the public names once, for editors and for this module; each is loaded
+# when it is first used, so that `import hooked_analytics` costs nothing
+_HOMES = {
+    alias.name: node.module or ""
+    for node in ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8")).body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
 }
-_HOMES = {name: home for home, names in _NAMES_BY_PACKAGE.items() for name in names}
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from hooked_analytics import Sandbox, read_videos
-from hooked_analytics import __all__ as names
+from hooked_analytics import Sandbox, __all__ as names, read_videos
 from hooked_analytics.cli import main
 from tests.notebooks import run
 

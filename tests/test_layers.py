@@ -1,33 +1,41 @@
-"""The rooms of the package are layers: a module imports only from lower ones."""
+"""The layout of the package: layers, edges, cycles, names of files, and what loads late."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import Counter
+from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
-import pytest
+import hooked_analytics
 
 PACKAGE = Path(__file__).parent.parent / "hooked_analytics"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+NAMES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in MODULES
+}
 
+# what lies directly below hooked_analytics/, and on which layer
 LAYERS = {
-    "_version": 0,
     "errors": 0,
-    "_internal": 0,
     "schema": 0,
+    "_internal": 0,
+    "sandbox": 0,
     "client": 1,
     "storage": 1,
     "analysis": 1,
+    "secrets_scan": 2,
     "fetch": 2,
     "plots": 2,
-    "secrets_scan": 2,
     "report": 3,
     "download": 3,
     "webhooks": 3,
     "panel": 4,
-    "cli": 5,
-    "__init__": 6,
+    "cli": 4,
 }
 # the analysis sees frames only; the sandbox stands apart
 ONLY = {
@@ -38,87 +46,109 @@ ONLY = {
 }
 # VideoArchive.sync is a short name for a fetch with the archive
 UPWARDS = {("storage", "fetch")}
+MAX_EDGES = 52
+# files of one name that wait for a new one; it only gets shorter
+SAME_NAMES = {"app.py", "files.py"}
 LATE = {
-    "matplotlib",
-    "ipywidgets",
-    "scipy",
-    "narwhals",
-    "statsmodels",
-    "tqdm",
-    "starlette",
-    "uvicorn",
-    "filelock",
-    "openpyxl",
+    "PIL", "anywidget", "filelock", "great_tables", "ipywidgets", "jinja2", "markupsafe",
+    "matplotlib", "narwhals", "openpyxl", "scipy", "starlette", "statsmodels", "tqdm", "uvicorn",
     "xlsxwriter",
-    "jinja2",
-    "markupsafe",
-    "great_tables",
-    "PIL",
-}
+}  # fmt: skip
+# a panel's class is made of widgets, and its module is loaded when a panel is made
+LOADED_LATE = {PACKAGE / "panel" / "widget.py"}
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
-
-
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imports(path: Path, *, late: bool) -> set[str]:
-    """Modules imported at the top of a file, or anywhere in it when *late* is included."""
+def imports(path: Path, *, late: bool, typing: bool = False) -> set[str]:
+    """Modules that a file imports at its top, or anywhere in it when *late*."""
     tree = ast.parse(path.read_text())
-    typing_only = {
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If)]
+    typed = {
         id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for block in blocks
+        if ast.unparse(block.test) == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
-    top = set(map(id, tree.body))
     found = set()
-    for node in ast.walk(tree):
-        if id(node) in typing_only or not (late or id(node) in top):
+    for node in ast.walk(tree) if late else tree.body:
+        if id(node) in typed and not typing:
             continue
         if isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names if names <= set(NAMES) else names | {str(node.module)}
         elif isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
     return found
 
 
-def rooms_used(path: Path, *, late: bool) -> set[str]:
-    ours = [name.split(".") for name in imports(path, late=late)]
-    return {parts[1] for parts in ours if parts[0] == "hooked_analytics" and len(parts) > 1}
+def child(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_lower_layers(path):
-    own = room(path)
-    if own in LAYERS:
-        for used in rooms_used(path, late=True) - {own, "sandbox"}:
-            assert LAYERS[used] < LAYERS[own] or (own, used) in UPWARDS, f"{own} imports {used}"
-    for used in rooms_used(path, late=False) - {own}:
-        assert used in ONLY.get(own, {used}), f"{own} imports {used}"
+def children_used(path: Path, *, late: bool, typing: bool = False) -> set[str]:
+    parts = [name.split(".") for name in imports(path, late=late, typing=typing)]
+    used = {p[1] for p in parts if p[0] == "hooked_analytics" and len(p) > 1}
+    return used & set(LAYERS) - {child(path)}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_heavy_packages_are_imported_where_they_are_used(path):
-    # the panel's class is made of widgets, and its module loaded when a panel is made
-    if room(path) != "sandbox" and path != PACKAGE / "panel" / "widget.py":
-        top = {name.split(".")[0] for name in imports(path, late=False)}
-        assert not top & LATE
+def test_the_children_of_the_package_are_those_of_the_design():
+    here = {p.name for p in PACKAGE.iterdir() if p.name != "__pycache__"}
+    files = {"__init__.py", "__init__.pyi", "py.typed", "errors.py", "secrets_scan.py"}
+    assert here == files | {name for name in LAYERS if f"{name}.py" not in files}
+
+
+def test_a_module_imports_only_from_lower_layers():
+    lower = {
+        own: ONLY.get(own, {other for other, height in LAYERS.items() if height < layer})
+        for own, layer in LAYERS.items()
+    }
+    wrong = {
+        (own, used)
+        for path in MODULES
+        if (own := child(path)) in LAYERS
+        for used in children_used(path, late=True) - lower[own]
+    }
+    assert wrong == UPWARDS
+
+
+def test_few_children_know_of_each_other():
+    edges = {
+        (own, used)
+        for path in MODULES
+        if (own := child(path)) in LAYERS
+        for used in children_used(path, late=True, typing=True)
+    }
+    assert len(edges) <= MAX_EDGES, sorted(edges)
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {
+        module: imports(path, late=False) & set(NAMES) - {module} for module, path in NAMES.items()
+    }
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_no_two_files_have_the_same_name():
+    names = Counter(path.name for path in MODULES if not path.name.startswith("__"))
+    assert {name for name, count in names.items() if count > 1} <= SAME_NAMES
+
+
+def test_heavy_packages_are_imported_where_they_are_used():
+    early = {
+        str(path.relative_to(PACKAGE)): top & LATE
+        for path in MODULES
+        if child(path) != "sandbox" and path not in LOADED_LATE
+        for top in [{name.split(".")[0] for name in imports(path, late=False)}]
+    }
+    assert not {path: found for path, found in early.items() if found}
 
 
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, hooked_analytics; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not LATE & set(loaded)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not (LATE | {"pandas", "numpy", "pyarrow", "requests"}) & set(out.stdout.split())
 
 
-def test_all_names_are_there_and_sorted():
-    import hooked_analytics
-
-    assert sorted(hooked_analytics.__all__) == hooked_analytics.__all__
-    assert all(hasattr(hooked_analytics, name) for name in hooked_analytics.__all__)
+def test_public_names_are_there_and_sorted():
+    names = hooked_analytics.__all__
+    assert all(a < b for a, b in pairwise(names))
+    assert all(hasattr(hooked_analytics, name) for name in names)

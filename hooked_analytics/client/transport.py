@@ -19,8 +19,8 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from hooked_analytics import __version__
 from hooked_analytics._internal.deadline import with_deadline
-from hooked_analytics._version import __version__
 from hooked_analytics.errors import BadResponseError, HookedError, NetworkError
 
 if TYPE_CHECKING:

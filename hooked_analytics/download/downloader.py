@@ -20,9 +20,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from hooked_analytics import __version__
 from hooked_analytics._internal.deadline import timed_response
 from hooked_analytics._internal.net import is_loopback, is_public
-from hooked_analytics._version import __version__
 from hooked_analytics.client import Cancelled
 from hooked_analytics.client.retry import retry_after_seconds
 from hooked_analytics.client.transport import CONNECT_SECONDS, failure_reason, is_timeout

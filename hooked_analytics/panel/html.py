@@ -6,9 +6,8 @@ import html
 import math
 from typing import TYPE_CHECKING, Any
 
-from hooked_analytics._internal.formatting import duration
-from hooked_analytics._internal.formatting import share as in_per_cent
-from hooked_analytics._internal.text import one_line
+from hooked_analytics._internal.formatting import duration, share as in_per_cent
+from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.analysis.batch_completion import span
 from hooked_analytics.panel.css import COLOURS
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hooked_analytics._internal.text import one_line
+from hooked_analytics._internal.safe_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

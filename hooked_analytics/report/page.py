@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from hooked_analytics import __version__
 from hooked_analytics._internal.formatting import MISSING, column, count, duration, number, share
-from hooked_analytics._internal.text import one_line
-from hooked_analytics._version import __version__
+from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.report.pictures import pictures
 from hooked_analytics.report.summary import (
     change_sentence,

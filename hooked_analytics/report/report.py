@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from hooked_analytics import __version__
 from hooked_analytics._internal.atomic import atomic_directory, atomic_write, read_swapped
-from hooked_analytics._version import __version__
 from hooked_analytics.storage import csv_format, parquet_format
 from hooked_analytics.storage.tables import plain_kind
 

@@ -15,8 +15,8 @@ from hooked_analytics.sandbox.store import VideoStore
 from hooked_analytics.sandbox.webhooks import SHAPES, WebhookSender
 
 if TYPE_CHECKING:
+    from hooked_analytics import HookedClient
     from hooked_analytics._internal.server import ServerThread
-    from hooked_analytics.client import HookedClient
     from hooked_analytics.sandbox.webhooks import Delivery
 
 __all__ = ["Sandbox"]
@@ -228,7 +228,7 @@ class Sandbox:
         ...     client.get_video("vid_abc123")["name"]
         'Product Tutorial'
         """
-        from hooked_analytics.client import HookedClient
+        from hooked_analytics import HookedClient
 
         limit = self._requests_per_minute
         if limit is not None:

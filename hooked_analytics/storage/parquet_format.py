@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from hooked_analytics._version import __version__
+from hooked_analytics import __version__
 from hooked_analytics.schema import SCHEMA_VERSION, current_names
 from hooked_analytics.storage.tables import require_ours
 

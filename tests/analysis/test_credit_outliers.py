@@ -6,8 +6,7 @@ from math import expm1
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import credit_outliers, videos_from_records
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import HookedClient, InvalidVideoIdError, fetch_videos
 from hooked_analytics.client.video_id import check_video_id

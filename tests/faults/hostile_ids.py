@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given, settings
-from hypothesis import seed as seeded
+from hypothesis import given, seed as seeded, settings
 
 from hooked_analytics import HookedClient, fetch_videos
 from tests.client.test_video_id import ANY_TEXT, HOSTILE, ONE_VIDEO

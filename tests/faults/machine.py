@@ -7,8 +7,7 @@ import warnings
 from collections import Counter
 from unittest import mock
 
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import seed as seeded
+from hypothesis import HealthCheck, Phase, seed as seeded, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from hooked_analytics import Sandbox, WebhookReceiver

@@ -15,8 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import (
     VideoArchive,
@@ -29,8 +28,7 @@ from hooked_analytics import (
     render_times,
     videos_from_records,
 )
-from hooked_analytics.schema import arrow_from_frame
-from hooked_analytics.schema import outcome_counts as end_counts
+from hooked_analytics.schema import arrow_from_frame, outcome_counts as end_counts
 from hooked_analytics.schema.engines import like
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")

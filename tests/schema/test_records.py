@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hooked_analytics import is_final, videos_from_records
 from hooked_analytics.schema import (

@@ -27,9 +27,11 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.schema import NAMES, empty_videos, failed_row, frame_from_rows
-from hooked_analytics.storage import compaction as merge
-from hooked_analytics.storage import layout as folder_module
-from hooked_analytics.storage import parquet_parts as parts
+from hooked_analytics.storage import (
+    compaction as merge,
+    layout as folder_module,
+    parquet_parts as parts,
+)
 from tests.scripted import Request, answer, echo, serving, video
 
 DAY = pd.Timestamp("2024-01-15T10:00Z")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from hooked_analytics import __version__
 from hooked_analytics._internal.formatting import count, duration
-from hooked_analytics._internal.text import one_line
-from hooked_analytics._version import __version__
+from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.analysis import credit_usage, failures
 from hooked_analytics.analysis.batch_completion import look_ahead, span
 from hooked_analytics.analysis.render_times import render_times
@@ -436,7 +436,3 @@ def _plain(text: str) -> str:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
