@@ -49,6 +49,15 @@ check: $(VENV)/ready-test ## style, types, and the layers of the package
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_layers.py
 
+.PHONY: docs
+docs: $(VENV)/ready-docs ## the documentation, into docs/_build/html
+	@$(BIN)/python -m sphinx -b html --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html has $$(find docs/_build/html -name '*.html' | wc -l) pages"
+
+.PHONY: wheel
+wheel: $(VENV)/ready ## build the wheel, and try it without extras and with each in a fresh environment
+	@$(BIN)/python tests/wheel.py
+
 .PHONY: bench
 bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about forty minutes)
 	@$(BIN)/python -m benchmarks
@@ -67,7 +76,7 @@ notebooks: $(VENV)/ready-test ## run the notebooks on the sandbox and keep their
 
 .PHONY: clean
 clean: ## remove the environments and what tools leave behind
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/_build docs/reference/generated
 
 $(VENV)/ready: pyproject.toml
 	$(call make_venv,$(VENV))
@@ -80,6 +89,11 @@ $(VENV)/ready-test: $(VENV)/ready pyproject.toml
 	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group cluster --group check
 	$(call want,chromium,chromium fonts-dejavu-core)
 	$(call want,java,openjdk-17-jre-headless)
+	@touch $@
+
+$(VENV)/ready-docs: $(VENV)/ready pyproject.toml
+	@echo "installing what the documentation needs"
+	@$(BIN)/pip install $(PIP_OPTIONS) --group docs
 	@touch $@
 
 $(OLDEST)/ready-test: pyproject.toml tests/oldest.py

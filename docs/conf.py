@@ -98,9 +98,11 @@ intersphinx_mapping = {
 def command_line() -> str:
     """Every command's own help, as one page."""
 
+    run = "from hooked_analytics.cli import main; main()"
+
     def shown(*words: str) -> str:
         done = subprocess.run(  # noqa: S603, our own command
-            [sys.executable, "-c", "from hooked_analytics.cli import main; main()", *words, "--help"],
+            [sys.executable, "-c", run, *words, "--help"],
             capture_output=True,
             text=True,
             check=True,
@@ -109,9 +111,11 @@ def command_line() -> str:
         return done.stdout.rstrip()
 
     overview = shown()
-    parts = [f"# Command line\n\n```text\n{overview}\n```"]
-    for name in re.findall(r"^    (\w+) ", overview, re.MULTILINE):
-        parts.append(f"## hooked-analytics {name}\n\n```text\n{shown(name)}\n```")
+    commands = re.findall(r"^    (\w+) ", overview, re.MULTILINE)
+    parts = [
+        f"# Command line\n\n```text\n{overview}\n```",
+        *(f"## hooked-analytics {name}\n\n```text\n{shown(name)}\n```" for name in commands),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -138,8 +142,9 @@ def columns() -> str:
 
     return (
         "# Columns of a videos frame\n\n"
-        "A videos frame is a plain pandas DataFrame. Every column always exists. Text is `string`, "
-        "whole numbers are `Int64`, times are UTC in microseconds. A missing value is missing, never 0.\n\n"
+        "A videos frame is a plain pandas DataFrame. Every column always exists. Text is "
+        "`string`, whole numbers are `Int64`, times are UTC in microseconds. A missing value is "
+        "missing, never 0.\n\n"
         f"{columns_table()}\n"
     )
 
