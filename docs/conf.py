@@ -97,7 +97,6 @@ intersphinx_mapping = {
 
 def command_line() -> str:
     """Every command's own help, as one page."""
-
     run = "from hooked_analytics.cli import main; main()"
 
     def shown(*words: str) -> str:

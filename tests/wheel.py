@@ -1,4 +1,4 @@
-"""Build the wheel and try it, without extras and with each, in a fresh environment: `make wheel`."""
+"""Build the wheel and try it without extras and with each, each in a fresh environment."""
 
 from __future__ import annotations
 
@@ -29,14 +29,21 @@ for call in (lambda: ha.plot_credits(videos), lambda: ha.Sandbox().start()):
         raise AssertionError("a missing extra was not told")
 """,
     "plot": "ha.plot_credits(videos).figure.savefig('credits.png')",
-    "widget": "ha.ProgressPanel(['vid_abc123'], client=ha.HookedClient('k' * 20), autostart=False).close()",
+    "widget": """
+client = ha.HookedClient("k" * 20)
+ha.ProgressPanel(["vid_abc123"], client=client, autostart=False).close()
+""",
     "report": "ha.build_report(videos).to_html('report.html')",
     "sandbox": """
 with ha.Sandbox(videos=5) as sandbox, sandbox.client() as client:
     assert len(ha.fetch_videos(sandbox.video_ids, client=client)) == 5
 """,
     "webhooks": "ha.WebhookReceiver().start().close()",
-    "cli": "import subprocess; subprocess.run([sys.prefix + '/bin/hooked-analytics', '--help'], check=True, stdout=subprocess.DEVNULL)",
+    "cli": """
+import subprocess
+command = [sys.prefix + "/bin/hooked-analytics", "--help"]
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+""",
     "all": "ha.build_report(videos).to_html('report.html')",
 }
 
@@ -61,7 +68,7 @@ def build(directory: Path) -> Path:
 
 
 def try_extra(wheel: Path, extra: str) -> float:
-    """Install into a fresh environment, run the script of the extra; size of what was installed [MB]."""
+    """Install into a fresh environment and run the extra's script; the size of it all [MB]."""
     with tempfile.TemporaryDirectory() as directory:
         venv.create(directory, with_pip=True)
         python = Path(directory, "bin", "python")
