@@ -677,7 +677,7 @@ def rendering(monkeypatch, tmp_path):
 
 def test_the_command_prints_changes_and_failures_and_writes_a_file(rendering, tmp_path, capsys):
     out = tmp_path / "videos.parquet"
-    assert main(["watch", str(rendering), "-o", str(out), *QUICK]) == 0
+    assert main(["watch", str(rendering), "-o", str(out), *QUICK]) == 3
     assert read_videos(out)["status"].tolist() == ["FAILED", "COMPLETED"]
     said = capsys.readouterr().out
     lines = [line for line in said.splitlines() if "2 videos: " in line]
@@ -699,23 +699,23 @@ def test_the_command_tells_the_time_left_from_an_archive_and_keeps_what_it_saw(
     ]  # fmt: skip
     archive = VideoArchive(tmp_path / "archive")
     archive.append(videos_from_records(past))
-    assert main(["watch", str(rendering), "--archive", str(archive.directory), *QUICK]) == 0
+    assert main(["watch", str(rendering), "--archive", str(archive.directory), *QUICK]) == 3
     lines = [line for line in capsys.readouterr().out.splitlines() if "2 videos: " in line]
     assert re.search(r"2 rendering .* · [\d–]+ min left$", lines[0])
     assert not lines[-1].endswith("left")
     assert len(archive.videos()) == 202
 
 
-def test_the_command_exits_with_1_when_an_id_could_not_be_fetched(rendering, capsys):
+def test_the_command_exits_with_3_when_an_id_could_not_be_fetched(rendering, capsys):
     rendering.write_text("vid_abc123\nvid_none\n")
-    assert main(["watch", str(rendering), *QUICK]) == 1
+    assert main(["watch", str(rendering), *QUICK]) == 3
     assert "not found" in capsys.readouterr().out
 
 
-def test_the_command_exits_with_1_after_a_timeout_and_keeps_what_came(rendering, tmp_path, capsys):
+def test_the_command_exits_with_6_after_a_timeout_and_keeps_what_came(rendering, tmp_path, capsys):
     out = tmp_path / "videos.csv"
     arguments = ["--interval", "0.05", "--timeout", "0.1"]
-    assert main(["watch", str(rendering), "-o", str(out), *arguments]) == 1
+    assert main(["watch", str(rendering), "-o", str(out), *arguments]) == 6
     assert "renders go on at Hooked" in capsys.readouterr().err
     assert len(read_videos(out)) == 2
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from hooked_analytics.client import HookedClient
+    from hooked_analytics import HookedClient
 
 
 class VideoArchive:

@@ -1,0 +1,245 @@
+"""The commands, each from its arguments to its exit status."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+
+import hooked_analytics as ha
+from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics._internal.formatting import count
+from hooked_analytics.cli.arguments import Status
+from hooked_analytics.cli.show import MISSING, clean, say, show_rows
+from hooked_analytics.cli.watch import watch
+from hooked_analytics.storage import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hooked_analytics.cli.run import Run
+
+_CREDITS = ["type", "videos", "credits", "share", "credits_per_video", "failed_credits"]
+_TIMES = ["type", "completed", "failed", "rendering", "median_seconds", "p90_seconds"]
+
+
+def fetch(run: Run) -> int:
+    """Fetch the details of the videos of a file."""
+    video_ids, archive = run.read_ids(), run.archive()
+    with run.client() as client:
+        _say_minutes(video_ids, client, archive)
+        videos = ha.fetch_videos(video_ids, client=client, archive=archive, progress=True)
+    run.save(videos)
+    failed = run.name_failures(videos)
+    run.tell(videos=len(videos), failed=failed, requests=client.requests_sent)
+    return run.status or (Status.VIDEOS_FAILED if failed else Status.SUCCESS)
+
+
+def list_team(run: Run) -> int:
+    """List the team's videos; with an archive their details, as far as they are not there."""
+    arguments, archive = run.arguments, run.archive()
+    with run.client() as client:
+        videos = ha.list_videos(
+            client=client, type=arguments.type, status=arguments.status, limit=arguments.limit
+        )
+        if archive is not None:
+            run.videos = videos  # for an interrupt from here on
+            _say_minutes(videos["video_id"].tolist(), client, archive)
+            videos = ha.fetch_videos(videos["video_id"], client=client, archive=archive)
+    run.save(videos)
+    failed = run.name_failures(videos)
+    if arguments.json:
+        for record in _records(videos):
+            run.tell(**record)
+    elif not arguments.output:
+        _show_videos(videos)
+    return run.status or (Status.VIDEOS_FAILED if failed else Status.SUCCESS)
+
+
+def download(run: Run) -> int:
+    """Download the finished videos of a table or of ids."""
+    arguments = run.arguments
+    source = FORMATS.get(Path(arguments.ids).suffix.lower())
+    with run.client() as client:
+        if source is not None and source.read is not None:
+            videos = ha.read_videos(arguments.ids)
+        else:
+            videos = ha.fetch_videos(run.read_ids(), client=client, progress=True)
+        files = ha.download_videos(
+            videos,
+            arguments.directory,
+            client=client,
+            max_workers=arguments.workers,
+            asset="thumbnail" if arguments.thumbnails else "video",
+            progress=True,
+            allowed_hosts=arguments.allow_host,
+        )
+    run.videos = videos
+    failed = files[files["error"].notna() & (files["error"] != "not_ready")]
+    there, not_ready = int(files["error"].isna().sum()), int((files["error"] == "not_ready").sum())
+    waiting = f", {not_ready:,} videos are not COMPLETED" if not_ready else ""
+    say(f"{there:,} files in {arguments.directory}{waiting}")
+    for kind, message in failed[["error", "error_message"]][:10].itertuples(index=False):
+        say(f"  {kind}: {clean(message)}")
+    run.tell(files=there, not_ready=not_ready, failed=len(failed))
+    return Status.VIDEOS_FAILED if len(failed) else Status.SUCCESS
+
+
+def report(run: Run) -> int:
+    """Write the page about the videos of a table, and its tables."""
+    arguments = run.arguments
+    run.videos = videos = ha.read_videos(arguments.videos)
+    made = ha.build_report(
+        videos,
+        title=arguments.title,
+        before=ha.read_videos(arguments.before) if arguments.before else None,
+        price_per_credit=arguments.price_per_credit,
+        balance=arguments.balance,
+        timezone=arguments.timezone,
+    )
+    page = made.to_html(arguments.page)
+    files = made.export(arguments.tables) if arguments.tables else []
+    over = False
+    if arguments.json:
+        run.tell(**json.loads(made.tables["totals"].to_json(orient="records"))[-1])
+    else:
+        print(made)
+    if arguments.budget is not None:
+        forecast = ha.forecast_credits(videos, budget=arguments.budget, timezone=arguments.timezone)
+        over = forecast.month_to_date > arguments.budget or forecast.over_budget_chance > 0.5
+        say(f"{forecast}")
+    say(f"The page is {page}")
+    if files:
+        say(f"{len(files)} files in {arguments.tables}, {files[-1].name} says what they hold")
+    return Status.OVER_BUDGET if over and arguments.fail_on_budget else Status.SUCCESS
+
+
+def check(run: Run) -> int:
+    """Search files for keys and live links."""
+    from hooked_analytics.secrets_scan import check_files, key_of_environment
+
+    try:
+        key = key_of_environment()
+    except ValueError as error:
+        say(f"hooked-analytics: {error}")
+        return Status.USAGE
+    checked = check_files(run.arguments.paths, key)
+    for line in checked.leaks:
+        print(line)
+    for line in checked.unread:
+        say(f"hooked-analytics: not searched: {line}")
+    searched = count(checked.files, "file")
+    if checked.dead_links:
+        searched += f", {count(checked.dead_links, 'expired link')}"
+    if checked.leaks:
+        holds = "place holds" if len(checked.leaks) == 1 else "places hold"
+        say(
+            f"{len(checked.leaks):,} {holds} a secret ({searched}). Take it out before you share "
+            "them, and replace a key that was shared in Hooked's settings."
+        )
+        return Status.ERROR
+    print(f"No key and no live link in {searched}.")
+    return Status.USAGE if checked.unread else Status.SUCCESS
+
+
+def sandbox(run: Run) -> int:
+    """Run the Hooked API on localhost."""
+    from hooked_analytics.sandbox import serve
+
+    names = ("port", "api_key", "videos", "seed", "time_scale")
+    serve(**{name: getattr(run.arguments, name) for name in names}, say=_print_now)
+    return Status.SUCCESS
+
+
+def demo(run: Run) -> int:
+    """Do the main job on a sandbox."""
+    directory: Path = run.arguments.directory
+    with ha.Sandbox(videos=run.arguments.videos) as server, server.client() as client:
+        print(
+            f"A sandbox of {len(server.video_ids):,} videos speaks the Hooked API at {server.url}"
+        )
+        videos = ha.fetch_videos(server.video_ids, client=client, progress=True)
+    if not videos["fetch_error"].isna().any():
+        run.name_failures(videos)
+        say("hooked-analytics: no video arrived from the sandbox")
+        return Status.ERROR
+    files = [ha.export_videos(videos, directory / f"videos.{kind}") for kind in ("parquet", "csv")]
+    for name, plot in (("credits", ha.plot_credits), ("render_times", ha.plot_render_times)):
+        files.append(_save(plot(videos), directory / f"{name}.png"))
+    for title, table in (
+        ("Where the credits went, by type", ha.credit_usage(videos)[_CREDITS]),
+        ("How long renders take to their end, by type [s]", ha.render_times(videos)[_TIMES]),
+    ):
+        print(f"\n{title}\n{table.round(2).to_string(index=False, na_rep=MISSING)}")
+    print("\nWritten:", *files, sep="\n  ")
+    print(
+        "\nNext, with your own videos:\n"
+        "  export HOOKED_API_KEY=...\n"
+        "  hooked-analytics fetch ids.txt -o videos.parquet"
+    )
+    return Status.SUCCESS
+
+
+COMMANDS: dict[str, Callable[[Run], int]] = {
+    "demo": demo,
+    "fetch": fetch,
+    "list": list_team,
+    "watch": watch,
+    "report": report,
+    "download": download,
+    "sandbox": sandbox,
+    "check": check,
+}
+
+
+def _say_minutes(
+    video_ids: Sequence[str], client: ha.HookedClient, archive: ha.VideoArchive | None
+) -> None:
+    """Say about how long the limit makes it take, where that is a minute or more."""
+    left = {video_id.strip() for video_id in video_ids}
+    if archive is not None:
+        known = archive.videos()
+        left -= set(known.loc[ha.is_final(known), "video_id"])
+    limit = client.requests_per_minute
+    if limit and (minutes := (len(left) - 1) // limit) >= 1:
+        say(
+            f"{len(left):,} requests at {limit:,.0f} a minute take about {minutes:,.0f} min. "
+            "Ctrl-C saves what has arrived."
+        )
+
+
+def _show_videos(videos: pd.DataFrame) -> None:
+    shown = pd.DataFrame(
+        {
+            "video_id": videos["video_id"],
+            "status": videos["status"],
+            "done": videos["progress"].map("{:.0f}%".format, na_action="ignore"),
+            "created": videos["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
+            "name": videos["name"],
+        }
+    )
+    show_rows(shown.columns.tolist(), shown.itertuples(index=False))
+
+
+def _records(videos: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as the file of JSON lines has them: no signed links, times as text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = ha.export_videos(videos, Path(folder, "videos.jsonl"))
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _save(ax: Axes, path: Path) -> Path:
+    figure = cast("Figure", ax.figure)
+    with atomic_write(path) as beside:
+        figure.savefig(beside, format="png", dpi=120, facecolor="white")
+    return path
+
+
+def _print_now(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,62 @@
+"""Counts and seconds of a command in Prometheus text format, for the node exporter."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics._internal.safe_text import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+MAX_LABEL = 40
+
+
+def write_metrics(
+    path: Path,
+    command: str,
+    *,
+    status: int,
+    seconds: float,
+    requests: int,
+    videos: pd.DataFrame | None,
+) -> None:
+    """Write the textfile whole; labels hold the command, a status or an error, never an id."""
+    # name, help, value for each further label
+    metrics: list[tuple[str, str, dict[str, float]]] = [
+        ("exit_status", "Exit status of the last run.", {"": status}),
+        ("last_run_timestamp_seconds", "When the last run ended.", {"": time.time()}),
+        ("run_seconds", "Duration of the last run.", {"": seconds}),
+        ("requests", "Requests sent by the last run.", {"": requests}),
+    ]
+    if videos is not None:
+        credits = videos["used_credits"]
+        metrics += [
+            ("videos", "Videos by status.", _counts(videos["status"], "status")),
+            ("fetch_errors", "Videos without details.", _counts(videos["fetch_error"], "error")),
+            ("used_credits", "Known credits.", {"": float(credits.sum())}),
+            ("credits_unknown", "Videos without credits.", {"": int(credits.isna().sum())}),
+        ]
+    lines = []
+    for name, about, values in metrics:
+        lines += [f"# HELP hooked_{name} {about}", f"# TYPE hooked_{name} gauge"]
+        lines += [
+            f'hooked_{name}{{command="{command}"{label}}} {value!r}'
+            for label, value in values.items()
+        ]
+    with atomic_write(path) as beside:
+        beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _counts(values: pd.Series[str], label: str) -> dict[str, float]:
+    counts = values.dropna().value_counts()
+    return {f',{label}="{_escaped(value)}"': int(count) for value, count in counts.items()}
+
+
+def _escaped(value: object) -> str:
+    text = one_line(str(value), MAX_LABEL)
+    return text.replace("\\", r"\\").replace('"', r"\"")

@@ -1,0 +1,182 @@
+"""What the commands share: the ids they read, the client, the file they leave, the metrics."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import hooked_analytics as ha
+from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.cli.arguments import Status
+from hooked_analytics.cli.prometheus import write_metrics
+from hooked_analytics.cli.show import say, show_json
+from hooked_analytics.storage import FORMATS
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+MAX_NAMED = 10  # failures that are named one by one
+
+
+class Run:
+    """One command under way: its arguments, and what must be left behind however it ends."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self.arguments = arguments
+        self.status: int = Status.SUCCESS
+        self.saving = False  # an interrupt waits meanwhile
+        self.videos: pd.DataFrame | None = None
+        self.table: pd.DataFrame | None = None  # the caller's own, joined to what is saved
+        self._client: ha.HookedClient | None = None
+        self._saved = False
+        self._began = time.monotonic()
+
+    @contextmanager
+    def client(self) -> Iterator[ha.HookedClient]:
+        """Open a client with the key and the limit of the arguments."""
+        names = ("profile", "requests_per_minute")
+        settings = {n: v for n in names if (v := getattr(self.arguments, n)) is not None}
+        with ha.HookedClient(**settings) as client:
+            self._client = client
+            yield client
+
+    def archive(self) -> ha.VideoArchive | None:
+        """Open the archive of the arguments, if they name one."""
+        directory = self.arguments.archive
+        return ha.VideoArchive(directory) if directory else None
+
+    def read_ids(self) -> list[str]:
+        """Read ids from standard input, a file with one a line, or a table with ``video_id``."""
+        source = self.arguments.ids
+        if source == "-":
+            if sys.stdin is None:
+                raise ValueError("standard input is closed: name a file of ids")
+            return _ids_of_lines(getattr(sys.stdin, "buffer", sys.stdin).read())
+        path = Path(source).expanduser()
+        kind = FORMATS.get(path.suffix.lower())
+        if kind is None and path.suffix.lower() not in {".csv", ".tsv"}:
+            return _ids_of_lines(path.read_bytes())
+        if kind is not None and not kind.holds_ids:
+            raise ValueError(f"{path} cannot be read back: give a table in another format")
+        self.table = _read_table(path)
+        if self.table is None:
+            return _ids_of_lines(path.read_bytes())
+        return self.table["video_id"].dropna().astype(str).tolist()
+
+    def save(self, videos: pd.DataFrame) -> None:
+        """Leave the rows in the output file, or beside it where it cannot be written."""
+        self.videos, output = videos, self.arguments.output
+        if output is None or self._saved:
+            return
+        self.saving, self._saved = True, True
+        try:
+            rows = self._joined(videos)
+            try:
+                path = ha.export_videos(rows, output, include_urls=self.arguments.include_urls)
+            except (OSError, ValueError, ImportError) as error:
+                path = Path(tempfile.mkdtemp(prefix="hooked-analytics-"), "videos.parquet")
+                ha.export_videos(rows, path, include_urls=self.arguments.include_urls)
+                say(f"hooked-analytics: {output} could not be written: {one_line(str(error))}")
+                self.status = Status.ERROR
+            say(f"{len(rows):,} rows in {path}")
+        finally:
+            self.saving = False
+
+    def save_rest(self, error: BaseException) -> None:
+        """Save what an error that ended the command carries, or what was known before it."""
+        carried = getattr(error, "videos", None)
+        videos = self.videos if carried is None else carried
+        if videos is not None and hasattr(self.arguments, "include_urls"):
+            self.save(videos)
+
+    def tell(self, **figures: object) -> None:
+        """Print figures for a script that asked for them with --json."""
+        if self.arguments.json:
+            show_json(figures)
+
+    def name_failures(self, videos: pd.DataFrame) -> int:
+        """Say why rows have no details; returns how many."""
+        failed = videos.loc[videos["fetch_error"].notna(), ["video_id", "fetch_error_message"]]
+        for video_id, message in failed[:MAX_NAMED].itertuples(index=False):
+            say(f"  {video_id}: {one_line(str(message))}")
+        if len(failed) > MAX_NAMED:
+            say(f"  and {len(failed) - MAX_NAMED:,} more")
+        return len(failed)
+
+    def status_of(self, error: Exception) -> Status:
+        """Exit status of a command that an error ended."""
+        return Status.TIMEOUT if isinstance(error, ha.WaitTimeoutError) else Status.ERROR
+
+    def end(self) -> None:
+        """Write the metrics, last, so that they tell the exit status."""
+        path = getattr(self.arguments, "metrics", None)
+        if path is None:
+            return
+        try:
+            write_metrics(
+                path,
+                self.arguments.name,
+                status=self.status,
+                seconds=time.monotonic() - self._began,
+                requests=self._client.requests_sent if self._client else 0,
+                videos=self.videos,
+            )
+        except OSError as error:
+            say(f"hooked-analytics: the metrics could not be written: {error}")
+            self.status = self.status or Status.ERROR
+
+    def _joined(self, videos: pd.DataFrame) -> pd.DataFrame:
+        """Keep every row and column of the caller's own table beside the details."""
+        if self.table is None:
+            return videos
+        own = [c for c in self.table.columns if c == "video_id" or c not in videos.columns]
+        ids = self.table["video_id"].astype("string").str.strip()
+        rows = self.table[own].assign(video_id=ids).merge(videos, on="video_id", how="left")
+        return rows[[*videos.columns, *own[1:]]] if own else videos
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    """Read a table that has a column video_id; None for lines of ids that only look like one."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        table = pd.read_parquet(path)
+    elif suffix == ".jsonl":
+        table = pd.read_json(path, lines=True, dtype={"video_id": str}, convert_dates=False)
+    else:
+        table = pd.read_csv(
+            path, dtype={"video_id": str}, sep=None, engine="python", encoding="utf-8-sig"
+        )
+        if "video_id" not in table and len(table.columns) == 1:
+            return None
+    if "video_id" not in table:
+        raise ValueError(f"{path} has no column video_id; it has {', '.join(map(str, table))}")
+    return table
+
+
+def _ids_of_lines(text: bytes | str) -> list[str]:
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig", errors="replace")
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and line != "video_id"]
+
+
+def require_writable(path: Path) -> None:
+    """Try, before the first request, whether a file can be written here."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}: make it first")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ValueError(f"{path} must not be written")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ValueError(f"nothing can be written in {path.parent}: {error.strerror}") from None

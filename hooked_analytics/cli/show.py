@@ -1,0 +1,111 @@
+"""What a person at the terminal reads: messages wrapped at words, tables that fit."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import textwrap
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from hooked_analytics._internal.safe_text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MISSING = "–"
+MIN_LAST_COLUMN = 8
+# a sentence that speaks of Python objects, which a person at a terminal does not have
+_OF_PYTHON = re.compile(r"(?<=[.;]) [^.;]*(?:\.videos\b|\w\(|\w=)[^.;]*[.;]?")
+
+
+def say(line: str) -> None:
+    """Tell the person something on standard error, wrapped at words on a terminal."""
+    if sys.stderr.isatty():
+        line = textwrap.fill(
+            line, columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    print(line, file=sys.stderr, flush=True)
+
+
+def show_json(record: dict[str, Any]) -> None:
+    """Print one object on a line of its own, in ASCII whatever the terminal can show."""
+    print(json.dumps(record), flush=True)
+
+
+def show_rows(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table for a person, or lines of tab-separated cells without heading for a pipe."""
+    if sys.stdout.isatty():
+        show_table(headings, rows)
+    else:
+        for row in rows:
+            print("\t".join(map(clean, row)))
+
+
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table that fits the terminal: the last column takes what is left, and is cut."""
+    table = [[clean(cell) or MISSING for cell in row] for row in (headings, *rows)]
+    widths = [max(map(text_width, column)) for column in zip(*table, strict=True)]
+    left = columns() - sum(widths[:-1]) - 2 * len(widths[:-1])
+    widths[-1] = min(widths[-1], max(left, MIN_LAST_COLUMN))
+    for row in table:
+        print("  ".join(map(fit, row, widths)).rstrip())
+
+
+def without_python(message: str) -> str:
+    """
+    Leave out the sentences that speak of Python.
+
+    Examples
+    --------
+    >>> without_python("Stopped after 2 of 3 videos. Every row is in .videos of this error.")
+    'Stopped after 2 of 3 videos.'
+    """
+    return _OF_PYTHON.sub("", message).strip()
+
+
+def fit(text: str, width: int) -> str:
+    """
+    Bring a text to a width, cut with "…" or filled with blanks.
+
+    Examples
+    --------
+    >>> fit("Müller", 8), fit("Müller", 4), fit("東京都", 4)
+    ('Müller  ', 'Mül…', '東… ')
+    """
+    if text_width(text) > width:
+        while text_width(text) >= width:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - text_width(text))
+
+
+def text_width(text: str) -> int:
+    r"""
+    Count the cells that a text takes on a terminal.
+
+    Examples
+    --------
+    >>> text_width("abc"), text_width("東京"), text_width("e\u0301")
+    (3, 4, 1)
+    """
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def clean(value: object) -> str:
+    """Put a value on one line; what is missing is empty."""
+    return (
+        ""
+        if value is None or value != value or str(value) in {"<NA>", "NaT"}
+        else one_line(str(value))
+    )
+
+
+def columns() -> int:
+    """Width of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size().columns

@@ -1,0 +1,154 @@
+"""`hooked-analytics watch`: a line with per cent and time left, at least every five seconds."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+import hooked_analytics as ha
+from hooked_analytics.analysis.batch_completion import look_ahead, span
+from hooked_analytics.cli.arguments import Status
+from hooked_analytics.cli.show import clean, columns, fit, say, show_table, without_python
+from hooked_analytics.fetch import last_frame, summary
+
+if TYPE_CHECKING:
+    from hooked_analytics.cli.run import Run
+
+SECONDS_PER_LINE = 5.0
+
+
+def watch(run: Run) -> int:
+    """Poll the videos of a file until all have ended."""
+    arguments, archive, status = run.arguments, run.archive(), Status.SUCCESS
+    past = archive.videos() if archive else None
+    settings: dict[str, Any] = {"interval_seconds": arguments.interval}
+    if arguments.timeout is not None:
+        settings["timeout_seconds"] = arguments.timeout
+    with run.client() as client, _StatusLine(past, quiet=arguments.json) as line:
+        polls = ha.poll_videos(run.read_ids(), client=client, archive=archive, **settings)
+
+        def each(videos: pd.DataFrame) -> None:
+            run.videos = videos
+            line.update(videos)
+            run.tell(**line.figures)
+            if arguments.until_stuck and (stuck := _stuck(videos, past, archive)):
+                raise _Stuck(f"no more progress: {', '.join(stuck)}", videos)
+
+        try:
+            videos = last_frame(polls, each)
+        except _Stuck as stuck:
+            status, why, videos = Status.STUCK, str(stuck), stuck.videos
+        except ha.WaitTimeoutError as timeout:
+            status, why, videos = Status.TIMEOUT, without_python(str(timeout)), timeout.videos
+    run.save(videos)
+    if status:
+        say(f"hooked-analytics: {why}")
+    failed = _show_failures(videos, quiet=arguments.json)
+    return run.status or status or (Status.VIDEOS_FAILED if failed else Status.SUCCESS)
+
+
+class _Stuck(Exception):  # noqa: N818 - it ends the polls, nothing went wrong
+    """A render makes no more progress."""
+
+    def __init__(self, message: str, videos: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.videos = videos
+
+
+def _stuck(
+    videos: pd.DataFrame, past: pd.DataFrame | None, archive: ha.VideoArchive | None
+) -> list[str]:
+    """Ids of the renders that are stuck, judged by those of the archive."""
+    seen = archive.observations() if archive else None
+    estimates = ha.estimate_completion(videos, history=_with_past(videos, past), observations=seen)
+    ids: list[str] = estimates.loc[estimates["stuck"].fillna(False), "video_id"].tolist()
+    return ids
+
+
+def _with_past(videos: pd.DataFrame, past: pd.DataFrame | None) -> pd.DataFrame:
+    if past is None or past.empty:
+        return videos
+    both = pd.concat([videos, past], ignore_index=True)
+    return both.drop_duplicates("video_id")
+
+
+def _show_failures(videos: pd.DataFrame, *, quiet: bool) -> int:
+    """Print what failed, what it cost, and why: the render's reason or that of the fetch."""
+    reasons = videos["fetch_error_message"].fillna(videos["message"])
+    failed = ha.failures(videos.assign(message=reasons))
+    if len(failed) and not quiet:
+        costs = ["" if pd.isna(used) else f"{used:,.1f}" for used in failed["used_credits"]]
+        print("\nWhat failed, what it cost, why")
+        rows = list(zip(failed["video_id"], costs, failed["message"], strict=True))
+        show_table(("video", "credits", "reason"), [[clean(cell) for cell in row] for row in rows])
+    return len(failed)
+
+
+class _StatusLine:
+    """The line that tells how far the videos are; a thread writes it again between polls."""
+
+    def __init__(self, past: pd.DataFrame | None, *, quiet: bool) -> None:
+        self.figures: dict[str, object] = {}
+        self._past, self._quiet = past, quiet
+        self._state, self._percent, self._at, self._written = "", 0, 0.0, 0.0
+        self._left = (math.nan, math.nan)
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._repeat, name="hooked-status", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        if self._state and not self._quiet and sys.stdout.isatty():
+            print()
+
+    def update(self, videos: pd.DataFrame) -> None:
+        """Take the frame of a poll, and show it."""
+        ahead = look_ahead(videos, _with_past(videos, self._past))
+        final, progress = ha.is_final(videos), videos["progress"].fillna(0.0)
+        unavailable = videos["fetch_error_message"].dropna()
+        share = progress.where(~final, 100.0).mean() if len(videos) else 100.0
+        state = summary(videos)
+        if len(unavailable):
+            state += f" · {len(unavailable):,} unavailable, the first: {clean(unavailable.iloc[0])}"
+        with self._lock:
+            changed = state != self._state
+            self._state, self._percent, self._at = state, math.floor(share), time.monotonic()
+            self._left = (ahead.all_low, ahead.all_high) if ahead else (math.nan, math.nan)
+        low, high = (None if math.isnan(end) else round(end) for end in self._left)
+        self.figures = {
+            "videos": len(videos),
+            "ended": int(final.sum()),
+            "unavailable": len(unavailable),
+            "percent": self._percent,
+            "left_low_seconds": low,
+            "left_high_seconds": high,
+        }
+        if changed or sys.stdout.isatty():
+            self._write()
+
+    def _repeat(self) -> None:
+        while not self._ended.wait(SECONDS_PER_LINE / 10):
+            if self._state and time.monotonic() - self._written >= 0.9 * SECONDS_PER_LINE:
+                self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            self._written = time.monotonic()
+            passed = self._written - self._at
+            low, high = (max(end - passed, 1.0) for end in self._left)
+            left = f" · {span(low, high)} left" if span(low, high) else ""
+            line = f"{datetime.now().astimezone():%H:%M:%S}  {self._state} · {self._percent}%{left}"
+            if not self._quiet and sys.stdout.isatty():
+                print(f"\r{fit(line, columns() - 1)}", end="", flush=True)
+            elif not self._quiet:
+                print(line, flush=True)
