@@ -1,4 +1,4 @@
-"""Hosts and addresses: this machine or the public internet; and when a signed link ends."""
+"""Hosts and addresses, dates in headers, when a signed link ends, and urllib3's pools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import ipaddress
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,3 +85,54 @@ def signed_link_ends_at(fields: Mapping[str, str]) -> datetime | None:
         return datetime.fromtimestamp(limit["AWS:EpochTime"], UTC)
     except (LookupError, TypeError, ValueError, OverflowError, OSError, RecursionError):
         return None
+
+
+def http_date(header: str | None) -> datetime | None:
+    """
+    Read a date of HTTP, in UTC; None for anything else, however strange.
+
+    Examples
+    --------
+    >>> http_date("Mon, 15 Jan 2024 12:00:30 GMT").isoformat()
+    '2024-01-15T12:00:30+00:00'
+    >>> http_date("Mon, 01 Jan 99999999999999999999 00:00:00 GMT") is None
+    True
+    """
+    try:
+        moment = parsedate_to_datetime(header or "")
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError):
+        return None
+
+
+def open_pool(adapter: Any, url: str, *, direct: bool) -> Any:
+    """
+    Have requests work out proxies and certificates for a URL and give urllib3's pool for it.
+
+    Parameters
+    ----------
+    adapter : requests.adapters.HTTPAdapter
+        It keeps the pool, and closes it.
+    url : str
+        Scheme, host and port are used.
+    direct : bool
+        Never by a proxy, whatever the environment says.
+
+    Returns
+    -------
+    urllib3.HTTPConnectionPool
+        Its ``proxy`` is None where the connection is direct.
+    """
+    import requests
+
+    with requests.Session() as session:
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+    verify, cert = settings["verify"], settings["cert"]
+    pool = adapter.get_connection_with_tls_context(
+        requests.Request("GET", url).prepare(),
+        verify=verify,
+        proxies={} if direct else settings["proxies"],
+        cert=cert,
+    )
+    adapter.cert_verify(pool, url, verify, cert)
+    return pool

@@ -16,7 +16,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics._internal.net import is_loopback
-from hooked_analytics.client.key import ApiKey
+from hooked_analytics._internal.secret import SecretStr
+from hooked_analytics.client.key import checked_key
 from hooked_analytics.client.rate_limiter import RateLimiter
 from hooked_analytics.client.responses import list_page, video_record
 from hooked_analytics.client.retry import (
@@ -27,7 +28,7 @@ from hooked_analytics.client.retry import (
     backoff_seconds,
     retry_after_seconds,
 )
-from hooked_analytics.client.transport import Response, Transport
+from hooked_analytics.client.transport import HTTPResponse, Transport
 from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
 from hooked_analytics.errors import HookedError, RateLimitError
 from hooked_analytics.schema import record_id
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-__all__ = ["Answer", "CancelToken", "Cancelled", "HookedClient", "Page"]
+__all__ = ["CancelToken", "Cancelled", "HookedClient", "ListPage", "Response"]
 
 DEFAULT_URL = "https://api.hooked.so"
 URL_VARIABLE = "HOOKED_API_URL"
@@ -44,7 +45,7 @@ PAGE_ITEMS = 100
 MAX_PAGES = 10_000
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """One video as the API gave it, and when."""
 
     record: dict[str, Any]
@@ -52,7 +53,7 @@ class Answer(NamedTuple):
     flags: tuple[str, ...]  # what is odd about the answer itself
 
 
-class Page(NamedTuple):
+class ListPage(NamedTuple):
     """One page of the list, and when it was seen."""
 
     records: list[dict[str, Any]]
@@ -112,10 +113,10 @@ class HookedClient:
         max_attempts: int = 3,
         video_id_pattern: str = VIDEO_ID_PATTERN,
     ) -> None:
-        try:
-            key = ApiKey(api_key)
-        finally:
-            del api_key
+        # a traceback with locals must not show a key that is refused
+        given = None if api_key is None else SecretStr(api_key if type(api_key) is str else "\n\0")
+        del api_key
+        key = checked_key(given)
         if max_workers < 1 or max_attempts < 1 or not timeout_seconds > 0:
             raise ValueError(
                 "max_workers and max_attempts are at least 1, timeout_seconds is above 0"
@@ -194,9 +195,9 @@ class HookedClient:
         ...     client.get_video("vid_abc123")["status"]
         'COMPLETED'
         """
-        return self.ask_video(video_id).record
+        return self.request_video(video_id).record
 
-    def ask_video(self, video_id: str, *, batch: CancelToken | None = None) -> Answer:
+    def request_video(self, video_id: str, *, cancel: CancelToken | None = None) -> Response:
         """
         Ask for the details of one video, as part of a batch that can be stopped.
 
@@ -208,8 +209,8 @@ class HookedClient:
             As from `get_video`.
         """
         checked = self.check_video_id(video_id)
-        reply = self._ask(f"/v1/video/{quote(checked, safe='')}", checked, batch or CancelToken())
-        return Answer(video_record(reply, checked), reply.seen_at, _flags(reply))
+        reply = self._ask(f"/v1/video/{quote(checked, safe='')}", checked, cancel or CancelToken())
+        return Response(video_record(reply, checked), reply.seen_at, _flags(reply))
 
     def list_videos(
         self,
@@ -237,16 +238,16 @@ class HookedClient:
         ...     len(list(client.list_videos()))
         5
         """
-        for page in self.pages(type=type, status=status):
+        for page in self.list_pages(type=type, status=status):
             yield from page.records
 
-    def pages(
+    def list_pages(
         self,
         *,
         type: str | None = None,
         status: str | None = None,
-        batch: CancelToken | None = None,
-    ) -> Iterator[Page]:
+        cancel: CancelToken | None = None,
+    ) -> Iterator[ListPage]:
         """
         Walk the pages of the list, 100 videos a request.
 
@@ -259,13 +260,13 @@ class HookedClient:
         offset = 0
         for _ in range(MAX_PAGES):
             asked = urlencode({**given, "limit": PAGE_ITEMS, "offset": offset})
-            reply = self._ask(f"/v1/video/list?{asked}", None, batch or CancelToken())
+            reply = self._ask(f"/v1/video/list?{asked}", None, cancel or CancelToken())
             records, about = list_page(reply)
             fresh = [record for record in records if _unseen(record, seen)]
             stated = about.get("total")
             total = stated if isinstance(stated, int) else None
             if fresh:
-                yield Page(fresh, reply.seen_at, _flags(reply), total)
+                yield ListPage(fresh, reply.seen_at, _flags(reply), total)
             offset += _step(len(records), about)
             more = bool(fresh) if total is None else offset < total
             if not records or not more:
@@ -287,37 +288,37 @@ class HookedClient:
         """
         return check_video_id(video_id, pattern=self.video_id_pattern)
 
-    def _ask(self, path: str, video_id: str | None, batch: CancelToken) -> Response:
+    def _ask(self, path: str, video_id: str | None, cancel: CancelToken) -> HTTPResponse:
         """Ask until an answer comes, the attempts are used up, or the time is."""
         spent, attempt = 0.0, 0
         while True:
             left = self.timeout_seconds - spent
-            outcome, seconds = self._send(path, video_id, batch, left)
-            if isinstance(outcome, Response) and outcome.status == 429:
+            outcome, seconds = self._send(path, video_id, cancel, left)
+            if isinstance(outcome, HTTPResponse) and outcome.status == 429:
                 continue  # the budget has noted it; waiting for the limit is no failed attempt
             attempt += 1
             spent += seconds
             delay = self._retry_delay(outcome, attempt, spent)
             if delay is None:
-                if isinstance(outcome, Response):
+                if isinstance(outcome, HTTPResponse):
                     return outcome
                 raise outcome
-            if batch.stop.wait(delay):
+            if cancel.stop.wait(delay):
                 raise Cancelled
             spent += delay
 
     def _send(
-        self, path: str, video_id: str | None, batch: CancelToken, left: float
-    ) -> tuple[Response | HookedError, float]:
+        self, path: str, video_id: str | None, cancel: CancelToken, left: float
+    ) -> tuple[HTTPResponse | HookedError, float]:
         """Take a turn and send one request; a failed one comes back as its error."""
         try:
-            self._budget.acquire(batch)
+            self._budget.acquire(cancel)
         except RateLimitError as refused:
             who = video_id or "the list"
             raise RateLimitError(f"{who}: {refused}", video_id=video_id, status_code=429) from None
         sent_at = time.monotonic()
-        refusal: Response | None = None
-        outcome: Response | HookedError
+        refusal: HTTPResponse | None = None
+        outcome: HTTPResponse | HookedError
         try:
             outcome = self._transport.get(
                 path, video_id=video_id, seconds=min(left, self.timeout_seconds / 2)
@@ -333,11 +334,11 @@ class HookedClient:
         return outcome, time.monotonic() - sent_at
 
     def _retry_delay(
-        self, outcome: Response | HookedError, attempt: int, spent: float
+        self, outcome: HTTPResponse | HookedError, attempt: int, spent: float
     ) -> float | None:
         """Seconds until the next attempt; None when this outcome is the last word."""
         asked, most = 0.0, self.max_attempts
-        if isinstance(outcome, Response):
+        if isinstance(outcome, HTTPResponse):
             if outcome.status not in RETRIED_STATUSES:
                 self._quota.give_back()
                 return None
@@ -371,7 +372,7 @@ def _checked_base_url(base_url: str) -> str:
     return parts.geturl()
 
 
-def _flags(reply: Response) -> tuple[str, ...]:
+def _flags(reply: HTTPResponse) -> tuple[str, ...]:
     return ("local_clock",) if reply.clock == "local" else ()
 
 

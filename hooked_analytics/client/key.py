@@ -1,22 +1,36 @@
-"""The API key: held in one place, shown nowhere."""
+"""The API key: from the caller or the environment, checked before it is used."""
 
 from __future__ import annotations
 
-import os
 import re
-from typing import NoReturn
 
+from hooked_analytics._internal.secret import (
+    SecretStr,
+    secret_from_environment,
+    variables_of_environment,
+)
 from hooked_analytics.errors import AuthenticationError
 
 KEY_VARIABLE = "HOOKED_API_KEY"
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,512}")
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-class ApiKey:
+def checked_key(given: SecretStr | None, *, profile: str | None = None) -> SecretStr:
     """
-    A key that no repr, str, pickle, copy or JSON can show.
+    Take the key that was given, else the one of the environment.
 
-    Not a str on purpose: a str would leak through f-strings, json and pickle.
+    Parameters
+    ----------
+    given : SecretStr or None
+        What the caller passed.
+    profile : str, optional
+        Read ``HOOKED_API_KEY_<PROFILE>`` instead of ``HOOKED_API_KEY``.
+
+    Returns
+    -------
+    SecretStr
+        The key without surrounding white space.
 
     Raises
     ------
@@ -25,37 +39,49 @@ class ApiKey:
 
     Examples
     --------
-    >>> key = ApiKey(" my-key ")
-    >>> key, f"{key}"
-    (***, '***')
+    >>> checked_key(SecretStr(" my-key ")).reveal()
+    'my-key'
     """
+    variable = key_variable(profile)
+    if given is None:
+        key = secret_from_environment(variable)
+    elif profile is not None:
+        raise ValueError("api_key or profile, not both")
+    else:
+        key = SecretStr(given.reveal().strip())
+    if key is None or not key.reveal():
+        raise AuthenticationError(
+            f"No API key in {variable}. "
+            f"Set the environment variable {KEY_VARIABLE}, pass HookedClient(api_key=...), or use "
+            f"HookedClient(profile='agency') with {KEY_VARIABLE}_AGENCY set. Keys are made in "
+            "Hooked's settings."
+        )
+    if not _PRINTABLE.fullmatch(key.reveal()):
+        raise AuthenticationError(
+            "The API key is not one line of visible ASCII characters. "
+            "Copy it anew; it is not shown here on purpose."
+        )
+    return key
 
-    __slots__ = ("_text",)
 
-    def __init__(self, text: str | None = None) -> None:
-        wanted = os.environ.get(KEY_VARIABLE, "") if text is None else text
-        cleaned = wanted.strip() if isinstance(wanted, str) else ""
-        fine = bool(_PRINTABLE.fullmatch(cleaned))
-        absent = wanted == ""
-        if fine:
-            self._text = cleaned
-        # a traceback with locals must not show a key that was refused
-        del text, wanted, cleaned
-        if not fine:
-            raise AuthenticationError(
-                f"No API key: set the environment variable {KEY_VARIABLE}, or pass "
-                "HookedClient(api_key=...). Keys are made in Hooked's settings."
-                if absent
-                else "The API key is not one line of visible ASCII characters. "
-                "Copy it anew; it is not shown here on purpose."
-            )
+def key_variable(profile: str | None) -> str:
+    """
+    Name the variable that holds the key of a profile.
 
-    def header(self) -> dict[str, str]:
-        """Give the header that carries the key; called last, in one function only."""
-        return {"x-api-key": self._text}
+    Examples
+    --------
+    >>> key_variable(None), key_variable("big-agency")
+    ('HOOKED_API_KEY', 'HOOKED_API_KEY_BIG_AGENCY')
+    """
+    if profile is None:
+        return KEY_VARIABLE
+    if not isinstance(profile, str) or not _PROFILE.fullmatch(profile):
+        raise ValueError("profile is a short name of letters, digits, '_' and '-'")
+    return f"{KEY_VARIABLE}_{profile.upper().replace('-', '_')}"
 
-    def __repr__(self) -> str:
-        return "***"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an API key is not pickled; set HOOKED_API_KEY in the other process")
+def keys_of_environment() -> dict[str, SecretStr]:
+    """Keys in ``HOOKED_API_KEY`` and every ``HOOKED_API_KEY_*``, by the name of the variable."""
+    names = [KEY_VARIABLE, *variables_of_environment(f"{KEY_VARIABLE}_")]
+    found = ((name, secret_from_environment(name)) for name in names)
+    return {name: key for name, key in found if key is not None}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from hooked_analytics.errors import (
     AuthenticationError,
@@ -18,9 +18,10 @@ from hooked_analytics.errors import (
 from hooked_analytics.schema import clean_text, record_id, unwrap
 
 if TYPE_CHECKING:
-    from hooked_analytics.client.transport import Response
+    from hooked_analytics.client.transport import HTTPResponse
 
 # Words in a 403 that are about the key, not about the video.
+_HOST = re.compile(r"https?://([a-z0-9.-]{1,253})(?=[:/]|$)", re.ASCII | re.IGNORECASE)
 _ABOUT_THE_KEY = ("not authenticated", "api key", "api_key", "apikey", "unauthorized")
 
 
@@ -60,7 +61,7 @@ def decode(body: bytes) -> Any:
     return _clean(value) if "\\ud" in text or "\\uD" in text else value
 
 
-def video_record(reply: Response, video_id: str) -> dict[str, Any]:
+def video_record(reply: HTTPResponse, video_id: str) -> dict[str, Any]:
     """
     Take the record of one video out of an answer.
 
@@ -84,7 +85,7 @@ def video_record(reply: Response, video_id: str) -> dict[str, Any]:
     return dict(record)
 
 
-def list_page(reply: Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def list_page(reply: HTTPResponse) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """
     Take the items of a list page and what it says of itself.
 
@@ -99,7 +100,7 @@ def list_page(reply: Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)], dict(about)
 
 
-def _accepted(reply: Response, *, video_id: str | None, allow_list: bool = False) -> Any:
+def _accepted(reply: HTTPResponse, *, video_id: str | None, allow_list: bool = False) -> Any:
     who = video_id or "the list"
     try:
         body = decode(reply.body)
@@ -129,7 +130,7 @@ def _accepted(reply: Response, *, video_id: str | None, allow_list: bool = False
     return body
 
 
-def _error_of(reply: Response, body: Any, *, video_id: str | None) -> HookedError:
+def _error_of(reply: HTTPResponse, body: Any, *, video_id: str | None) -> HookedError:
     status, who, said = reply.status, video_id or "the list", _said(body)
     facts: dict[str, Any] = {"video_id": video_id, "status_code": status}
     if status == 401 or (status == 403 and any(word in said.lower() for word in _ABOUT_THE_KEY)):
@@ -143,9 +144,9 @@ def _error_of(reply: Response, body: Any, *, video_id: str | None) -> HookedErro
     if status == 404:
         return VideoNotFoundError(f"{who}: not found{said}; or it is not yours", **facts)
     if 300 <= status < 400:
-        host = urlsplit(reply.headers.get("Location", "")).netloc or "elsewhere"
+        host = _HOST.match(reply.headers.get("Location", ""))
         return BadResponseError(
-            f"{who}: Hooked points to {host}, which was not followed "
+            f"{who}: Hooked points to {host[1] if host else 'elsewhere'}, which was not followed "
             "because the key belongs to one host only",
             **facts,
         )

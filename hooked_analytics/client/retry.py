@@ -6,7 +6,8 @@ import random
 import re
 import threading
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from hooked_analytics._internal.net import http_date
 
 # status -> attempts in all, where that differs from the client's own number
 ATTEMPTS_BY_STATUS = {500: 2}
@@ -15,7 +16,8 @@ FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 8.0
 MAX_RETRY_AFTER_SECONDS = 60.0
 
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_YEAR_SECONDS = 366 * 86_400.0
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> float | None:
@@ -32,13 +34,11 @@ def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> f
     """
     text = (header or "").strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+        return min(float(text), _YEAR_SECONDS)
+    moment = http_date(text)
+    if moment is None:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()), _YEAR_SECONDS)
 
 
 def backoff_seconds(attempt: int) -> float:

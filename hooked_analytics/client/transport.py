@@ -1,5 +1,5 @@
 """
-One request out, one bounded answer in.
+One request out, one bounded response in.
 
 Proxies, certificates and the connection pool are worked out once, by requests and its
 ``HTTPAdapter``; then every request goes straight to that pool. That skips the session's
@@ -9,9 +9,9 @@ half the CPU, and four ways less for a key to travel.
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,12 +21,13 @@ from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
 from hooked_analytics._internal.deadline import with_deadline
+from hooked_analytics._internal.net import http_date, is_loopback, open_pool
 from hooked_analytics.errors import BadResponseError, HookedError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hooked_analytics.client.key import ApiKey
+    from hooked_analytics._internal.secret import SecretStr
 
 CONNECT_SECONDS = 5.0
 # Many at once must not fill the memory: sixteen workers with a bomb each stay below 50 MB.
@@ -36,16 +37,30 @@ _SLICE_BYTES = 64 * 1024
 _NO_RETRIES = urllib3.Retry(False, redirect=False)  # retries live in one layer, not in this one
 # HTTP dates are whole seconds: a difference up to this is rounding, not a wrong clock.
 _DATE_ROUNDING = timedelta(seconds=1.5)
+_POSSIBLE_YEARS = range(2000, 2200)
+_KEYLESS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"hooked-analytics/{__version__}",
+}
+
+_URLLIB3: str = vars(urllib3)["__version__"]
+if re.search(r"\.9\d\d$", _URLLIB3):
+    raise ImportError(
+        f"urllib3 {_URLLIB3} is urllib3-future, which the package niquests installs "
+        "in place of urllib3. hooked_analytics needs urllib3 itself: use an environment without "
+        "niquests (pip uninstall niquests urllib3-future; pip install --force-reinstall urllib3)."
+    )
 
 
-class Response(NamedTuple):
-    """An HTTP answer, read to its end."""
+class HTTPResponse(NamedTuple):
+    """An HTTP response, read to its end."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seen_at: datetime
-    clock: str  # "server", or "local" when the answer carried no date
+    clock: str  # "server", or "local" when the response carried no date
 
 
 class Transport:
@@ -54,67 +69,70 @@ class Transport:
 
     Parameters
     ----------
-    base_url : scheme, host, port and perhaps a path
-    key : goes into the headers last
-    connections : most connections kept open
+    base_url : str
+        Scheme, host, port and perhaps a path.
+    key : SecretStr
+        It goes into the headers last.
+    connections : int
+        Most connections kept open.
     """
 
-    def __init__(self, base_url: str, key: ApiKey, *, connections: int) -> None:
+    def __init__(self, base_url: str, key: SecretStr, *, connections: int) -> None:
         self._base_url = base_url
         self._key = key
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
-            "User-Agent": f"hooked-analytics/{__version__}",
-        }
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-        self._dates = _ServerClock()
+        self._dates = _ServerTimeEstimator()
         self._open()
 
     def _open(self) -> None:
         """Have requests work out proxies and certificates, once, and keep the pool it makes."""
-        base = requests.Request("GET", self._base_url).prepare()
-        with requests.Session() as session:
-            settings = session.merge_environment_settings(self._base_url, {}, True, None, None)
-        verify, cert, proxies = settings["verify"], settings["cert"], settings["proxies"]
-        # requests has no types for what it hands out here
-        adapter: Any = self._adapter
-        self._pool: Any = adapter.get_connection_with_tls_context(
-            base, verify=verify, proxies=proxies, cert=cert
-        )
-        adapter.cert_verify(self._pool, self._base_url, verify, cert)
+        parts = urlsplit(self._base_url)
+        # Plain http is for this machine, and what runs on this machine no proxy can reach: one
+        # would read the key, or answer in the server's place.
+        direct = parts.scheme == "http" or is_loopback(parts.hostname or "")
+        problem: str | None = None
+        try:
+            self._pool = open_pool(self._adapter, self._base_url, direct=direct)
+        except (requests.RequestException, OSError) as error:
+            problem = _environment_problem(error)
+        if problem is not None:  # raised here, where no frame holds the address of a proxy
+            raise ValueError(problem)
         self._pool.ConnectionCls = with_deadline(self._pool.ConnectionCls)
-        # a proxy for plain http is asked with the whole address, everyone else with the path
-        asked = self._adapter.request_url(base, proxies)
-        whole = asked.startswith("http")
-        self._prefix = self._base_url if whole else urlsplit(self._base_url).path
 
     def close(self) -> None:
         """Close every idle connection."""
         self._adapter.close()
         self._open()
 
-    def get(self, path: str, *, video_id: str | None, seconds: float) -> Response:
+    def get(self, path: str, *, video_id: str | None, seconds: float) -> HTTPResponse:
         """
-        Ask once.
+        Send one request.
 
         Parameters
         ----------
-        path : what follows the base URL, already quoted
-        video_id : whom an error is about
-        seconds : limit for connecting and sending, then for the whole answer [s]
+        path : str
+            What follows the base URL, already quoted.
+        video_id : str or None
+            The video that an error is about.
+        seconds : float
+            Limit for connecting and sending, then for the whole response [s].
+
+        Returns
+        -------
+        HTTPResponse
+            Whatever its status.
 
         Raises
         ------
         NetworkError
-            No answer, or not all of it.
+            No response, or not all of it.
         BadResponseError
-            The answer is larger than any Hooked answer.
+            The response is larger than any of Hooked's, or cannot be read.
         """
         # Failures come back as values and are raised here, where no frame holds a header:
         # neither a chained exception nor a traceback with locals can show the key.
         outcome = self._exchange(path, video_id, seconds)
-        if isinstance(outcome, Response):
+        if isinstance(outcome, HTTPResponse):
             return outcome
         if isinstance(outcome, HookedError):
             raise outcome
@@ -122,15 +140,15 @@ class Transport:
 
     def _exchange(
         self, path: str, video_id: str | None, seconds: float
-    ) -> Response | HookedError | BaseException:
+    ) -> HTTPResponse | HookedError | BaseException:
         who = video_id or "the list"
         largest = MAX_VIDEO_BYTES if video_id else MAX_PAGE_BYTES
         began = datetime.now(UTC)
         try:
             raw = self._pool.urlopen(
                 "GET",
-                self._prefix + path,
-                headers={**self._headers, **self._key.header()},
+                urlsplit(self._base_url).path + path,
+                headers={**_KEYLESS, "x-api-key": self._key.reveal()},
                 timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
                 retries=_NO_RETRIES,
                 redirect=False,
@@ -138,23 +156,28 @@ class Transport:
                 preload_content=False,
             )
             body = _read(raw, largest)
+            seen_at, clock = self._dates.seen_at(raw.headers.get("Date"), began, datetime.now(UTC))
+            return HTTPResponse(raw.status, raw.headers, body, seen_at, clock)
         except _TooLarge:
             return BadResponseError(
-                f"{who}: the answer is larger than {largest:,} bytes, so it is no Hooked answer",
+                f"{who}: the response is larger than {largest:,} bytes, so it is not Hooked's",
                 video_id=video_id,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_timeout(error):
                 return NetworkError.timeout(
-                    f"{who}: no full answer within {seconds:.3g} s; ask again later",
+                    f"{who}: no full response within {seconds:.3g} s; try again later",
                     video_id=video_id,
                 )
             reason = failure_reason(error, urlsplit(self._base_url).netloc)
             return NetworkError(f"{who}: {reason}", video_id=video_id)
+        except Exception as error:  # noqa: BLE001 - whatever a response holds, it is one row
+            return BadResponseError(
+                f"{who}: the response could not be read ({type(error).__name__})",
+                video_id=video_id,
+            )
         except BaseException as stop:  # noqa: BLE001 - an interrupt, raised on without its frames
             return stop
-        seen_at, clock = self._dates.seen_at(raw.headers.get("Date"), began, datetime.now(UTC))
-        return Response(raw.status, raw.headers, body, seen_at, clock)
 
 
 class _TooLarge(Exception):  # noqa: N818
@@ -172,9 +195,27 @@ def _read(raw: Any, largest: int) -> bytes:
             if size > largest:
                 raise _TooLarge
     except BaseException:
-        raw.close()  # a connection with half an answer in it is not used again
+        raw.close()  # a connection with half a response in it is not used again
         raise
     return b"".join(pieces)
+
+
+def _environment_problem(error: Exception) -> str:
+    """Say which variable of the environment makes a connection impossible, and the remedy."""
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return (
+            "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs one more package: "
+            "pip install 'requests[socks]'; or unset the variable"
+        )
+    if isinstance(error, requests.RequestException):
+        return (
+            "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port, or "
+            "unset the variable"
+        )
+    return (
+        "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of certificates that does not exist; "
+        "correct the path, or unset the variable"
+    )
 
 
 # kind of failure, how it is said
@@ -183,7 +224,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (urllib3.exceptions.SSLError, "the certificate of {host} was not accepted"),
     (urllib3.exceptions.NameResolutionError, "no address is known for {host}"),
     (urllib3.exceptions.NewConnectionError, "nothing answers at {host}"),
-    (Exception, "the connection to {host} broke before the answer was complete"),
+    (Exception, "the connection to {host} broke before the response was complete"),
 )
 
 
@@ -199,24 +240,22 @@ def failure_reason(error: Exception, host: str) -> str:
     return next(reason for kind, reason in _REASONS if isinstance(error, kind)).format(host=host)
 
 
-class _ServerClock:
-    """Tell when an answer was made, by the server's own clock where it says so."""
+class _ServerTimeEstimator:
+    """Tell when a response was made, by the server's own clock where it says so."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: tuple[str, datetime] | None = None
+        self._last: tuple[str, datetime | None] | None = None
 
     def seen_at(self, date: str | None, began: datetime, ended: datetime) -> tuple[datetime, str]:
         middle = began + (ended - began) / 2
-        if date is None:
-            return middle, "local"
         with self._lock:
             if self._last is None or self._last[0] != date:
-                try:
-                    stated = parsedate_to_datetime(date)
-                except (ValueError, TypeError):
-                    return middle, "local"
-                stated = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
-                self._last = (date, stated.astimezone(UTC) + timedelta(seconds=0.5))
+                stated = http_date(date)
+                possible = stated is not None and stated.year in _POSSIBLE_YEARS
+                self._last = (date or "", stated if possible else None)
             server = self._last[1]
+        if server is None:
+            return middle, "local"
+        server += timedelta(seconds=0.5)
         return (server if abs(server - middle) > _DATE_ROUNDING else middle), "server"

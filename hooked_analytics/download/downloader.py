@@ -22,7 +22,7 @@ from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
 from hooked_analytics._internal.deadline import timed_response
-from hooked_analytics._internal.net import is_loopback, is_public
+from hooked_analytics._internal.net import is_loopback, is_public, open_pool
 from hooked_analytics.client import Cancelled
 from hooked_analytics.client.retry import retry_after_seconds
 from hooked_analytics.client.transport import CONNECT_SECONDS, failure_reason, is_timeout
@@ -212,18 +212,8 @@ class HTTPDownloader:
             return self._pools[link.origin]
 
     def _new_pool(self, link: Link) -> Any:
-        base = f"{link.origin}/"
-        with requests.Session() as session:
-            settings = session.merge_environment_settings(base, {}, True, None, None)
-        adapter: Any = self._adapter  # requests has no types for what it hands out here
-        pool = adapter.get_connection_with_tls_context(
-            requests.Request("GET", base).prepare(),
-            verify=settings["verify"],
-            # plain http is for this machine, which no proxy can reach
-            proxies={} if link.is_loopback else settings["proxies"],
-            cert=settings["cert"],
-        )
-        adapter.cert_verify(pool, base, settings["verify"], settings["cert"])
+        # plain http is for this machine, which no proxy can reach
+        pool = open_pool(self._adapter, f"{link.origin}/", direct=link.is_loopback)
         loopback = link.is_loopback if pool.proxy is None else None
         pool.ConnectionCls = _file_connection(
             pool.ConnectionCls, self._stop, self._stretch_seconds, loopback

@@ -134,7 +134,7 @@ class DownloadWorker:
 
     def _fresh_link(self, task: DownloadTask) -> Link:
         """Request the video's details, and take its link of now."""
-        answer = self._client.ask_video(task.video_id, batch=self._token)
+        answer = self._client.request_video(task.video_id, cancel=self._token)
         row = parse_record(answer.record, fetched_at=answer.seen_at, flags=answer.flags)
         now = dict(zip(NAMES, row, strict=True))
         if now["status"] != "COMPLETED":

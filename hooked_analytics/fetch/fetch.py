@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics._internal.progress_bar import ProgressBar
-from hooked_analytics.client import Answer, Cancelled, CancelToken, HookedClient, Page
+from hooked_analytics.client import Cancelled, CancelToken, HookedClient, ListPage, Response
 from hooked_analytics.errors import (
     FetchError,
     FetchInterrupted,
@@ -149,7 +149,9 @@ def list_videos(
     (110, 2)
     """
     with contextlib.nullcontext(client) if client else HookedClient() as used:
-        rows = (row for page in used.pages(type=type, status=status) for row in _rows(page, type))
+        rows = (
+            row for page in used.list_pages(type=type, status=status) for row in _rows(page, type)
+        )
         return frame_from_rows(list(islice(rows, limit)))
 
 
@@ -286,7 +288,7 @@ class _Run:
 
     def _row(self, video_id: str) -> Row:
         try:
-            answer = self.client.ask_video(video_id, batch=self.batch)
+            answer = self.client.request_video(video_id, cancel=self.batch)
         except HookedError as error:
             if error.kind is None:
                 raise
@@ -303,11 +305,11 @@ class _Run:
         )
 
 
-def _row(answer: Answer) -> Row:
+def _row(answer: Response) -> Row:
     return parse_record(answer.record, fetched_at=answer.seen_at, flags=answer.flags)
 
 
-def _rows(page: Page, type: str | None) -> Iterator[Row]:
+def _rows(page: ListPage, type: str | None) -> Iterator[Row]:
     """Rows of a list page; items without a type carry the one that was asked for."""
     for record in page.records:
         full = record if record.get("type") or not type else {**record, "type": type}

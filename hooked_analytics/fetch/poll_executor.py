@@ -17,7 +17,7 @@ from hooked_analytics.schema import parse_record, record_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
 
-    from hooked_analytics.client import Page
+    from hooked_analytics.client import ListPage
     from hooked_analytics.fetch.poll_scheduler import PollScheduler
     from hooked_analytics.schema import Row
 
@@ -85,7 +85,7 @@ class PollExecutor:
         seen: dict[str | None, Row] = {}
         pages = cost = size = 0
         try:
-            for page in self._client.pages(status="processing", batch=self.batch):
+            for page in self._client.list_pages(status="processing", cancel=self.batch):
                 pages += 1
                 seen.update(_ours(page, wanted))
                 unseen = len(wanted) - len(seen)
@@ -104,7 +104,7 @@ class PollExecutor:
         """Look at one page of what is completed."""
         wanted = {video.video_id for video in self._plan.open}
         try:
-            page = next(self._client.pages(status="completed", batch=self.batch), None)
+            page = next(self._client.list_pages(status="completed", cancel=self.batch), None)
         except HookedError as error:
             self._list_failed(error)
             return
@@ -121,7 +121,7 @@ class PollExecutor:
         if self._failures >= GIVE_UP_AFTER and not self._answers:
             return
         try:
-            answer = self._client.ask_video(video.video_id or "", batch=self.batch)
+            answer = self._client.request_video(video.video_id or "", cancel=self.batch)
         except HookedError as error:
             if error.kind is None:
                 raise
@@ -138,7 +138,7 @@ class PollExecutor:
             self._failures += not answered
 
 
-def _ours(page: Page, wanted: Set[str | None]) -> dict[str | None, Row]:
+def _ours(page: ListPage, wanted: Set[str | None]) -> dict[str | None, Row]:
     return {
         video_id: parse_record(record, fetched_at=page.seen_at, flags=page.flags)
         for record in page.records

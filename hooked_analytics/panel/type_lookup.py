@@ -56,7 +56,7 @@ def find_types(
 def _by_details(
     client: HookedClient, video_ids: Collection[str], batch: CancelToken
 ) -> dict[str, str]:
-    answers = (client.ask_video(video_id, batch=batch) for video_id in video_ids)
+    answers = (client.request_video(video_id, cancel=batch) for video_id in video_ids)
     rows = (parse_record(each.record, fetched_at=each.seen_at) for each in answers)
     return {row[AT["video_id"]]: row[AT["type"]] for row in rows if row[AT["type"]]}
 
@@ -64,7 +64,7 @@ def _by_details(
 def _by_lists(client: HookedClient, wanted: set[str], batch: CancelToken) -> dict[str, str]:
     found: dict[str, str] = {}
     for kind in TYPES:
-        page = next(client.pages(status="processing", type=kind, batch=batch), None)
+        page = next(client.list_pages(status="processing", type=kind, cancel=batch), None)
         ours = wanted.intersection(map(record_id, page.records if page else []))
         if ours & found.keys():  # a video has one type, so the filter is not heeded
             return {}

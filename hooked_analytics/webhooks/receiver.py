@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NoReturn, Self, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics._internal.server import ServerThread, listen
 from hooked_analytics.client import HookedClient
 from hooked_analytics.client.video_id import check_video_id
 from hooked_analytics.fetch.webhook_events import EventQueue
 from hooked_analytics.webhooks.app import WebhookApp
 from hooked_analytics.webhooks.resolver import EventResolver
-from hooked_analytics.webhooks.secret import SecretStr, checked_token
+from hooked_analytics.webhooks.secret import checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -89,7 +89,7 @@ class EventResolver:
         if not projects:
             return
         try:
-            page = next(self.client.pages(status="failed"), None)
+            page = next(self.client.list_pages(status="failed"), None)
         except HookedError as error:
             if error.kind is None:
                 raise

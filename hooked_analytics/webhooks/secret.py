@@ -1,43 +1,12 @@
-"""The secret part of the receiver's address."""
+"""The secret token of the receiver's address, checked."""
 
 from __future__ import annotations
 
-import hmac
 import re
-from typing import NoReturn
+
+from hooked_analytics._internal.secret import SecretStr
 
 MIN_SECRET_LENGTH = 16
-
-
-class SecretStr:
-    """
-    A text that no repr, str, pickle or JSON can show.
-
-    Examples
-    --------
-    >>> secret = SecretStr("a-long-secret")
-    >>> secret, secret.is_same(b"a-long-secret")
-    (***, True)
-    """
-
-    __slots__ = ("_bytes",)
-
-    def __init__(self, text: str) -> None:
-        self._bytes = text.encode()
-
-    def is_same(self, given: bytes) -> bool:
-        """Compare in constant time."""
-        return hmac.compare_digest(given, self._bytes)
-
-    def reveal(self) -> str:
-        """Give the text itself."""
-        return self._bytes.decode()
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled")
 
 
 def checked_token(token: str | None) -> SecretStr | None:

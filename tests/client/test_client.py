@@ -200,22 +200,62 @@ def test_a_netrc_file_changes_no_header(tmp_path, monkeypatch):
     assert "authorization" not in server.requests[0].headers
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch):
-    with serving(lambda request: answer(video())) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        # localhost is loopback, so http is allowed; nothing listens there
-        with HookedClient(CANARY, base_url="http://localhost:9", timeout_seconds=5) as client:
-            assert client.get_video("vid_1") == {"id": "vid_1"}
-    assert proxy.requests[0].path == "http://localhost:9/v1/video/vid_1"
+@pytest.fixture
+def proxy(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(lambda request: answer(video(), 502)) as server:
+        for name in ("http_proxy", "https_proxy", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, server.url)
+        yield server
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_what_runs_on_this_machine_is_never_reached_by_a_proxy(
+    scheme, host, proxy, tls, tmp_path, monkeypatch
+):
+    tls[0].cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    with serving(echo, tls[1] if scheme == "https" else None) as server:
+        url = server.url.replace("127.0.0.1", host)
+        with HookedClient(CANARY, base_url=url, timeout_seconds=5) as client:
+            assert client.get_video("vid_1")["id"] == "vid_1"
+    assert proxy.connections == 0
+
+
+def test_https_elsewhere_is_tunnelled_and_the_proxy_sees_no_key(proxy):
+    with HookedClient(CANARY, base_url="https://api.example", max_attempts=1) as client:
+        with pytest.raises(NetworkError, match="proxy"):
+            client.get_video("vid_1")
+    [request] = proxy.requests
+    assert request.path == "api.example:443"
+    assert CANARY not in str(request.headers)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("HTTPS_PROXY", "socks5://127.0.0.1:9", "pip install 'requests"),
+        ("HTTPS_PROXY", "http://", "http://host:port"),
+        ("REQUESTS_CA_BUNDLE", "/nowhere/authority.pem", "correct the path"),
+    ],
+)
+def test_an_environment_without_a_way_out_is_named_with_the_remedy(
+    variable, value, remedy, monkeypatch
+):
+    monkeypatch.delenv("https_proxy", raising=False)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=variable) as raised:
+        HookedClient(CANARY, base_url="https://api.example")
+    assert remedy in str(raised.value)
 
 
 @pytest.fixture
 def tls():
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return authority, context
 
 
@@ -342,7 +382,7 @@ def test_a_stopped_wait_sends_nothing_more():
         threading.Timer(0.3, batch.stop.set).start()
         began = time.monotonic()
         with HookedClient(CANARY, base_url=server.url) as client, pytest.raises(Cancelled):
-            client.ask_video("vid_1", batch=batch)
+            client.request_video("vid_1", cancel=batch)
     assert time.monotonic() - began < 1.5
     assert batch.requests_sent == len(server.requests) == 1
 

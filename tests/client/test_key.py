@@ -11,14 +11,14 @@ import traceback
 import pytest
 
 from hooked_analytics import AuthenticationError, HookedClient, NetworkError
-from hooked_analytics.client.key import ApiKey
+from hooked_analytics._internal.secret import SecretStr
 from tests.scripted import answer, serving
 
 CANARY = "canary-5d1e"
 
 
 def test_no_text_form_shows_it():
-    key = ApiKey(CANARY)
+    key = SecretStr(CANARY)
     assert {repr(key), str(key), f"{key}", f"{key!r:>3}"} == {"***"}
     assert not hasattr(key, "__dict__")
 
@@ -26,7 +26,7 @@ def test_no_text_form_shows_it():
 @pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
 def test_no_copy_carries_it(attempt):
     with pytest.raises(TypeError):
-        attempt(ApiKey(CANARY))
+        attempt(SecretStr(CANARY))
 
 
 def test_a_missing_key_says_where_to_put_it(monkeypatch):
