@@ -16,8 +16,8 @@ from hooked_analytics.client import HookedClient
 from hooked_analytics.client.video_id import check_video_id
 from hooked_analytics.fetch.webhook_events import EventQueue
 from hooked_analytics.webhooks.app import WebhookApp
+from hooked_analytics.webhooks.path_token import checked_token
 from hooked_analytics.webhooks.resolver import EventResolver
-from hooked_analytics.webhooks.secret import checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
