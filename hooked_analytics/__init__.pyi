@@ -1,6 +1,7 @@
 # The public names, each once: for editors and type checkers, and for `__init__.py` at run time.
 from hooked_analytics.analysis import (
     Forecast as Forecast,
+    compare_groups as compare_groups,
     completion_curve as completion_curve,
     credit_change as credit_change,
     credit_outliers as credit_outliers,

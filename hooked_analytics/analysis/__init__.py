@@ -4,6 +4,7 @@ Pure functions of a videos frame: credits, render times, survival, time left, fo
 They never see the network. A missing figure is never read as 0.
 """
 
+from hooked_analytics.analysis.comparison import compare_groups
 from hooked_analytics.analysis.completion import estimate_completion
 from hooked_analytics.analysis.credit_change import credit_change
 from hooked_analytics.analysis.forecast import Forecast, forecast_credits
@@ -21,6 +22,7 @@ from hooked_analytics.analysis.usage import credit_usage, failures
 
 __all__ = [
     "Forecast",
+    "compare_groups",
     "completion_curve",
     "credit_change",
     "credit_outliers",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from hooked_analytics.analysis.intervals import wilson
 from hooked_analytics.schema import NAMES
 from hooked_analytics.schema.engines import (
     as_given,
@@ -32,9 +33,10 @@ FAILURE_COLUMNS = (
     "used_credits",
     "created_at",
 )
+_VALUES = ["_credits", "_seconds", "_paired", "_length"]
 _SUMS = [
-    "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_failed", "_wasted",
-    "_wasted_known", "_minutes", "_measured",
+    "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_finished", "_failed",
+    "_wasted", "_wasted_known", "_minutes", "_measured", "_loaded", "_unmeasured",
 ]  # fmt: skip
 
 
@@ -66,10 +68,12 @@ def credit_usage(
     one row per group, the most credits first; the kind of frame that was given
         The keys, ``videos``, ``credits`` [credits], ``credits_unknown`` (videos without a
         figure), ``share`` of all known credits, ``credits_per_video`` (known ones only),
-        ``credits_per_minute`` [credits/min]: all credits of ended videos, failures folded
-        in, per minute of finished video, a ratio of sums; ``failed_credits`` on FAILED
-        videos (missing where some failed and none has a figure), ``failed_share`` of the
-        credits of ended videos, and ``cost``.
+        ``credits_per_minute`` [credits/min]: credits of COMPLETED videos whose duration is known
+        and of FAILED ones, per minute of the COMPLETED videos whose credits are known, a ratio
+        of sums; ``duration_unknown`` (COMPLETED videos left out of it), ``failure_rate`` of the
+        ended videos with its 95 % interval ``failure_low``, ``failure_high``;
+        ``failed_credits`` on FAILED videos (missing where some failed and none has a figure),
+        ``failed_share`` of the credits of ended videos, and ``cost``.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def credit_usage(
         videos, ["used_credits", "duration_seconds"], [*keys, "status"], what="credit_usage"
     )
     by_status = opened.sums(
-        _with_sums(opened.rows), list(dict.fromkeys([*keys, "status"])), ["_credits", "_seconds"]
+        _with_values(opened.rows), list(dict.fromkeys([*keys, "status"])), _VALUES
     )
     usage = (
         grouped(_with_ends(by_status), keys)[_SUMS]
@@ -106,13 +110,17 @@ def credit_usage(
     return like(usage, videos)
 
 
-def _with_sums(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def _with_values(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Prepare what is summed: on every engine a plain column."""
     import narwhals.stable.v2 as nw
 
-    both = rows.with_columns(_credits=known("used_credits"), _seconds=known("duration_seconds"))
-    measured = (nw.col("_seconds") > 0) & ~nw.col("_credits").is_null()
-    return both.with_columns(_seconds=nw.when(measured).then(nw.col("_seconds")))
+    both = rows.with_columns(_credits=known("used_credits"), _length=known("duration_seconds"))
+    measured, priced = nw.col("_length") > 0, ~nw.col("_credits").is_null()
+    return both.with_columns(
+        _length=nw.when(measured).then(nw.col("_length")),
+        _seconds=nw.when(measured & priced).then(nw.col("_length")),
+        _paired=nw.when(measured & priced).then(nw.col("_credits")),
+    )
 
 
 def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
@@ -122,11 +130,14 @@ def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
     return sums.assign(
         _ended=sums["_credits"].where(ended, 0.0),
         _ended_known=sums["_credits_known"].where(ended, 0),
+        _finished=sums["videos"].where(ended, 0),
         _failed=sums["videos"].where(failed, 0),
         _wasted=sums["_credits"].where(failed, 0.0),
         _wasted_known=sums["_credits_known"].where(failed, 0),
         _minutes=(sums["_seconds"] / 60).where(completed, 0.0),
         _measured=sums["_seconds_known"].where(completed, 0),
+        _loaded=sums["_paired"].where(completed, 0.0) + sums["_credits"].where(failed, 0.0),
+        _unmeasured=(sums["videos"] - sums["_length_known"]).where(completed, 0),
     )
 
 
@@ -135,8 +146,8 @@ def _usage(sums: pd.DataFrame) -> pd.DataFrame:
     known_videos = sums["_credits_known"]
     credits = sums["_credits"].where(known_videos > 0)
     ended = sums["_ended"].where(sums["_ended_known"] > 0)
-    minutes = sums["_minutes"].where(sums["_measured"] > 0)
     wasted = sums["_wasted"].where(sums["_wasted_known"].gt(0) | sums["_failed"].eq(0))
+    failure_low, failure_high = wilson(sums["_failed"], sums["_finished"])
     return pd.DataFrame(
         {
             "videos": sums["videos"],
@@ -144,7 +155,11 @@ def _usage(sums: pd.DataFrame) -> pd.DataFrame:
             "credits_unknown": sums["videos"] - known_videos,
             "share": credits / credits.sum(min_count=1),
             "credits_per_video": credits / known_videos.where(known_videos > 0),
-            "credits_per_minute": ended / minutes,
+            "credits_per_minute": sums["_loaded"] / sums["_minutes"].where(sums["_measured"] > 0),
+            "duration_unknown": sums["_unmeasured"],
+            "failure_rate": sums["_failed"] / sums["_finished"].where(sums["_finished"] > 0),
+            "failure_low": failure_low,
+            "failure_high": failure_high,
             "failed_credits": wasted,
             "failed_share": wasted / ended,
         }
@@ -211,6 +226,6 @@ def _failures(videos: pd.DataFrame) -> pd.DataFrame:
 def _with_money(usage: pd.DataFrame, price_per_credit: float | None) -> pd.DataFrame:
     if price_per_credit is None:
         return usage
-    if not price_per_credit >= 0:
+    if not 0 <= price_per_credit < float("inf"):
         raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
-    return usage.assign(cost=usage["credits"] * price_per_credit)
+    return usage.assign(cost=usage["credits"] * float(price_per_credit))

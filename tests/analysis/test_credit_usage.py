@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy.stats import binomtest
 
 from hooked_analytics import credit_usage, failures, videos_from_records
 
@@ -43,6 +45,10 @@ def test_credit_usage_by_type():
         "share": [0.75, 0.25],
         "credits_per_video": [5.0, 5.0],
         "credits_per_minute": [5.0, 5.0],
+        "duration_unknown": [0, 0],
+        "failure_rate": [1 / 3, 0.0],
+        "failure_low": [pytest.approx(0.061492, abs=1e-5), 0.0],
+        "failure_high": [pytest.approx(0.792340, abs=1e-5), pytest.approx(0.793451)],
         "failed_credits": [3.0, 0.0],
         "failed_share": [0.2, 0.0],
     }
@@ -60,9 +66,31 @@ def test_zero_credits_are_known():
     assert (usage["credits"][0], usage["credits_unknown"][0]) == (0.0, 0)
 
 
-def test_minutes_count_only_where_credits_are_known_too():
-    usage = credit_usage(videos(("a", "COMPLETED", 6, 60), ("a", "COMPLETED", None, 6000)))
-    assert usage["credits_per_minute"].tolist() == [6.0]
+@pytest.mark.parametrize(
+    ("other", "per_minute", "unknown"),
+    [
+        (("a", "COMPLETED", None, 6000), 6.0, 0),
+        (("a", "COMPLETED", 9, None), 6.0, 1),
+        (("a", "COMPLETED", 9, 0), 6.0, 1),
+        (("a", "FAILED", 3, None), 9.0, 0),  # a failure has no minutes and is paid for
+        (("a", "STARTED", 9, None), 6.0, 0),
+    ],
+)
+def test_credits_per_minute_has_the_same_videos_above_and_below_the_line(
+    other, per_minute, unknown
+):
+    usage = credit_usage(videos(("a", "COMPLETED", 6, 60), other))
+    assert usage["credits_per_minute"].tolist() == [per_minute]
+    assert usage["duration_unknown"].tolist() == [unknown]
+
+
+def test_the_interval_of_a_failure_rate_is_wilsons():
+    ended = [("a", "FAILED" if n < 3 else "COMPLETED", 1, 60) for n in range(17)]
+    usage = credit_usage(videos(*ended, ("b", "STARTED", 1, 60)))
+    theirs = binomtest(3, 17).proportion_ci(method="wilson")
+    assert usage["failure_low"][0] == pytest.approx(theirs.low)
+    assert usage["failure_high"][0] == pytest.approx(theirs.high)
+    assert none(usage.loc[1, ["failure_rate", "failure_low", "failure_high"]]) == [None] * 3
 
 
 def test_a_missing_type_is_a_group_of_its_own():
@@ -85,8 +113,10 @@ def test_money_comes_with_a_price():
     frame = videos(("a", "COMPLETED", 2, 60))
     assert "cost" not in credit_usage(frame)
     assert credit_usage(frame, price_per_credit=0.26)["cost"].tolist() == [0.52]
-    with pytest.raises(ValueError, match="price_per_credit is 0 or more"):
-        credit_usage(frame, price_per_credit=-1)
+    assert credit_usage(frame, price_per_credit=Decimal("0.26"))["cost"].tolist() == [0.52]
+    for price in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="price_per_credit is 0 or more"):
+            credit_usage(frame, price_per_credit=price)
 
 
 def test_no_videos_give_an_empty_table_with_every_column():

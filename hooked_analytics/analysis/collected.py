@@ -1,0 +1,82 @@
+"""Rows of any engine brought into memory, where a function needs them one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hooked_analytics.schema.engines import open_frame, small_frame
+from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.schema.latest import RANKED_BY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import narwhals.stable.v2 as nw
+
+MAX_ROWS = 5_000_000
+
+
+def collected(
+    videos: Any,
+    columns: Sequence[str],
+    keys: Sequence[str] = (),
+    *,
+    what: str,
+    only: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]] | None = None,
+) -> pd.DataFrame:
+    """
+    Collect the columns needed as pandas, each video once.
+
+    Parameters
+    ----------
+    videos : object
+        Frame of any engine. Its ``video_id``, if there is one, tells repeated rows.
+    columns, keys : list of str
+        Columns to compute with, and to group by.
+    what : str
+        Function that is called, for the message of an error.
+    only : Callable, optional
+        Chooses rows on the engine, before they are counted and collected.
+
+    Raises
+    ------
+    ValueError
+        A column is missing, or there are more than 5 million rows on an engine.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> collected(pa.table({"type": ["class"], "n": [1]}), ["n"], ["type"], what="f")
+       n   type
+    0  1  class
+    """
+    wanted = list(dict.fromkeys([*columns, *keys]))
+    if not isinstance(videos, pd.DataFrame):
+        videos = _collected(videos, wanted, what, only)
+    once = ["video_id"] if "video_id" in videos else []
+    usable = usable_frame(videos, [*once, *columns], what=what, keys=keys)
+    return usable[wanted].reset_index(drop=True)
+
+
+def _collected(
+    videos: Any,
+    wanted: list[str],
+    what: str,
+    only: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]] | None,
+) -> pd.DataFrame:
+    import narwhals.stable.v2 as nw
+
+    there = nw.from_native(videos).lazy().collect_schema().names()
+    ranked = [name for name in RANKED_BY if name in there and "video_id" in there]
+    # all of them as columns, not as keys: their values are needed as they are
+    rows = open_frame(videos, list(dict.fromkeys([*wanted, *ranked])), [], what=what).rows
+    rows = rows if only is None else only(rows)
+    count = int(rows.select(nw.len()).collect("pyarrow").item())
+    if count > MAX_ROWS:
+        raise ValueError(
+            f"{what} takes at most {MAX_ROWS:,} rows into memory, and there are {count:,}; "
+            "choose a period first"
+        )
+    return small_frame(rows)

@@ -1,0 +1,284 @@
+"""Which groups differ from the rest by more than chance, and by how much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hooked_analytics.analysis.collected import collected
+from hooked_analytics.analysis.intervals import (
+    chance_of_sums,
+    percentiles,
+    resampled_sums,
+    wilson,
+)
+from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
+from hooked_analytics.schema.engines import like
+from hooked_analytics.schema.groups import group_keys
+from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hooked_analytics.analysis.survival import Quantile
+    from hooked_analytics.schema.engines import FrameT
+
+    Floats = NDArray[np.float64]
+    Groups = NDArray[np.intp]
+
+# Of the groups called different, at most this share is no more so than chance would have it.
+FALSE_DISCOVERIES = 0.05
+# Below the first nothing is tested; below the second "no difference found" says nothing.
+MIN_TESTED, MIN_COMPARED = 5, 10
+MIN_ROUNDS, MAX_ROUNDS, MAX_GROUPS = 4000, 10_000, 2000
+_FIGURES = [
+    "videos", "value", "low", "high", "shrunk", "difference", "difference_low", "difference_high",
+    "p_value", "different",
+]  # fmt: skip
+
+
+class _Compared(NamedTuple):
+    """Figures of each group and of all others together, and the scores that are tested."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+    rest: Floats
+    rest_low: Floats
+    rest_high: Floats
+    overall: float
+    variance: Floats  # of each value, were the groups alike
+    scores: Floats  # one per video, with sum 0
+
+
+def compare_groups(
+    videos: FrameT, *, by: str | Sequence[str] = "type", metric: str = "credits_per_minute"
+) -> FrameT:
+    """
+    Compare each group with the rest, chance and the number of groups taken into account.
+
+    The cheapest of many groups of few videos is mostly cheap by luck. So each figure has its
+    interval, a ``shrunk`` form to sort by, and a p-value corrected for the number of groups.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark; at most 5 million rows
+        outside pandas, for they are collected. Needs ``status``, the columns of *by*, and those of
+        the metric: ``used_credits`` and ``duration_seconds``, or ``created_at``, ``updated_at`` and
+        ``fetched_at``.
+    by : str or list of str, default "type"
+        One column or several; a missing key is a group of its own.
+    metric : str, default "credits_per_minute"
+        ``credits_per_minute`` and ``failure_rate`` as in `credit_usage`, or ``render_seconds``: the
+        median time to the end, as in `render_times`.
+
+    Returns
+    -------
+    one row per group, the highest ``shrunk`` first; the kind of frame that was given
+        The keys; ``videos`` compared (those without a figure are left out); ``value`` in the unit
+        of the metric with its 95 % interval ``low``, ``high``; ``shrunk``: the value drawn to that
+        of all groups as far as chance explains its distance; ``difference`` to the rest with
+        its 95 % interval; ``p_value``, corrected; and ``different``: True where at most one of
+        twenty such findings is chance, False, or missing where fewer than ten videos show no
+        difference. Below five videos nothing is tested.
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there, *metric* is none of the above, or there are more than 2,000
+        groups.
+
+    Notes
+    -----
+    Wilson's interval of a share, resampled videos for a ratio, Kaplan-Meier's interval of a
+    median; the difference joins two intervals by the square root of their squared sides (Newcombe
+    1998). P-values: permutation of the videos among the groups (for times, of their log-rank
+    scores), corrected by Benjamini and Hochberg. Shrinkage: DerSimonian and Laird.
+
+    Examples
+    --------
+    >>> videos = pd.DataFrame({
+    ...     "avatar_id": ["a"] * 20 + ["b"] * 20,
+    ...     "status": ["FAILED"] * 12 + ["COMPLETED"] * 28,
+    ... })
+    >>> found = compare_groups(videos, by="avatar_id", metric="failure_rate")
+    >>> found[["avatar_id", "value", "difference", "different"]].to_dict("records")
+    [{'avatar_id': 'a', 'value': 0.6, 'difference': 0.6, 'different': True},
+     {'avatar_id': 'b', 'value': 0.0, 'difference': -0.6, 'different': True}]
+    """
+    keys = group_keys(by)
+    if metric not in _METRICS:
+        raise ValueError(f"metric is one of {', '.join(_METRICS)}, not {metric!r}")
+    columns, compare = _METRICS[metric]
+    rows = collected(videos, columns, keys, what="compare_groups").pipe(_PREPARE[metric])
+    numbers = rows.groupby(keys, dropna=False, observed=True, sort=True)
+    names = numbers.size().reset_index(name="_all")[keys]
+    if len(names) > MAX_GROUPS:
+        raise ValueError(
+            f"compare_groups compares at most {MAX_GROUPS:,} groups, and by={by!r} makes "
+            f"{len(names):,}; choose a column with fewer values"
+        )
+    groups = numbers.ngroup().to_numpy(dtype=np.intp)
+    used = rows["_used"].to_numpy(dtype=bool)
+    size = np.bincount(groups[used], minlength=len(names))
+    table = pd.DataFrame(np.nan, index=names.index, columns=_FIGURES[1:-1])
+    if (there := size > 0).any():
+        _, dense = np.unique(groups[used], return_inverse=True)
+        figures = compare(rows[used], dense, int(there.sum()))
+        table.loc[there] = _table(figures, dense, size[there])
+    table = names.join(table.assign(videos=size, different=_different(table["p_value"], size)))
+    return like(
+        table.sort_values(["shrunk", "value"], ascending=False, kind="stable", ignore_index=True)[
+            [*keys, *_FIGURES]
+        ],
+        videos,
+    )
+
+
+def _different(p_value: pd.Series[float], size: NDArray[Any]) -> pd.Series[bool]:
+    found = p_value.le(FALSE_DISCOVERIES).astype("boolean")
+    return found.mask(p_value.isna() | (~found & (size < MIN_COMPARED)))
+
+
+def _table(figures: _Compared, groups: Groups, size: NDArray[Any]) -> Floats:
+    """Columns of the result from ``value`` to ``p_value``."""
+    below, above = figures.value - figures.low, figures.high - figures.value
+    rest_below, rest_above = figures.rest - figures.rest_low, figures.rest_high - figures.rest
+    difference = figures.value - figures.rest
+    columns = [
+        figures.value,
+        figures.low,
+        figures.high,
+        _shrunk(figures),
+        difference,
+        difference - np.hypot(below, rest_above),
+        difference + np.hypot(above, rest_below),
+        _p_values(figures.scores, groups, size),
+    ]
+    return np.column_stack(columns)
+
+
+def _shrunk(figures: _Compared) -> Floats:
+    """Values drawn to the overall one; all the way where chance explains their spread."""
+    known = np.isfinite(figures.value) & (figures.variance > 0)
+    if known.sum() < 2:
+        return figures.value
+    weights = 1 / figures.variance[known]
+    off = (figures.value - figures.overall)[known]
+    spread = weights.sum() - (weights**2).sum() / weights.sum()
+    between = max((weights @ off**2 - (known.sum() - 1)) / spread, 0.0)
+    kept = np.where(known, between / (between + np.where(known, figures.variance, 1.0)), 1.0)
+    return np.asarray(figures.overall + kept * (figures.value - figures.overall))
+
+
+def _p_values(scores: Floats, groups: Groups, size: NDArray[Any]) -> Floats:
+    from scipy.stats import false_discovery_control
+
+    tested = size >= MIN_TESTED
+    p_values = np.full(len(size), np.nan)
+    if len(size) > 1 and tested.any():
+        draw, rounds = np.random.default_rng(0), min(max(MIN_ROUNDS, 40 * len(size)), MAX_ROUNDS)
+        chances = chance_of_sums(scores, groups, draw, rounds=rounds)
+        p_values[tested] = false_discovery_control(chances[tested])
+    return p_values
+
+
+def _ratios(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
+    """Compare sums of ``_top`` over sums of ``_bottom`` [credits/min]."""
+    pairs = rows[["_top", "_bottom"]].to_numpy(dtype=float)
+    sums = np.column_stack([np.bincount(groups, column, minlength=count) for column in pairs.T])
+    size = np.bincount(groups, minlength=count)
+    draw = np.random.default_rng(0)
+    drawn = np.stack([resampled_sums(pairs[groups == n], draw) for n in range(count)], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = percentiles(drawn[..., 0] / drawn[..., 1], size)
+        others = drawn.sum(axis=1, keepdims=True) - drawn
+        rest_low, rest_high = percentiles(others[..., 0] / others[..., 1], size.sum() - size)
+    rest = sums.sum(axis=0) - sums
+    overall = _over(*sums.sum(axis=0)).item()
+    scores = pairs[:, 0] - (0.0 if np.isnan(overall) else overall) * pairs[:, 1]
+    mean = np.bincount(groups, scores, minlength=count) / size
+    within = ((scores - mean[groups]) ** 2).sum() / max(len(scores) - count, 1)
+    return _Compared(
+        _over(*sums.T), low, high, _over(*rest.T), rest_low, rest_high, overall,
+        _over(within * size, sums[:, 1] ** 2), scores - scores.mean(),
+    )  # fmt: skip
+
+
+def _over(top: Any, bottom: Any) -> Floats:
+    bottom = np.asarray(bottom, dtype=float)
+    return np.asarray(top / np.where(bottom > 0, bottom, np.nan))
+
+
+def _rates(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
+    """Compare shares of videos that failed, among those that ended."""
+    failed = rows["status"].eq("FAILED").to_numpy(dtype=float)
+    hits, size = np.bincount(groups, failed, minlength=count), np.bincount(groups, minlength=count)
+    others, rest = hits.sum() - hits, size.sum() - size
+    overall = float(failed.mean())
+    return _Compared(
+        _over(hits, size), *wilson(hits, size), _over(others, rest), *wilson(others, rest),
+        overall, _over(overall * (1 - overall), size), failed - overall,
+    )  # fmt: skip
+
+
+def _medians(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
+    """Compare medians of the time to the end [s], and log-rank scores."""
+    seconds, over = rows["_seconds"].to_numpy(dtype=float), rows["_over"].to_numpy(dtype=bool)
+
+    def median(chosen: NDArray[Any]) -> Quantile:
+        ends = count_ends(seconds[chosen], completed=over[chosen], running=~over[chosen])
+        return quantile(kaplan_meier(ends), 0.5)
+
+    own, own_low, own_high = np.array([median(groups == n) for n in range(count)]).T
+    rest, rest_low, rest_high = np.array([median(groups != n) for n in range(count)]).T
+    overall = median(groups >= 0).seconds
+    ends = count_ends(seconds, completed=over, running=~over)
+    hazard = np.cumsum(ends.over / ends.at_risk)[np.searchsorted(ends.seconds, seconds)]
+    ended = np.bincount(groups, over, minlength=count)
+    # as of a lognormal law, whose spread is that of all ends
+    logs = np.log(np.maximum(seconds[over], 1e-6))
+    deviation = logs.std() * np.sqrt(np.pi / 2) * overall if over.any() else np.nan
+    scores = hazard - over  # high where renders take long
+    return _Compared(*own.T, *rest.T, overall, _over(deviation**2, ended), scores - scores.mean())
+
+
+def _with_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Credits and minutes of the same videos: completed ones with both, and failed ones."""
+    completed, failed = (_has(rows, status) for status in ("COMPLETED", "FAILED"))
+    credits = rows["used_credits"].astype("float64").replace([np.inf, -np.inf], np.nan)
+    minutes = (rows["duration_seconds"].astype("float64") / 60).where(completed, 0.0)
+    used = credits.notna() & (failed | (completed & minutes.gt(0) & minutes.lt(np.inf)))
+    return rows.assign(_top=credits, _bottom=minutes, _used=used)
+
+
+def _with_ends(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(_used=_has(rows, "COMPLETED") | _has(rows, "FAILED"))
+
+
+def _with_seconds(rows: pd.DataFrame) -> pd.DataFrame:
+    seconds = pd.Series(np.nan, index=rows.index)
+    for status, (_, end) in STATUS_COLUMNS.items():
+        seconds = seconds.fillna(seconds_between(rows, "created_at", end, status))
+    return rows.assign(_seconds=seconds, _over=~_has(rows, "STARTED"), _used=seconds.notna())
+
+
+def _has(rows: pd.DataFrame, status: str) -> pd.Series[bool]:
+    return rows["status"].eq(status).fillna(False).astype(bool)
+
+
+_METRICS = {
+    "credits_per_minute": (["status", "used_credits", "duration_seconds"], _ratios),
+    "failure_rate": (["status"], _rates),
+    "render_seconds": (["status", "created_at", "updated_at", "fetched_at"], _medians),
+}
+_PREPARE = {
+    "credits_per_minute": _with_pairs,
+    "failure_rate": _with_ends,
+    "render_seconds": _with_seconds,
+}
