@@ -212,18 +212,19 @@ def _ratios(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
 
 def _over(top: Any, bottom: Any) -> Floats:
     bottom = np.asarray(bottom, dtype=float)
-    return np.asarray(top / np.where(bottom > 0, bottom, np.nan))
+    return np.asarray(top / np.where(bottom > 0, bottom, np.nan), dtype=float)
 
 
 def _rates(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
     """Compare shares of videos that failed, among those that ended."""
-    failed = rows["status"].eq("FAILED").to_numpy(dtype=float)
+    failed = rows["status"].eq("FAILED").to_numpy(dtype=np.float64)
     hits, size = np.bincount(groups, failed, minlength=count), np.bincount(groups, minlength=count)
     others, rest = hits.sum() - hits, size.sum() - size
     overall = float(failed.mean())
+    (low, high), (rest_low, rest_high) = wilson(hits, size), wilson(others, rest)
     return _Compared(
-        _over(hits, size), *wilson(hits, size), _over(others, rest), *wilson(others, rest),
-        overall, _over(overall * (1 - overall), size), failed - overall,
+        _over(hits, size), low, high, _over(others, rest), rest_low, rest_high,
+        overall, _over(overall * (1 - overall), size), np.asarray(failed - overall),
     )  # fmt: skip
 
 
@@ -245,7 +246,10 @@ def _medians(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
     logs = np.log(np.maximum(seconds[over], 1e-6))
     deviation = logs.std() * np.sqrt(np.pi / 2) * overall if over.any() else np.nan
     scores = hazard - over  # high where renders take long
-    return _Compared(*own.T, *rest.T, overall, _over(deviation**2, ended), scores - scores.mean())
+    return _Compared(
+        own, own_low, own_high, rest, rest_low, rest_high, overall,
+        _over(deviation**2, ended), scores - scores.mean(),
+    )  # fmt: skip
 
 
 def _with_pairs(rows: pd.DataFrame) -> pd.DataFrame:

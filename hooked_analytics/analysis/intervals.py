@@ -114,10 +114,13 @@ def chance_of_sums(
     found = np.abs(np.bincount(groups, scores)) * (1 - 1e-9) - 1e-12 * np.abs(scores).sum()
     if len(scores) <= MAX_PERMUTED:
         starts = np.concatenate([[0], size.cumsum()[:-1]])
-        beyond = np.zeros(len(size))
-        for _ in range(rounds):
-            beyond += np.abs(np.add.reduceat(draw.permutation(scores), starts)) >= found
-        return np.asarray((beyond + 1) / (rounds + 1))
+        beyond, done = np.zeros(len(size)), 0
+        at_once = np.tile(scores, (min(100_000 // len(scores), rounds), 1))
+        while done < rounds:
+            sums = np.add.reduceat(draw.permuted(at_once, axis=1), starts, axis=1)
+            beyond += (np.abs(sums) >= found).sum(axis=0)
+            done += len(at_once)
+        return np.asarray((beyond + 1) / (done + 1))
     others = np.sqrt(1 - size / len(scores))  # drawn without replacement they would vary less
     chances = [
         _chance(scores, int(n), limit / spread if spread else 0.0, draw, rounds)
