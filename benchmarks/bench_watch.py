@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,13 +101,7 @@ def sample_requests(videos: pd.DataFrame) -> int:
 
 
 def watch(seed: int) -> Watch:
-    started_at = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    settings: dict[str, Any] = {
-        "videos": 1,
-        "seed": seed,
-        "time_scale": SCALE,
-        "started_at": started_at,
-    }
+    settings: dict[str, Any] = {"videos": 1, "seed": seed, "time_scale": SCALE}
     with (
         Sandbox(requests_per_minute=PER_MINUTE, **settings) as limited,
         Sandbox(**settings) as unlimited,

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 FETCH = """
 from hooked_analytics import Sandbox, fetch_videos
-with Sandbox(videos=60, latency_seconds=0.1) as sandbox, sandbox.client() as client:
+with Sandbox(videos=60, faults={{"slow": 1.0}}) as sandbox, sandbox.client() as client:
     fetch_videos(sandbox.video_ids, client=client, progress={progress})
 """
 
@@ -73,8 +73,7 @@ def test_a_notebook_gets_the_line_on_its_standard_output():
 BYTES = """
 import tempfile
 from hooked_analytics import Sandbox, download_videos, fetch_videos
-settings = dict(videos=6, file_faults={"drip": 1.0}, drip_seconds=0.6)
-with Sandbox(**settings) as sandbox, sandbox.client() as client:
+with Sandbox(videos=6, faults={"file_drip": 1.0}) as sandbox, sandbox.client() as client:
     videos = fetch_videos(sandbox.video_ids, client=client, progress=False)
     with tempfile.TemporaryDirectory() as folder:
         download_videos(videos, folder, client=client)

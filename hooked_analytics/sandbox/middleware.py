@@ -1,57 +1,101 @@
-"""What every request to the sandbox passes first: the log, faults, the key, the limit."""
+"""What every request to the sandbox passes first: the log, planned faults, the key, the limit."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import json
+import logging
 import math
 from collections import Counter, deque
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from email.utils import formatdate
+from random import Random
 from typing import Any
 
-from hooked_analytics._internal.server import App, Receive, Scope, Send
-from hooked_analytics.sandbox.answers import failure, too_many_requests
-from hooked_analytics.sandbox.clock import Clock
-from hooked_analytics.sandbox.faults import Faults
-from hooked_analytics.sandbox.limit import Limit
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
-__all__ = ["Middleware", "RequestLog"]
+from hooked_analytics._internal.server_thread import App, Receive, Scope, Send
+from hooked_analytics.sandbox.seed_data import seeded
+from hooked_analytics.sandbox.signed_files import s3_error
+from hooked_analytics.sandbox.video_store import Clock
+
+_log = logging.getLogger(__name__)
+
+# kind of fault, what the client sees
+FAULTS = {
+    "error_500": "HTTP 500 with a JSON body",
+    "html_502": "HTTP 502 with the HTML page of a gateway",
+    "rate_limit": "HTTP 429 although no limit was reached",
+    "drop": "the connection ends without a response",
+    "truncate": "the body is shorter than its Content-Length",
+    "drip": "the body arrives slowly, in slices",
+    "slow": "the response comes late",
+    "wrong_id": "a good response about another video",
+    "flat": "the body without its envelope, as in the API's OpenAPI block",
+}
+# the same for files and their links
+FILE_FAULTS = {
+    "file_cut": "the connection ends in the middle of the file",
+    "file_drip": "the file arrives slowly, in slices",
+    "file_expired": "HTTP 403, as for a link that has ended",
+    "file_whole": "the whole file, whichever part was requested",
+}
+DRIP_SECONDS = 0.5
+SLICE_SECONDS = 0.1  # short, so that closing a sandbox need not wait for a drip
+SLOW_SECONDS = 0.1
+MINUTE_SECONDS = 60.0
+MAX_LOGGED_REQUESTS = 10_000
 
 API_PREFIX = "/v1/"
-FILE_PREFIXES = ("/hooked-videos/", "/thumbnails/")
+KIND_BY_PREFIX = {
+    "/v1/video/": "details",
+    "/hooked-videos/": "download",
+    "/thumbnails/": "thumbnail",
+}
+REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
+
+Start = MutableMapping[str, Any]
 
 
-class RequestLog:
+def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
     """
-    What was asked of the sandbox.
-
-    Parameters
-    ----------
-    keep : how many of the latest requests to remember one by one
+    Read the setting *faults*: a rate by kind, or one rate shared evenly by those of the API.
 
     Examples
     --------
-    >>> log = RequestLog()
-    >>> log.add("GET", "/v1/video/list", b"limit=5")
-    >>> log.latest(), log.counts["list"]
-    ([('GET', '/v1/video/list?limit=5')], 1)
+    >>> fault_rates({"drop": 0.1}), round(fault_rates(0.18)["drop"], 3)
+    ({'drop': 0.1}, 0.02)
     """
+    if faults is None:
+        return {}
+    if not isinstance(faults, Mapping):
+        faults = dict.fromkeys(FAULTS, faults / len(FAULTS))
+    kinds = {**FAULTS, **FILE_FAULTS}
+    if unknown := sorted(set(faults) - set(kinds)):
+        raise ValueError(f"unknown faults {unknown}; the kinds are {', '.join(kinds)}")
+    for kind, rate in faults.items():
+        if not (math.isfinite(rate) and 0 <= rate <= 1):
+            raise ValueError(f"the rate of {kind!r} must lie between 0 and 1, not {rate!r}")
+    for table in (FAULTS, FILE_FAULTS):
+        if sum(faults.get(kind, 0) for kind in table) > 1 + 1e-9:
+            raise ValueError("the rates of all faults together must not be above 1")
+    return dict(faults)
 
-    def __init__(self, keep: int = 10_000) -> None:
+
+class RequestLog:
+    """The latest requests, as received, and how many came by kind."""
+
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._seen: deque[tuple[str, str]] = deque(maxlen=keep)
+        self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_LOGGED_REQUESTS)
 
     def add(self, method: str, path: str, query: bytes) -> None:
-        """
-        Note one request.
-
-        Parameters
-        ----------
-        path, query : as they came, still percent-encoded
-        """
+        """Note one request; path and query still percent-encoded."""
         self._seen.append((method, f"{path}?{query.decode('latin-1')}" if query else path))
-        self.counts[_kind(path)] += 1
+        prefixes = KIND_BY_PREFIX.items()
+        kind = next((kind for prefix, kind in prefixes if path.startswith(prefix)), "other")
+        self.counts["list" if path == "/v1/video/list" else kind] += 1
 
     def latest(self) -> list[tuple[str, str]]:
         """Method and path of the latest requests, in the order they came."""
@@ -59,79 +103,80 @@ class RequestLog:
         return list(self._seen.copy())
 
 
-def _kind(path: str) -> str:
-    if path == "/v1/video/list":
-        return "list"
-    prefixes = {
-        "/v1/video/": "details",
-        "/hooked-videos/": "download",
-        "/thumbnails/": "thumbnail",
-    }
-    return next((kind for prefix, kind in prefixes.items() if path.startswith(prefix)), "other")
-
-
-class Middleware:
+class FixedWindow:
     """
-    What every request passes first: the log, faults, the key, the limit.
-
-    Parameters
-    ----------
-    app : answers those that may pass; set before the first request
-    api_key : what the header ``x-api-key`` must say
-    latency_seconds : added to every API answer, in real time [s]
-    retry_after : whether a 429 says how long to wait
+    So many requests in each minute; the first minute starts with the first request.
 
     Examples
     --------
-    >>> middleware = Middleware(Clock(0, 0), Faults({}, seed=0), None, api_key="key")
-    >>> middleware.log.counts["details"]
-    0
+    >>> limit = FixedWindow(2)
+    >>> [limit.take(now) for now in (100.0, 110.0, 115.0, 160.0)]
+    [None, None, 45.0, None]
     """
+
+    def __init__(self, requests_per_minute: int) -> None:
+        if requests_per_minute < 1:
+            raise ValueError(
+                f"requests_per_minute must be 1 or more, not {requests_per_minute!r}; "
+                "None lifts the limit"
+            )
+        self._limit = requests_per_minute
+        self._opened = -math.inf
+        self._taken = 0
+
+    def take(self, now: float) -> float | None:
+        """Count a request: None lets it pass, else the seconds until the next window."""
+        if now >= self._opened + MINUTE_SECONDS:
+            self._opened, self._taken = now, 0
+        if self._taken >= self._limit:
+            return self._opened + MINUTE_SECONDS - now
+        self._taken += 1
+        return None
+
+
+class Middleware:
+    """Logs a request, plays its fault, checks key and limit, then hands it to `app`."""
 
     def __init__(
         self,
         clock: Clock,
-        faults: Faults,
-        limit: Limit | None,
-        *,
+        faults: float | Mapping[str, float] | None,
+        seed: int,
+        requests_per_minute: int | None,
         api_key: str,
-        latency_seconds: float = 0.0,
-        retry_after: bool = True,
     ) -> None:
         self.log = RequestLog()
         self.app: App | None = None
         self._clock = clock
-        self._faults = faults
-        self._limit = limit
+        rates = fault_rates(faults)
+        self._rates = {kind: rate for kind, rate in rates.items() if kind in FAULTS}
+        self._random = seeded(seed, "faults")
+        self._file_rates = {kind: rate for kind, rate in rates.items() if kind in FILE_FAULTS}
+        self._file_random = seeded(seed, "file faults")
+        self._limit = None if requests_per_minute is None else FixedWindow(requests_per_minute)
         self._api_key = api_key.encode()
-        self._latency_seconds = latency_seconds
-        self._retry_after = retry_after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request, as ASGI has it."""
         path = scope["raw_path"].decode("latin-1")
         self.log.add(scope["method"], path, scope["query_string"])
-        dated = self._dated(send)
-        if not path.startswith(API_PREFIX):
-            kind = self._faults.draw_for_file() if path.startswith(FILE_PREFIXES) else None
-            if kind is None:
-                await self._answer(scope, receive, dated)
-            else:
-                await self._faults.play_for_file(kind, self._answer_dated, scope, receive, dated)
-            return
-        if self._latency_seconds:
-            await asyncio.sleep(self._latency_seconds)
-        fault = self._faults.draw()
-        if fault is None:
-            await self._admit(scope, receive, dated)
+        if path.startswith(API_PREFIX):
+            fault, app = _draw(self._rates, self._random), self._admit
         else:
-            await self._faults.play(fault, self._admit_dated, scope, receive, dated)
+            fault, app = _draw(self._file_rates, self._file_random), self._pass_on
 
-    async def _answer_dated(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._answer(scope, receive, self._dated(send))
+        async def dated(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, self._with_date(send))
 
-    async def _admit_dated(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._admit(scope, receive, self._dated(send))
+        if fault is None:
+            await dated(scope, receive, send)
+        else:
+            _log.debug("fault %s", fault)
+            await _play(fault, dated, scope, receive, self._with_date(send))
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None, "set before the server starts"  # noqa: S101
+        await self.app(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
@@ -139,24 +184,136 @@ class Middleware:
             await failure(403, "Not authenticated")(scope, receive, send)
             return
         wait = None if self._limit is None else self._limit.take(self._clock.now())
-        if wait is not None:
+        if wait is None:
+            await self._pass_on(scope, receive, send)
+        else:
             seconds = max(1, math.ceil(self._clock.real_seconds(wait)))
-            refusal = too_many_requests(seconds if self._retry_after else None)
-            await refusal(scope, receive, send)
-            return
-        await self._answer(scope, receive, send)
+            await too_many_requests(seconds)(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.app is None:
-            raise RuntimeError("the middleware leads nowhere: set its app before serving")
-        await self.app(scope, receive, send)
-
-    def _dated(self, send: Send) -> Send:
+    def _with_date(self, send: Send) -> Send:
         async def send_dated(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                headers = [pair for pair in message["headers"] if pair[0] != b"date"]
                 date = formatdate(self._clock.now(), usegmt=True).encode()
-                message = {**message, "headers": [*headers, (b"date", date)]}
+                message = _with_header(message, b"date", date)
             await send(message)
 
         return send_dated
+
+
+def failure(
+    status_code: int, message: str, headers: Mapping[str, str] | None = None, **more: object
+) -> JSONResponse:
+    """Response to a request that cannot be served, with further fields of its body."""
+    body = {"success": False, "message": message, **more}
+    return JSONResponse(body, status_code=status_code, headers=headers)
+
+
+def too_many_requests(seconds: int) -> JSONResponse:
+    """Response to a request above the limit."""
+    headers = {"Retry-After": str(seconds)}
+    return failure(429, "Too many requests", headers, code="RATE_LIMITED")
+
+
+async def _play(kind: str, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Respond as this kind of fault does; *app* gives the good response where one is needed."""
+    if (instead := _response_instead(kind)) is not None:
+        await instead(scope, receive, send)
+        return
+    transport: asyncio.Transport = scope["state"]["transport"]
+    if kind == "drop":
+        transport.abort()
+        await _until_disconnected(receive)
+        return
+    if kind == "slow":
+        await asyncio.sleep(SLOW_SECONDS)
+    if kind == "file_whole":
+        scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
+    start, body = await _collected(app, scope, receive)
+    if kind in {"truncate", "file_cut"}:
+        transport.write(_head(start) + body[: len(body) // 2])
+        transport.close()
+        await _until_disconnected(receive)
+    elif kind in {"drip", "file_drip"}:
+        await _drip(start, body, transport, send)
+    else:
+        body = _with_another_id(body) if kind == "wrong_id" else body
+        body = _without_envelope(body) if kind == "flat" else body
+        await send(_with_header(start, b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _response_instead(kind: str) -> Response | None:
+    if kind == "error_500":
+        return failure(500, "Internal server error")
+    if kind == "html_502":
+        page = "<html><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+        return HTMLResponse(page, status_code=502)
+    if kind == "rate_limit":
+        return too_many_requests(1)
+    if kind == "file_expired":
+        file = s3_error(403, "AccessDenied", "Request has expired")
+        return Response(file.content, file.status_code, file.headers)
+    return None
+
+
+def _draw(rates: Mapping[str, float], random: Random) -> str | None:
+    """Fault of the next request: the n-th of a seed always meets the same."""
+    chance = random.random() if rates else math.inf
+    for kind, rate in rates.items():
+        chance -= rate
+        if chance < 0:
+            return kind
+    return None
+
+
+async def _collected(app: App, scope: Scope, receive: Receive) -> tuple[Start, bytes]:
+    messages: list[MutableMapping[str, Any]] = []
+
+    async def keep(message: MutableMapping[str, Any]) -> None:
+        messages.append(message)
+
+    await app(scope, receive, keep)
+    return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+
+
+async def _drip(start: Start, body: bytes, transport: asyncio.Transport, send: Send) -> None:
+    await send(start)
+    width = math.ceil(len(body) * min(1.0, SLICE_SECONDS / DRIP_SECONDS)) or 1
+    pause = DRIP_SECONDS / max(1, math.ceil(len(body) / width))
+    for position in range(0, len(body), width):
+        await asyncio.sleep(pause)
+        if transport.is_closing():
+            return
+        part = body[position : position + width]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_disconnected(receive: Receive) -> None:
+    # The server calls it an error when a handler ends without a response on an open connection.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _with_header(start: Start, name: bytes, value: bytes) -> Start:
+    headers = [pair for pair in start["headers"] if pair[0] != name]
+    return {**start, "headers": [*headers, (name, value)]}
+
+
+def _head(start: Start) -> bytes:
+    lines = [b"HTTP/1.1 %d " % start["status"]]
+    lines += [name + b": " + value for name, value in start["headers"]]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _with_another_id(body: bytes) -> bytes:
+    content = json.loads(body)
+    video = content.get("data", content)
+    if "id" in video:
+        video["id"] = f"{video['id']}x"
+    return json.dumps(content).encode()
+
+
+def _without_envelope(body: bytes) -> bytes:
+    content = json.loads(body)
+    return json.dumps(content.get("data", content)).encode()

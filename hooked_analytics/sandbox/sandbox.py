@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import weakref
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
-from hooked_analytics.sandbox.clock import Clock, unix_seconds
-from hooked_analytics.sandbox.generators import new_video, seeded
-from hooked_analytics.sandbox.limit import limit_for
-from hooked_analytics.sandbox.seed_data import other_team_videos, own_videos
-from hooked_analytics.sandbox.store import VideoStore
-from hooked_analytics.sandbox.webhooks import SHAPES, WebhookSender
+from hooked_analytics.sandbox.video_store import Clock, VideoStore
+from hooked_analytics.sandbox.webhook_sender import WebhookSender
 
 if TYPE_CHECKING:
     from hooked_analytics import HookedClient
-    from hooked_analytics._internal.server import ServerThread
-    from hooked_analytics.sandbox.webhooks import Delivery
+    from hooked_analytics._internal.server_thread import ServerThread
+    from hooked_analytics.sandbox.webhook_sender import Delivery
 
-__all__ = ["Sandbox"]
-
-REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
-OTHER_TEAM_VIDEOS = 5
 # Longer than anybody's polling interval, so that no request meets a closing connection.
 KEEP_ALIVE_SECONDS = 75
 MISSING_EXTRA = (
@@ -35,38 +29,35 @@ class Sandbox:
     """
     A local server that speaks the Hooked API.
 
-    It holds a team's videos: 120 days of finished ones, a few that are rendering when it
-    starts, and the API page's sample ``vid_abc123``. All figures are invented, see
-    `hooked_analytics.sandbox.constants`. The same *seed* and *started_at* give the same videos.
+    It holds a team's videos: 120 days of finished ones, a few that are rendering when it starts,
+    and the API page's sample ``vid_abc123``. All figures are invented. Its clock starts now.
 
     Parameters
     ----------
-    videos : how many of the team's own
-    seed : of videos, faults and signatures
-    time_scale : sandbox seconds per real second; 0 makes its clock stand still
-    requests_per_minute : the limit, per sandbox minute; None for none
-    faults : kind -> rate, or one rate shared by all kinds of
-        `hooked_analytics.sandbox.faults.KINDS`
-    file_faults : the same for downloads and thumbnails, of
-        `hooked_analytics.sandbox.faults.FILE_KINDS`
-    api_key : what the header ``x-api-key`` must say
-    started_at : where the sandbox's clock begins; now, if missing
-    port : 0 for any free one
-    flat_body : details without their envelope, as the API's OpenAPI block has them
-    retry_after : whether a 429 says how long to wait
-    burst : makes the limit a token bucket of this size instead of a fixed window
-    latency_seconds : added to each API answer, in real time [s]
-    drip_seconds : how long a body takes under the fault ``drip``, in real time [s]
-    webhook_shape : ``project`` or ``video``: which of the two known shapes its calls have
+    videos : int, default 200
+        How many of the team's own.
+    seed : int, default 0
+        Of videos, faults and signatures: the same seed draws the same.
+    time_scale : float, default 1.0
+        Sandbox seconds per real second; 0 makes its clock stand still.
+    requests_per_minute : int, optional
+        The limit, per sandbox minute; None for none.
+    faults : float or mapping of str to float, optional
+        Share of requests that go wrong, by kind; a number is shared evenly by all kinds of the
+        API. The kinds are ``error_500``, ``html_502``, ``rate_limit``, ``drop``, ``truncate``,
+        ``drip``, ``slow``, ``wrong_id``, ``flat`` (no envelope); for files ``file_cut``,
+        ``file_drip``, ``file_expired``, ``file_whole``.
+    api_key : str, default "sandbox-key"
+        What the header ``x-api-key`` must say.
 
     Examples
     --------
     >>> import requests
     >>> with Sandbox(videos=20) as sandbox:
-    ...     answer = requests.get(
+    ...     response = requests.get(
     ...         f"{sandbox.url}/v1/video/vid_abc123", headers={"x-api-key": sandbox.api_key}
     ...     )
-    >>> answer.json()["data"]["status"]
+    >>> response.json()["data"]["status"]
     'COMPLETED'
     """
 
@@ -79,55 +70,26 @@ class Sandbox:
         requests_per_minute: int | None = None,
         faults: float | Mapping[str, float] | None = None,
         api_key: str = "sandbox-key",
-        started_at: datetime | None = None,
-        port: int = 0,
-        flat_body: bool = False,
-        retry_after: bool = True,
-        burst: int | None = None,
-        latency_seconds: float = 0.0,
-        drip_seconds: float = 2.0,
-        file_faults: float | Mapping[str, float] | None = None,
-        webhook_shape: str = "project",
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
-        from hooked_analytics.sandbox.faults import Faults
         from hooked_analytics.sandbox.middleware import Middleware
 
         if videos < 1:
             raise ValueError(f"videos must be 1 or more, not {videos!r}: the sample is one")
         if not api_key:
             raise ValueError("api_key must not be empty, or every request would be let in")
-        if webhook_shape not in SHAPES:
-            raise ValueError(f"webhook_shape is one of {', '.join(SHAPES)}, not {webhook_shape!r}")
-        start = unix_seconds(started_at)
         self.api_key = api_key
         self._seed = seed
-        self._port = port
-        self._flat_body = flat_body
         self._requests_per_minute = requests_per_minute
-        self._created = 0
+        self._clock = Clock(time_scale)
+        self._store = VideoStore(videos, seed, self._clock)
+        self._sender = WebhookSender(self._clock)
+        self._middleware = Middleware(self._clock, faults, seed, requests_per_minute, api_key)
+        self._lock = threading.Lock()
         self._url: str | None = None
         self._server: ServerThread | None = None
-        self._clock = Clock(start, time_scale)
-        self._store = VideoStore(
-            own_videos(videos, seed, start), other_team_videos(OTHER_TEAM_VIDEOS, seed, start)
-        )
-        self._sender = WebhookSender(self._clock, self._link, webhook_shape)
-        self._middleware = Middleware(
-            self._clock,
-            Faults(
-                faults,
-                files=file_faults,
-                seed=seed,
-                drip_seconds=drip_seconds,
-                retry_after=retry_after,
-            ),
-            limit_for(requests_per_minute, burst),
-            api_key=api_key,
-            latency_seconds=latency_seconds,
-            retry_after=retry_after,
-        )
+        self._finalizer: weakref.finalize[..., Self] | None = None
 
     def __repr__(self) -> str:
         return f"Sandbox({self._url or 'not running'}, {len(self._store.own)} videos)"
@@ -138,34 +100,50 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self) -> Self:
+    def start(self, *, port: int = 0) -> Self:
         """
-        Start the server, unless it runs, and wait until it answers; gives itself back.
+        Start the server, unless it runs, and wait until it responds.
+
+        Parameters
+        ----------
+        port : int, default 0
+            Port to listen at; 0 for any free one.
+
+        Returns
+        -------
+        Sandbox
+            Itself.
+
+        Raises
+        ------
+        OSError
+            The port is in use.
 
         Examples
         --------
         >>> sandbox = Sandbox(videos=1).start()
         >>> sandbox.close()
         """
-        from hooked_analytics._internal.server import ServerThread, listen
-        from hooked_analytics.sandbox.app import build_routes
-        from hooked_analytics.sandbox.signed_links import Links
+        from hooked_analytics._internal.server_thread import ServerThread, bind_socket
+        from hooked_analytics.sandbox.api_endpoints import build_app
+        from hooked_analytics.sandbox.signed_files import SignedLinks
 
-        if self._server is not None:
-            return self
-        sock = listen(self._port)
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        links = self._links = Links(url, seed=self._seed)
-        self._middleware.app = build_routes(
-            self._store, self._clock, links, flat_body=self._flat_body
-        )
-        server = ServerThread(
-            self._middleware, sock, what="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
-        )
-        self._clock.start()
-        server.start()
-        self._sender.start()
-        self._server, self._url = server, url
+        with self._lock:
+            if self._server is not None:
+                return self
+            sock = bind_socket(port)
+            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            links = SignedLinks(url, seed=self._seed)
+            self._middleware.app = build_app(self._store, links)
+            server = ServerThread(
+                self._middleware, sock, name="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
+            )
+            self._clock.start()
+            server.start()
+            self._sender.start(links)
+            # Nothing that runs holds the sandbox itself, so one that is dropped ends as well.
+            self._finalizer = weakref.finalize(self, _stop, server, self._sender)
+            self._server, self._url = server, url
         return self
 
     def close(self) -> None:
@@ -176,14 +154,17 @@ class Sandbox:
         --------
         >>> Sandbox(videos=1).close()
         """
-        server, self._server, self._url = self._server, None, None
-        if server is not None:
-            self._sender.close()
-            server.close()
+        with self._lock:
+            server, self._server, self._url = self._server, None, None
+            if server is not None and self._finalizer is not None:
+                self._finalizer.detach()
+                if server.is_ours():
+                    self._sender.close()
+                server.close()
 
     @property
     def url(self) -> str:
-        """Where it answers, without a slash at the end."""
+        """Where it listens, without a slash at the end."""
         if self._url is None:
             raise RuntimeError("the sandbox is not running; use `with Sandbox() as sandbox:`")
         return self._url
@@ -194,7 +175,7 @@ class Sandbox:
         return [video.id for video in self._store.own]
 
     @property
-    def foreign_video_ids(self) -> list[str]:
+    def other_team_video_ids(self) -> list[str]:
         """Ids that belong to another team and are refused."""
         return self._store.other_team_ids
 
@@ -206,12 +187,14 @@ class Sandbox:
     @property
     def request_counts(self) -> dict[str, int]:
         """How many came by kind of path: details, list, download, thumbnail, other."""
+        from hooked_analytics.sandbox.middleware import REQUEST_KINDS
+
         return {kind: self._middleware.log.counts[kind] for kind in REQUEST_KINDS}
 
     @property
-    def webhook_calls(self) -> list[Delivery]:
-        """Latest calls it made: id of the video, the how manieth, HTTP status or failure."""
-        return self._sender.made()
+    def webhook_deliveries(self) -> list[Delivery]:
+        """Latest webhook events sent: id of the video, attempt, HTTP status or failure."""
+        return self._sender.latest()
 
     def client(self, **settings: Any) -> HookedClient:
         """
@@ -219,8 +202,14 @@ class Sandbox:
 
         Parameters
         ----------
-        settings : further settings of `HookedClient`; without a ``requests_per_minute`` it
-            keeps to the sandbox's limit, counted in real time
+        **settings : Any
+            Further settings of `HookedClient`; without a ``requests_per_minute`` it keeps to the
+            sandbox's limit, counted in real time.
+
+        Returns
+        -------
+        HookedClient
+            A new client, to be closed by its user.
 
         Examples
         --------
@@ -239,13 +228,17 @@ class Sandbox:
 
     def now(self) -> datetime:
         """
-        Time in the sandbox, which its Date header tells too.
+        Time in the sandbox, which its Date header shows too.
+
+        Returns
+        -------
+        datetime
+            In UTC.
 
         Examples
         --------
-        >>> start = datetime(2026, 3, 2, tzinfo=UTC)
-        >>> Sandbox(videos=1, started_at=start).now().isoformat()
-        '2026-03-02T00:00:00+00:00'
+        >>> Sandbox(videos=1).now().tzinfo
+        datetime.timezone.utc
         """
         return datetime.fromtimestamp(self._clock.now(), UTC)
 
@@ -255,14 +248,16 @@ class Sandbox:
 
         Parameters
         ----------
-        seconds : how far, in sandbox time [s]
+        seconds : float
+            How far, in sandbox time [s].
 
         Examples
         --------
-        >>> sandbox = Sandbox(videos=1, started_at=datetime(2026, 3, 2, tzinfo=UTC))
+        >>> sandbox = Sandbox(videos=1, time_scale=0)
+        >>> before = sandbox.now()
         >>> sandbox.advance(3600)
-        >>> sandbox.now().hour
-        1
+        >>> print(sandbox.now() - before)
+        1:00:00
         """
         self._clock.advance(seconds)
         self._sender.wake()
@@ -271,39 +266,50 @@ class Sandbox:
         self,
         type: str,
         *,
-        name: str | None = None,
-        script: str | None = None,
-        avatar_id: str | None = None,
-        webhook: str | None = None,
         video_id: str | None = None,
         created_at: datetime | None = None,
         duration_seconds: float | None = None,
         render_seconds: float | None = None,
         fails: bool | str | None = None,
         used_credits: float | None = None,
+        webhook: str | None = None,
         fields: Mapping[str, object] | None = None,
         **values: object,
     ) -> str:
         """
-        Start a new render. What is not given is drawn, as for the videos already there.
+        Start a new render; what is not given is drawn, as for the videos already there.
 
         Parameters
         ----------
-        type : any text; those Hooked does not know behave like ``ugc_video``
-        webhook : address to call when the render has ended, on this machine only
-            A call that is not answered 2xx within 5 s (real time) is made again 1, 5 and 15
-            minutes later (sandbox time).
-        created_at : now, if missing
-        duration_seconds : length of the finished video [s]
-        render_seconds : from creation to the end, good or bad [s]
-        fails : a text is the message it fails with
-        used_credits : what it will have drawn [credits]
-        fields : laid over the answer of the details endpoint, for answers out of the ordinary
-        values : further fields of `hooked_analytics.sandbox.video.Video`, such as ``music_id``
+        type : str
+            Any text; a type that Hooked does not know behaves like ``ugc_video``.
+        video_id : str, optional
+            Its id.
+        created_at : datetime, optional
+            With a time zone; now, if not given.
+        duration_seconds : float, optional
+            Length of the finished video [s].
+        render_seconds : float, optional
+            From creation to the end, good or bad [s].
+        fails : bool or str, optional
+            Whether it fails; a text is its message.
+        used_credits : float, optional
+            What it will have cost [credits].
+        webhook : str, optional
+            URL for the event when the render has ended, on this machine only. An event that gets
+            no status 2xx within 5 s (real time) is sent again 1, 5 and 15 minutes later (sandbox
+            time).
+        fields : mapping of str to object, optional
+            Laid over the body of the details endpoint, for answers out of the ordinary.
+        **values : object
+            Any of ``name``, ``script``, ``avatar_id``, ``voice_id``, ``music_id``,
+            ``aspect_ratio``, ``caption_disabled``, ``caption_preset``, ``project_id``,
+            ``metadata`` (sent along with the event).
 
         Returns
         -------
-        id of the new video
+        str
+            Id of the new video.
 
         Examples
         --------
@@ -312,30 +318,31 @@ class Sandbox:
         >>> sandbox.video_ids[-1] == video_id
         True
         """
-        self._created += 1
-        video = new_video(
-            seeded(self._seed, f"created/{self._created}"),
+        if created_at is not None and created_at.tzinfo is None:
+            raise ValueError("created_at needs a time zone; add tzinfo=datetime.UTC")
+        video = self._store.create(
             type,
-            self._clock.now() if created_at is None else unix_seconds(created_at),
+            None if created_at is None else created_at.timestamp(),
             duration_seconds=duration_seconds,
             render_seconds=render_seconds,
             fails=fails,
             used_credits=used_credits,
-            name=name,
-            script=script,
-            avatar_id=avatar_id,
-            webhook=webhook,
             id=video_id,
+            webhook=webhook,
             fields=fields,
             **values,
         )
-        self._store.add(video)
         self._sender.expect(video)
         return video.id
 
     def delete_video(self, video_id: str) -> None:
         """
         Delete a video, as its owner may: from now on it is not found.
+
+        Parameters
+        ----------
+        video_id : str
+            One of the team's.
 
         Examples
         --------
@@ -346,5 +353,46 @@ class Sandbox:
         """
         self._store.remove(video_id)
 
-    def _link(self, video_id: str, now: float) -> str:
-        return self._links.download(video_id, now)
+
+def _stop(server: ServerThread, sender: WebhookSender) -> None:
+    """End a dropped sandbox, without waiting: this may run in any thread."""
+    if server.is_ours():
+        server.stop()
+        sender.stop()
+
+
+def serve(
+    *,
+    port: int = 8787,
+    say: Callable[[str], object] = print,
+    stop: threading.Event | None = None,
+    **settings: Any,
+) -> None:
+    """
+    Run a sandbox in the foreground until Ctrl-C, or until *stop* is set.
+
+    *say* takes each line of text for the person at the terminal; *settings* are those of `Sandbox`.
+
+    Examples
+    --------
+    >>> over = threading.Event()
+    >>> over.set()
+    >>> serve(port=0, videos=20, say=lambda line: None, stop=over)
+    """
+    stop = threading.Event() if stop is None else stop
+    sandbox = Sandbox(**settings).start(port=port)
+    url, key = sandbox.url, sandbox.api_key
+    try:
+        say(f"Hooked sandbox with {len(sandbox.video_ids)} invented videos on {url}, key {key}")
+        say("Try it:")
+        say(f'  curl -H "x-api-key: {key}" {url}/v1/video/vid_abc123')
+        say("Point hooked-analytics at it:")
+        say(f"  export HOOKED_API_URL={url} HOOKED_API_KEY={key}")
+        say("Ctrl-C ends it.")
+        # An endless wait would be deaf to Ctrl-C on Windows.
+        while not stop.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        say("The sandbox has ended.")
+    finally:
+        sandbox.close()

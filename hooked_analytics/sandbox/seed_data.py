@@ -1,140 +1,339 @@
-"""Which videos the sandbox holds when it starts: a history that is over, and a few renders."""
+"""
+The videos that the sandbox starts with, and how a new one is drawn.
+
+Hooked publishes no figures of this kind. Every number and text here is invented so that renders,
+failures and spending look plausible; none of it describes the real service.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
+from typing import NamedTuple
 
-from hooked_analytics.sandbox import constants
-from hooked_analytics.sandbox.generators import (
-    credits_of,
-    draw_video,
-    rounded,
-    sample_video,
-    seeded,
-)
-from hooked_analytics.sandbox.video import Video
+from hooked_analytics.sandbox.video import FRAMES_PER_SECOND, Video
 
-__all__ = ["other_team_videos", "own_videos"]
-
-OTHER_TEAM_ID = "team_elsewhere"
+TEAM_ID, OTHER_TEAM_ID = "team_sandbox", "team_elsewhere"
+ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 DAY_SECONDS = 86_400
-MARGIN_SECONDS = 60.0
-ROOM_FOR_RETRY_SECONDS = 7_200
+HISTORY_DAYS = 120
+DAILY_GROWTH = 0.01
+LIVE_SHARE = 0.04
 MIN_LIVE_SECONDS = 60.0
+RETRY_SHARE = 0.6
+RETRY_ROOM_SECONDS = 7_200
+RETRY_MARGIN_SECONDS = 60.0
+UNKNOWN_CREDITS_SHARE = 0.01
+WITHOUT_PROJECT_SHARE = 0.1
+MILLISECONDS_SHARE = 0.6
+
+
+class VideoType(NamedTuple):
+    """How videos of one type behave: shares of all videos, render time, length, price."""
+
+    name: str
+    share_then: float  # 120 days ago
+    share_now: float
+    median_seconds: float  # of the render time, which is lognormal
+    sigma: float
+    failure_rate: float
+    min_seconds: float  # of the finished video
+    max_seconds: float
+    credits_base: float
+    credits_per_minute: float
+    has_avatar: bool
+
+
+TYPES = (
+    VideoType("class", 0.14, 0.08, 240, 0.35, 0.03, 60, 360, 0, 1, True),
+    VideoType("ugc_ads", 0.16, 0.26, 210, 0.45, 0.06, 15, 60, 3, 4, True),
+    VideoType("ugc_video", 0.14, 0.18, 150, 0.40, 0.05, 15, 90, 2, 4, True),
+    VideoType("script_to_video", 0.14, 0.12, 170, 0.40, 0.05, 20, 120, 2, 2, False),
+    VideoType("prompt_to_video", 0.08, 0.08, 200, 0.50, 0.08, 20, 90, 3, 2, False),
+    VideoType("hook_demo", 0.08, 0.08, 0, 0.00, 0.00, 5, 20, 1, 0, True),
+    VideoType("product_ads", 0.08, 0.08, 220, 0.50, 0.07, 15, 60, 4, 3, True),
+    VideoType("scenes", 0.04, 0.04, 320, 0.45, 0.09, 10, 60, 4, 8, True),
+    VideoType("add_captions", 0.06, 0.04, 60, 0.35, 0.02, 10, 120, 0, 0.5, False),
+    VideoType("extend_video", 0.02, 0.01, 180, 0.50, 0.10, 4, 60, 0, 20, False),
+    VideoType("remove_background", 0.03, 0.01, 90, 0.40, 0.04, 10, 60, 1, 1, False),
+    VideoType("tiktok_slideshow", 0.03, 0.02, 45, 0.30, 0.02, 6, 60, 1, 0, False),
+)
+
+# message of a failed video, how often, part of the credits charged all the same
+FAILURES = (
+    ("Unsupported characters in the script", 0.30, 0.0),
+    ("Voice model is currently unavailable", 0.25, 0.0),
+    ("Audio processing failed", 0.20, 1.0),
+    ("Avatar lip sync did not converge", 0.15, 1.0),
+    ("Source media could not be read", 0.10, 0.5),
+)
+
+WEEKDAY_WEIGHTS = (1.00, 1.10, 1.15, 1.10, 0.95, 0.35, 0.30)  # Monday first
+HOUR_WEIGHTS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 17, 13, 16, 19, 18, 16, 13, 9, 7, 5, 4, 3, 2)
+
+AVATARS = ("avatar_sarah_01", "avatar_marco_02", "avatar_aiko_03", "avatar_lena_04")
+VOICES = ("tzX5paJ07p5hyWFcU3uG", "b7QmKd02LrXoVn5sTyEw", "Zp4hNc81GuJaRf6iWqOx")
+MUSIC_TRACKS = 12
+ASPECT_RATIOS = (("ratio_9_16", 0.80), ("ratio_16_9", 0.12), ("ratio_1_1", 0.08))
+CAPTION_PRESETS = ("default", "beast", "tiktok", "classic", "bubble", "neon", "vivid")
+
+# product, what it does
+PRODUCTS = (
+    ("Brightcup", "keeps your coffee hot until the last sip"),
+    ("Mossy", "tells you when your plants are thirsty"),
+    ("Fernway", "packs a week of clothes into one small bag"),
+    ("Pocketlab", "turns homework into a ten-minute game"),
+    ("Solana Skin", "calms dry skin overnight"),
+    ("Tidalist", "plans your week before Monday does"),
+    ("Crumb & Co", "bakes sourdough you can slice on the bus"),
+    ("Hushbox", "makes any room quiet enough to record in"),
+)
+
+# kind of clip (for the name), opening line, closing line
+OPENERS = (
+    ("teaser", "Stop scrolling for five seconds.", "Tap to try it today."),
+    ("customer story", "I did not believe it either.", "Read the other reviews below."),
+    ("how-to", "Here is the trick nobody tells you.", "Save this for later."),
+    ("launch", "It is finally here.", "The first hundred orders ship free."),
+    ("comparison", "I tested five so you do not have to.", "The link is in the bio."),
+    ("weekend offer", "This one ends on Sunday.", "Use the code HELLO at checkout."),
+)
+
+# the API page's own sample, with a team
+SAMPLE_VIDEO = Video(
+    id="vid_abc123",
+    name="Product Tutorial",
+    type="class",
+    created_at=datetime(2024, 1, 15, 10, tzinfo=UTC).timestamp(),
+    render_seconds=300,
+    planned_seconds=300,
+    failure=None,
+    duration_frames=7500,
+    used_credits=5,
+    avatar_id="avatar_sarah_01",
+    voice_id="tzX5paJ07p5hyWFcU3uG",
+    music_id="1",
+    aspect_ratio="ratio_9_16",
+    caption_disabled=False,
+    caption_preset="classic",
+    script="Hello! Welcome to this tutorial...",
+    project_id="proj_abc123",
+    team_id=TEAM_ID,
+    webhook=None,
+    milliseconds=False,
+)
+
+
+def seeded(seed: int, purpose: str) -> Random:
+    """Source of chances that is the same in every run, and another for every purpose."""
+    return Random(f"{seed}/{purpose}")  # noqa: S311 - plausible videos, not secrets
 
 
 def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
     """
-    Draw the team's videos as they are when the sandbox starts.
-
-    Parameters
-    ----------
-    count : how many, the API page's sample among them
-    seed : the same seed and start give the same videos
-    started_at : Unix time [s]
-
-    Returns
-    -------
-    oldest first; the last few are still rendering at *started_at*
+    Draw the team's videos, oldest first; the last few still render at *started_at*.
 
     Examples
     --------
     >>> videos = own_videos(200, 0, 1_750_000_000)
-    >>> len(videos), videos[0].id
-    (200, 'vid_abc123')
-    >>> sum(video.ended_at > 1_750_000_000 for video in videos)
-    8
+    >>> len(videos), videos[0].id, sum(video.ended_at > 1_750_000_000 for video in videos)
+    (200, 'vid_abc123', 8)
     """
-    live = max(5, round(count * constants.LIVE_SHARE)) if count >= 20 else (count - 1) // 4
+    live = max(5, round(count * LIVE_SHARE)) if count >= 20 else (count - 1) // 4
     history = _history(seeded(seed, "history"), started_at)
-    videos = [sample_video()]
-    videos += [next(history) for _ in range(count - 1 - live)]
     random = seeded(seed, "live")
-    videos += [_live_video(random, started_at) for _ in range(live)]
-    return sorted(videos, key=lambda video: video.created_at)
+    return sorted(
+        [
+            SAMPLE_VIDEO,
+            *(next(history) for _ in range(count - 1 - live)),
+            *(_live_video(random, started_at) for _ in range(live)),
+        ],
+        key=lambda video: video.created_at,
+    )
 
 
 def other_team_videos(count: int, seed: int, started_at: float) -> list[Video]:
-    """
-    Draw finished videos of another team, which the API must refuse to show.
-
-    Parameters
-    ----------
-    count : how many
-    seed : the same seed and start give the same videos
-    started_at : Unix time [s]
-
-    Returns
-    -------
-    oldest first
-
-    Examples
-    --------
-    >>> [video.team_id for video in other_team_videos(2, 0, 1_750_000_000)]
-    ['team_elsewhere', 'team_elsewhere']
-    """
+    """Draw finished videos of another team, which the API must refuse to show."""
     history = _history(seeded(seed, "foreign"), started_at)
     videos = [replace(next(history), team_id=OTHER_TEAM_ID) for _ in range(count)]
     return sorted(videos, key=lambda video: video.created_at)
 
 
+def new_video(
+    random: Random,
+    type_name: str,
+    created_at: float,
+    *,
+    duration_seconds: float | None = None,
+    render_seconds: float | None = None,
+    fails: bool | str | None = None,
+    used_credits: float | None = None,
+    **values: object,
+) -> Video:
+    """
+    Draw a video and replace what the caller sets; None leaves a field as drawn.
+
+    Examples
+    --------
+    >>> video = new_video(Random(1), "class", 0.0, render_seconds=20, fails="Out of film")
+    >>> video.ended_at, video.failure
+    (20.0, 'Out of film')
+    """
+    video = _draw_video(random, type_name, created_at, succeeds=True)
+    # Times given by hand are meant exactly.
+    video = replace(video, milliseconds=True, created_at=_rounded(created_at, True))
+    if duration_seconds is not None:
+        frames = round(duration_seconds * FRAMES_PER_SECOND)
+        video = replace(video, duration_frames=frames, used_credits=_credits(type_name, frames))
+    if fails is None:
+        fails = random.random() < _type_named(type_name).failure_rate
+    if fails:
+        video = _failing(video, random, reason=fails if isinstance(fails, str) else None)
+    if render_seconds is not None:
+        stretch = render_seconds / video.render_seconds if video.render_seconds else 1.0
+        planned = video.planned_seconds * stretch or render_seconds
+        video = replace(video, render_seconds=render_seconds, planned_seconds=planned)
+    if used_credits is not None:
+        video = replace(video, used_credits=used_credits)
+    given = {name: value for name, value in values.items() if value is not None}
+    return replace(video, **given)  # type: ignore[arg-type]
+
+
+def _draw_video(
+    random: Random, type_name: str, created_at: float, *, succeeds: bool | None = None
+) -> Video:
+    kind = _type_named(type_name)
+    code = "".join(random.choices(ID_LETTERS, k=12))
+    milliseconds = random.random() < MILLISECONDS_SHARE
+    frames = round(random.uniform(kind.min_seconds, kind.max_seconds) * FRAMES_PER_SECOND)
+    planned = _rounded(_lognormal(random, kind.median_seconds, kind.sigma), milliseconds)
+    product, benefit = random.choice(PRODUCTS)
+    clip, opener, closer = random.choice(OPENERS)
+    video = Video(
+        id=f"vid_{code}",
+        name=f"{product} {clip} {random.randint(1, 40)}",
+        type=type_name,
+        created_at=_rounded(created_at, milliseconds),
+        render_seconds=planned,
+        planned_seconds=planned,
+        failure=None,
+        duration_frames=frames,
+        used_credits=_credits(type_name, frames),
+        avatar_id=random.choice(AVATARS) if kind.has_avatar else None,
+        voice_id=random.choice(VOICES),
+        music_id=str(random.randint(1, MUSIC_TRACKS)) if random.random() < 0.8 else None,
+        aspect_ratio=_weighted(random, ASPECT_RATIOS),
+        caption_disabled=random.random() < 0.15,
+        caption_preset=random.choice(CAPTION_PRESETS),
+        script=f"{opener} {product} {benefit}. {closer}",
+        project_id=f"proj_{code}" if random.random() >= WITHOUT_PROJECT_SHARE else None,
+        team_id=TEAM_ID,
+        webhook=None,
+        milliseconds=milliseconds,
+    )
+    fails = random.random() < kind.failure_rate if succeeds is None else not succeeds
+    if fails:
+        video = _failing(video, random)
+    if random.random() < UNKNOWN_CREDITS_SHARE:
+        video = replace(video, used_credits=None)
+    return video
+
+
+def _failing(video: Video, random: Random, *, reason: str | None = None) -> Video:
+    """Let a video fail before its planned end; it may still cost credits."""
+    message, _, charged = random.choices(FAILURES, [row[1] for row in FAILURES])[0]
+    stopped = _rounded(video.planned_seconds * random.uniform(0.15, 0.95), video.milliseconds)
+    return replace(
+        video,
+        failure=reason or message,
+        render_seconds=stopped,
+        used_credits=0 if reason else math.ceil(2 * charged * (video.used_credits or 0)) / 2,
+    )
+
+
 def _history(random: Random, started_at: float) -> Iterator[Video]:
     midnight = started_at - started_at % DAY_SECONDS
-    ages = range(constants.HISTORY_DAYS)
+    ages = range(HISTORY_DAYS)
     day_weights = [_day_weight(midnight - age * DAY_SECONDS, age) for age in ages]
     while True:
         age = random.choices(ages, day_weights)[0]
-        hour = random.choices(range(24), constants.HOUR_WEIGHTS)[0]
+        hour = random.choices(range(24), HOUR_WEIGHTS)[0]
         moment = midnight - age * DAY_SECONDS + hour * 3600 + random.uniform(0, 3600)
-        video = draw_video(random, _draw_type(random, age), moment)
-        if video.ended_at > started_at - ROOM_FOR_RETRY_SECONDS:
+        video = _draw_video(random, _draw_type(random, age), moment)
+        if video.ended_at > started_at - RETRY_ROOM_SECONDS:
             continue
         yield video
-        if video.failure is not None and random.random() < constants.RETRY_SHARE:
+        if video.failure is not None and random.random() < RETRY_SHARE:
             yield _finished(_retry(random, video), started_at)
 
 
 def _day_weight(day: float, age: int) -> float:
     weekday = datetime.fromtimestamp(day, UTC).weekday()
-    return constants.WEEKDAY_WEIGHTS[weekday] / (1 + constants.DAILY_GROWTH) ** age
+    return WEEKDAY_WEIGHTS[weekday] / (1 + DAILY_GROWTH) ** age
 
 
 def _draw_type(random: Random, age: int) -> str:
-    then = age / constants.HISTORY_DAYS
-    weights = [row.share_then * then + row.share_now * (1 - then) for row in constants.TYPES]
-    return random.choices(constants.TYPES, weights)[0].name
+    then = age / HISTORY_DAYS
+    weights = [row.share_then * then + row.share_now * (1 - then) for row in TYPES]
+    return random.choices(TYPES, weights)[0].name
 
 
 def _retry(random: Random, failed: Video) -> Video:
     moment = failed.ended_at + random.uniform(90, 900)
-    again = draw_video(random, failed.type, moment, succeeds=True)
     return replace(
-        again,
+        _draw_video(random, failed.type, moment, succeeds=True),
         name=failed.name,
         script=failed.script,
         avatar_id=failed.avatar_id,
         duration_frames=failed.duration_frames,
-        used_credits=credits_of(failed.type, failed.duration_frames),
+        used_credits=_credits(failed.type, failed.duration_frames),
     )
 
 
 def _finished(video: Video, started_at: float) -> Video:
     """Move a video back where it would not be over in time for the start."""
-    latest = started_at - MARGIN_SECONDS - video.render_seconds
+    latest = started_at - RETRY_MARGIN_SECONDS - video.render_seconds
     if video.created_at <= latest:
         return video
-    return replace(video, created_at=rounded(latest, video.milliseconds))
+    return replace(video, created_at=_rounded(latest, video.milliseconds))
 
 
 def _live_video(random: Random, started_at: float) -> Video:
-    slow = [row for row in constants.TYPES if row.median_seconds > MIN_LIVE_SECONDS]
+    slow = [row for row in TYPES if row.median_seconds > MIN_LIVE_SECONDS]
     kind = random.choices(slow, [row.share_now for row in slow])[0]
     while True:
-        video = draw_video(random, kind.name, started_at)
+        video = _draw_video(random, kind.name, started_at)
         if video.render_seconds >= MIN_LIVE_SECONDS:
             break
     passed = random.uniform(0.02, 0.85) * video.render_seconds
-    return replace(video, created_at=rounded(started_at - passed, video.milliseconds))
+    return replace(video, created_at=_rounded(started_at - passed, video.milliseconds))
+
+
+def _type_named(name: str) -> VideoType:
+    """Row of a type; an unknown type behaves like a talking avatar."""
+    known = {row.name: row for row in TYPES}
+    return known.get(name) or known["ugc_video"]._replace(name=name)
+
+
+def _credits(type_name: str, frames: int) -> float:
+    """Credits of a finished video, a multiple of a half."""
+    row = _type_named(type_name)
+    raw = row.credits_base + row.credits_per_minute * frames / FRAMES_PER_SECOND / 60
+    halves = max(1, math.ceil(2 * raw - 1e-9))
+    return halves // 2 if halves % 2 == 0 else halves / 2
+
+
+def _weighted(random: Random, table: Sequence[tuple[str, float]]) -> str:
+    return random.choices([row[0] for row in table], [row[1] for row in table])[0]
+
+
+def _lognormal(random: Random, median: float, sigma: float) -> float:
+    return random.lognormvariate(math.log(median), sigma) if median > 0 else 0.0
+
+
+def _rounded(seconds: float, milliseconds: bool) -> float:
+    # What the API writes must be what the sandbox means, so nothing finer is kept.
+    return math.floor(seconds * 1000) / 1000 if milliseconds else float(math.floor(seconds))

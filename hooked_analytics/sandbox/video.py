@@ -1,19 +1,38 @@
-"""One video of the sandbox, and how it looks at a given moment."""
+"""One video of the sandbox, and what the API says about it at a given moment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from hooked_analytics.sandbox.constants import FRAMES_PER_SECOND, STAGES
-from hooked_analytics.sandbox.media import mp4_size
-
-__all__ = ["State", "Video", "details", "iso_time", "list_item", "state_at"]
-
+FRAMES_PER_SECOND = 25
 # Real progress bars rush through the cheap first steps and crawl at the end.
 PROGRESS_POWER = 0.6
+# invented, so that longer videos have larger files [B]
+FIXED_BYTES = 56_240
+FRAME_BYTES = 14
+
+# from this progress on [%], message of a video that is rendering
+STAGES = (
+    (0, "Video is queued for rendering"),
+    (5, "Preparing the script"),
+    (20, "Generating the voice-over"),
+    (45, "Rendering scenes"),
+    (80, "Adding captions and music"),
+    (95, "Uploading the video"),
+)
+
+
+class Links(Protocol):
+    """Addresses of a video's files."""
+
+    def download(self, video_id: str, now: float) -> str:
+        """Signed link to the video."""
+
+    def thumbnail(self, video_id: str) -> str:
+        """Address of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +40,8 @@ class Video:
     """
     What is fixed about a video the moment it is created, its end included.
 
-    Parameters
-    ----------
-    created_at : Unix time [s]
-    render_seconds : from creation to the end, good or bad [s]
-    planned_seconds : what progress is measured by; longer than *render_seconds* where it fails [s]
-    failure : the reason, or None where the render succeeds
-    used_credits : once it has ended; None where the API does not say [credits]
-    milliseconds : whether its times are written with milliseconds
-    fields : laid over the answer of the details endpoint
-
-    Examples
-    --------
-    >>> from hooked_analytics.sandbox.generators import sample_video
-    >>> sample_video().duration_frames
-    7500
+    Times are Unix times [s]. *planned_seconds* is what progress is measured by; it is longer than
+    *render_seconds* where the render fails. *fields* is laid over the body of the details.
     """
 
     id: str
@@ -59,32 +65,26 @@ class Video:
     webhook: str | None
     milliseconds: bool
     fields: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] | None = None
 
     @property
     def ended_at(self) -> float:
-        """
-        When the render ends, Unix time [s].
-
-        Examples
-        --------
-        >>> from hooked_analytics.sandbox.generators import sample_video
-        >>> iso_time(sample_video().ended_at)
-        '2024-01-15T10:05:00Z'
-        """
+        """When the render ends, Unix time [s]."""
         return self.created_at + self.render_seconds
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length of the finished video [s]."""
+        return self.duration_frames / FRAMES_PER_SECOND
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the finished video's file [B]."""
+        return FIXED_BYTES + FRAME_BYTES * max(1, self.duration_frames)
 
 
 class State(NamedTuple):
-    """
-    What changes while a video renders.
-
-    Examples
-    --------
-    >>> from hooked_analytics.sandbox.generators import sample_video
-    >>> video = sample_video()
-    >>> state_at(video, video.created_at + 30)[:3]
-    ('STARTED', 25, 'Generating the voice-over')
-    """
+    """What changes while a video renders."""
 
     status: str
     progress: int
@@ -96,21 +96,7 @@ def state_at(video: Video, now: float) -> State:
     """
     State of a video, a pure function of the clock.
 
-    Parameters
-    ----------
-    now : Unix time [s]
-
-    Returns
-    -------
-    `progress` in whole per cent; `updated_at` is the end of the render, or the moment of the
-    last step of progress while it goes on
-
-    Examples
-    --------
-    >>> from hooked_analytics.sandbox.generators import sample_video
-    >>> video = sample_video()
-    >>> state_at(video, video.ended_at)[:3]
-    ('COMPLETED', 100, 'Video completed successfully')
+    `updated_at` is the end of the render, or the last step of progress while it goes on.
     """
     if now >= video.ended_at:
         if video.failure is None:
@@ -130,34 +116,14 @@ def _progress(elapsed_seconds: float, planned_seconds: float) -> int:
     return min(99, int(100 * (elapsed_seconds / planned_seconds) ** PROGRESS_POWER))
 
 
-def details(
-    video: Video, now: float, link: Callable[[str], str], thumbnail: Callable[[str], str]
-) -> dict[str, object]:
+def details(video: Video, now: float, links: Links) -> dict[str, object]:
     """
     Body of the details endpoint: the page's fields and those of its OpenAPI block.
 
-    `url` and `size` are there only once the video is COMPLETED, since the OpenAPI block does
-    not let them be null.
-
-    Parameters
-    ----------
-    now : Unix time [s]
-    link, thumbnail : video id -> address
-
-    Returns
-    -------
-    the video object, without its envelope
-
-    Examples
-    --------
-    >>> from hooked_analytics.sandbox.generators import sample_video
-    >>> video = sample_video()
-    >>> body = details(video, video.ended_at, link=str, thumbnail=str)
-    >>> body["status"], body["durationInSeconds"], body["usedCredits"], body["updatedAt"]
-    ('COMPLETED', 300, 5, '2024-01-15T10:05:00Z')
+    `url` and `size` are there only once the video is COMPLETED: the OpenAPI block does not let
+    them be null.
     """
     state = state_at(video, now)
-    ended = state.status != "STARTED"
     body: dict[str, object] = {
         "id": video.id,
         "name": video.name,
@@ -167,7 +133,7 @@ def details(
         "progress": state.progress,
         "message": state.message,
         "durationInFrames": video.duration_frames,
-        "durationInSeconds": _number(video.duration_frames / FRAMES_PER_SECOND),
+        "durationInSeconds": _number(video.duration_seconds),
         "avatarId": video.avatar_id,
         "voiceId": video.voice_id,
         "musicId": video.music_id,
@@ -180,51 +146,29 @@ def details(
         "teamId": video.team_id,
         "createdAt": iso_time(video.created_at, milliseconds=video.milliseconds),
         "updatedAt": iso_time(state.updated_at, milliseconds=video.milliseconds),
-        "usedCredits": _number(video.used_credits) if ended else None,
+        "usedCredits": _number(video.used_credits) if state.status != "STARTED" else None,
         "webhook": video.webhook,
     }
     if state.status == "COMPLETED":
-        body["url"] = link(video.id)
-        body["thumbnail"] = thumbnail(video.id)
-        body["size"] = mp4_size(video.duration_frames)
-    body.update(video.fields)
-    return body
+        body["url"] = links.download(video.id, now)
+        body["thumbnail"] = links.thumbnail(video.id)
+        body["size"] = video.size_bytes
+    return {**body, **video.fields}
 
 
-def list_item(
-    video: Video, now: float, link: Callable[[str], str], thumbnail: Callable[[str], str]
-) -> dict[str, object]:
-    """
-    One entry of the list endpoint, which knows less than the details.
-
-    Parameters
-    ----------
-    now : Unix time [s]
-    link, thumbnail : video id -> address
-
-    Returns
-    -------
-    always the same twelve fields, null where there is nothing yet
-
-    Examples
-    --------
-    >>> from hooked_analytics.sandbox.generators import sample_video
-    >>> video = sample_video()
-    >>> item = list_item(video, video.created_at, link=str, thumbnail=str)
-    >>> item["status"], item["url"], "usedCredits" in item
-    ('STARTED', None, False)
-    """
+def list_item(video: Video, now: float, links: Links) -> dict[str, object]:
+    """One entry of the list endpoint: always the same twelve fields, fewer than the details."""
     state = state_at(video, now)
     completed = state.status == "COMPLETED"
     return {
         "id": video.id,
         "name": video.name,
         "status": state.status,
-        "url": link(video.id) if completed else None,
+        "url": links.download(video.id, now) if completed else None,
         "durationInFrames": video.duration_frames,
         "projectId": video.project_id,
-        "thumbnail": thumbnail(video.id) if completed else None,
-        "size": mp4_size(video.duration_frames) if completed else None,
+        "thumbnail": links.thumbnail(video.id) if completed else None,
+        "size": video.size_bytes if completed else None,
         "progress": state.progress,
         "message": state.message,
         "createdAt": iso_time(video.created_at, milliseconds=video.milliseconds),
@@ -235,15 +179,6 @@ def list_item(
 def iso_time(unix_seconds: float, *, milliseconds: bool = False) -> str:
     """
     Time as the API writes it.
-
-    Parameters
-    ----------
-    unix_seconds : Unix time [s]
-    milliseconds : whether to write them
-
-    Returns
-    -------
-    ISO 8601 in UTC, ending in Z
 
     Examples
     --------

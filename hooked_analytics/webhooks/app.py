@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from hooked_analytics._internal.secret import SecretStr
-    from hooked_analytics._internal.server import Receive, Scope, Send
+    from hooked_analytics._internal.server_thread import Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
 # A body may take so long to arrive [s] ...

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from hooked_analytics._internal.secret import SecretStr
-from hooked_analytics._internal.server import ServerThread, listen
+from hooked_analytics._internal.server_thread import ServerThread, bind_socket
 from hooked_analytics.client import HookedClient
 from hooked_analytics.client.video_id import check_video_id
 from hooked_analytics.fetch.webhook_events import EventQueue
@@ -143,12 +143,12 @@ class WebhookReceiver:
         """
         if self._server is not None:
             return self
-        sock = listen(self._port, self._host)
+        sock = bind_socket(self._port, self._host)
         server = ServerThread(
             cast("WebhookApp", self._door),
             sock,
-            what="webhook receiver",
-            most_connections=MAX_CONNECTIONS,
+            name="webhook receiver",
+            max_connections=MAX_CONNECTIONS,
             connection_seconds=CONNECTION_SECONDS,
         )
         server.start()

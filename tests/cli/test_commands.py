@@ -142,7 +142,7 @@ def test_the_sandbox_serves_until_it_is_interrupted():
 
 def test_an_interrupted_fetch_keeps_what_arrived(tmp_path):
     out = tmp_path / "videos.parquet"
-    with Sandbox(videos=400, latency_seconds=0.1) as sandbox:
+    with Sandbox(videos=400, faults={"slow": 1.0}) as sandbox:
         child = subprocess.Popen(
             [sys.executable, "-m", "hooked_analytics.cli", "fetch", "-", "-o", str(out),
              "--requests-per-minute", "100000"],

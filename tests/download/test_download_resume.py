@@ -18,7 +18,7 @@ from hooked_analytics import (
     fetch_videos,
     read_videos,
 )
-from hooked_analytics.sandbox.constants import LINK_LIFE_SECONDS
+from hooked_analytics.sandbox import LINK_LIFE_SECONDS
 from tests.download.film_server import (
     FILM,
     SECRET,

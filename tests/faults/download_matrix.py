@@ -31,13 +31,12 @@ from hooked_analytics import (
     read_videos,
 )
 from hooked_analytics.download import worker
-from hooked_analytics.sandbox.constants import LINK_LIFE_SECONDS
-from hooked_analytics.sandbox.media import mp4_file
+from hooked_analytics.sandbox import LINK_LIFE_SECONDS, mp4_file
+from hooked_analytics.sandbox.middleware import DRIP_SECONDS
 
 FILES = 3
 MAX_CALLS = 30
 PATIENCE_SECONDS = 60
-DRIP_SECONDS = 0.2
 # Forked by a server that has imported everything: an import for each call would take minutes.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.download_matrix"])
@@ -55,10 +54,10 @@ class Case(NamedTuple):
     def rates(self) -> dict[str, float]:
         """How often the sandbox plays which fault with a file."""
         return {
-            "cut": 0.4 * self.cut,
-            "expired": 0.1 * self.expired,
-            "whole": 0.3 * self.whole,
-            "drip": 0.2 * self.kill,  # so that kills meet files under way
+            "file_cut": 0.4 * self.cut,
+            "file_expired": 0.1 * self.expired,
+            "file_whole": 0.3 * self.whole,
+            "file_drip": 0.2 * self.kill,  # so that kills meet files under way
         }
 
 
@@ -99,8 +98,7 @@ class _Run:
 
     def fill(self, number: int) -> Counter[str]:
         """Call until the folder is full; what was found on the way."""
-        settings = {"file_faults": self.case.rates(), "drip_seconds": DRIP_SECONDS}
-        with Sandbox(videos=1, seed=number, **settings) as sandbox:  # type: ignore[arg-type]
+        with Sandbox(videos=1, seed=number, faults=self.case.rates()) as sandbox:
             self.whole = self._films(sandbox)
             if self.case.expired:
                 sandbox.advance(LINK_LIFE_SECONDS + 1)
@@ -148,7 +146,7 @@ class _Run:
         process = PROCESSES.Process(target=_download, args=arguments)
         process.start()
         theirs.close()
-        done = _outcome(ours, self.draw.uniform(0, 2 * DRIP_SECONDS) if kill else None)
+        done = _outcome(ours, self.draw.uniform(0, DRIP_SECONDS) if kill else None)
         if done is None:
             process.kill()
             self.found["killed"] += 1

@@ -34,8 +34,7 @@ from hooked_analytics import (
     read_videos,
     videos_from_records,
 )
-from hooked_analytics.sandbox.constants import FRAMES_PER_SECOND
-from hooked_analytics.sandbox.media import mp4_file
+from hooked_analytics.sandbox import FRAMES_PER_SECOND, mp4_file
 from tests.faults import killed_reports as reports
 
 ROWS = 200

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from hooked_analytics import VideoArchive, credit_usage, is_final
-from hooked_analytics.sandbox.constants import FRAMES_PER_SECOND
-from hooked_analytics.sandbox.media import mp4_file
+from hooked_analytics.sandbox import FRAMES_PER_SECOND, mp4_file
 from tests.scripted import Request
 
 ONE_VIDEO = r"/v1/video/(list\?[^/]*|[^/?#]+)"

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 import schemathesis
 
-from hooked_analytics.sandbox import Sandbox
+from hooked_analytics import Sandbox
 
 HERE = Path(__file__).parent
 QUIET = hypothesis.settings(
@@ -26,7 +26,7 @@ strict = schemathesis.openapi.from_path(HERE / "openapi-strict.yaml")
 
 @pytest.fixture(scope="module")
 def flat() -> Iterator[Sandbox]:
-    with Sandbox(flat_body=True, time_scale=0) as sandbox:
+    with Sandbox(faults={"flat": 1.0}, time_scale=0) as sandbox:
         yield sandbox
 
 
@@ -60,7 +60,12 @@ def test_generated_requests_keep_the_strict_schema(case, enveloped: Sandbox) -> 
 
 def some_ids(sandbox: Sandbox) -> list[str]:
     # the oldest, a good part of the history, all that is rendering, another team's, none at all
-    return [*sandbox.video_ids[:40], *sandbox.video_ids[-9:], *sandbox.foreign_video_ids, "vid_no"]
+    return [
+        *sandbox.video_ids[:40],
+        *sandbox.video_ids[-9:],
+        *sandbox.other_team_video_ids,
+        "vid_no",
+    ]
 
 
 def test_every_kind_of_video_keeps_the_documented_schema(flat: Sandbox) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from weakref import WeakSet
 
-__all__ = ["App", "Receive", "Scope", "Send", "ServerThread", "listen"]
+_log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 10.0
+START_SECONDS = STOP_SECONDS = 10.0
 MAX_HEAD_BYTES = 16 * 1024
 
 Scope = MutableMapping[str, Any]
@@ -25,25 +27,27 @@ class ServerThread:
     """
     Serves an ASGI application by uvicorn until it is closed.
 
+    A forked child inherits none of its sockets. The process may end while it runs.
+
     Parameters
     ----------
     app : App
-        What answers.
+        What responds.
     sock : socket.socket
         Bound already; closed together with the server.
-    what : str
-        Its name in errors and of its thread, such as ``sandbox``.
+    name : str
+        For errors, logs and the thread, such as ``sandbox``.
     keep_alive_seconds : int, default 5
         How long an idle connection stays open [s].
-    most_connections : int, optional
-        Further ones are cut at once; None for no limit.
+    max_connections : int, optional
+        One more cuts the oldest; None for no limit.
     connection_seconds : float, optional
         A connection older than this is cut; None for no limit [s]. With either limit the head of a
         request is bounded as well, at 16 KiB.
 
     Examples
     --------
-    >>> server = ServerThread(app=None, sock=listen(0), what="sandbox")
+    >>> server = ServerThread(app=None, sock=bind_socket(0), name="sandbox")
     >>> server.close()
     """
 
@@ -52,22 +56,24 @@ class ServerThread:
         app: App,
         sock: socket.socket,
         *,
-        what: str,
+        name: str,
         keep_alive_seconds: int = 5,
-        most_connections: int | None = None,
+        max_connections: int | None = None,
         connection_seconds: float | None = None,
     ) -> None:
         import uvicorn
 
-        self._what = what
+        self._name = name
         self._sock = sock
-        self._transports: set[asyncio.Transport] = set()
+        self._pid = os.getpid()
+        # oldest first
+        self._transports: dict[asyncio.Transport, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         config = uvicorn.Config(
             app,
-            http=_protocol(self._transports, most_connections, connection_seconds),
+            http=_protocol(self._transports, max_connections, connection_seconds),
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             ws="none",
             lifespan="off",
@@ -81,45 +87,57 @@ class ServerThread:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
+        _servers.add(self)
 
     def start(self) -> None:
-        """
-        Start the thread and wait until the server answers.
-
-        Examples
-        --------
-        >>> server = ServerThread(app=None, sock=listen(0), what="sandbox")
-        >>> server.start()
-        >>> server.close()
-        """
-        name = f"hooked-{self._what.replace(' ', '-')}"
+        """Start the thread and wait until the server responds."""
+        name = f"hooked-{self._name.replace(' ', '-')}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 self.close()
-                raise RuntimeError(f"the {self._what} did not start; see the cause") from (
+                raise RuntimeError(f"the {self._name} did not start; see the cause") from (
                     self._error
                 )
             time.sleep(0.002)
+        _log.info("%s listens at port %d", self._name, self._sock.getsockname()[1])
+
+    def is_ours(self) -> bool:
+        """Whether it runs in this process, and not in the one that was forked."""
+        return os.getpid() == self._pid
+
+    def stop(self) -> None:
+        """Let the server end soon: no wait, so a finalizer may call it in any thread."""
+        if not self.is_ours():
+            return
+        self._server.should_exit = True
+        if self._loop is not None and not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(self._cut)
+            except RuntimeError:
+                return  # closed meanwhile
 
     def close(self) -> None:
-        """
-        End the thread, cut the connections that are left, free the port.
-
-        Examples
-        --------
-        >>> ServerThread(app=None, sock=listen(0), what="sandbox").close()
-        """
-        self._server.should_exit = True
-        if self._thread is not None:
-            if self._loop is not None and self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._cut)
-            self._thread.join(PATIENCE_SECONDS)
+        """End the thread, cut the connections that are left, free the port."""
+        self.stop()
+        if self._thread is not None and self.is_ours():
+            self._thread.join(STOP_SECONDS)
             if self._thread.is_alive():
-                raise RuntimeError(f"the {self._what} did not stop; restart the Python process")
+                raise RuntimeError(f"the {self._name} did not stop; restart the Python process")
+            _log.info("%s has ended", self._name)
         self._sock.close()
+
+    def drop_sockets(self) -> None:
+        """Close what a forked child inherited: the parent alone serves them."""
+        self._sock.close()
+        null = os.open(os.devnull, os.O_RDWR)
+        for transport in self._transports:
+            # The child's copy of the event loop still names the number: keep it, to nowhere.
+            if (number := transport.get_extra_info("socket").fileno()) >= 0:
+                os.dup2(null, number, inheritable=False)
+        os.close(null)
 
     def _cut(self) -> None:
         for transport in list(self._transports):
@@ -131,30 +149,34 @@ class ServerThread:
         except BaseException as error:
             self._error = error
             raise
+        finally:
+            self._sock.close()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         await self._server.serve(sockets=[self._sock])
 
 
-def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
+# Only the process knows which sockets a fork copies.
+_servers: WeakSet[ServerThread] = WeakSet()
+
+
+def _drop_sockets_in_child() -> None:
+    for server in list(_servers):
+        server.drop_sockets()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_drop_sockets_in_child)
+
+
+def bind_socket(port: int, host: str = "127.0.0.1") -> socket.socket:
     """
-    Take a port of this machine, out of reach for others unless *host* says otherwise.
-
-    Parameters
-    ----------
-    port : int
-        0 for any free one.
-    host : str, default "127.0.0.1"
-        Address to listen at.
-
-    Returns
-    -------
-    a socket that accepts connections
+    Take a port, of this machine alone unless *host* says otherwise; 0 is any free one.
 
     Examples
     --------
-    >>> with listen(0) as sock:
+    >>> with bind_socket(0) as sock:
     ...     sock.getsockname()[0]
     '127.0.0.1'
     """
@@ -178,7 +200,7 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
 
 
 def _protocol(
-    transports: set[asyncio.Transport], most: int | None, seconds: float | None
+    transports: dict[asyncio.Transport, None], most: int | None, seconds: float | None
 ) -> type[asyncio.Protocol]:
     """Let requests reach their connection, which some must cut, and bound connections."""
     base = _http(bounded=most is not None or seconds is not None)
@@ -186,15 +208,16 @@ def _protocol(
     def connection_made(self: Any, transport: asyncio.Transport) -> None:
         base.connection_made(self, transport)
         if most is not None and len(transports) >= most:
-            transport.abort()
-            return
+            oldest = next(iter(transports))
+            del transports[oldest]
+            oldest.abort()
         self.app_state = {**self.app_state, "transport": transport}
-        transports.add(transport)
+        transports[transport] = None
         if seconds is not None:
             self.cut_off = self.loop.call_later(seconds, transport.abort)
 
     def connection_lost(self: Any, error: Exception | None) -> None:
-        transports.discard(self.transport)
+        transports.pop(self.transport, None)
         if cut_off := getattr(self, "cut_off", None):
             cut_off.cancel()
         base.connection_lost(self, error)

@@ -1,0 +1,132 @@
+"""The endpoints of the sandbox and the paths they are at."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hooked_analytics.sandbox.middleware import failure
+from hooked_analytics.sandbox.seed_data import TYPES
+from hooked_analytics.sandbox.signed_files import (
+    File,
+    SignedLinks,
+    png_file,
+    s3_error,
+    video_file,
+)
+from hooked_analytics.sandbox.video import details, list_item
+from hooked_analytics.sandbox.video_store import STATUS_FILTERS, VideoStore
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+MAX_OFFSET = 2_147_483_647
+
+
+class Api:
+    """What each path responds."""
+
+    def __init__(self, store: VideoStore, links: SignedLinks) -> None:
+        self._store = store
+        self._links = links
+
+    async def details(self, request: Request) -> Response:
+        """One video of the team."""
+        video_id = request.path_params["video_id"]
+        video = self._store.find(video_id)
+        if video is None:
+            return failure(404, "Video not found")
+        if not self._store.owns(video_id):
+            return failure(403, "Video does not belong to the user")
+        data = details(video, self._store.clock.now(), self._links)
+        message = "Video details fetched successfully"
+        return JSONResponse({"success": True, "message": message, "data": data})
+
+    async def list(self, request: Request) -> Response:
+        """One page of the team's videos."""
+        query = request.query_params
+        type_name, status = query.get("type"), query.get("status")
+        limit = _whole_number(query.get("limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT)
+        offset = _whole_number(query.get("offset", "0"), 0, MAX_OFFSET)
+        types = [kind.name for kind in TYPES]
+        if type_name is not None and type_name not in types:
+            return invalid_value("type", type_name, types)
+        if status is not None and status not in STATUS_FILTERS:
+            return invalid_value("status", status, list(STATUS_FILTERS))
+        if limit is None:
+            return invalid_value("limit", query["limit"], [f"1 to {MAX_LIMIT}"])
+        if offset is None:
+            return invalid_value("offset", query["offset"], [f"0 to {MAX_OFFSET}"])
+        now = self._store.clock.now()
+        found = self._store.select(now, type_name=type_name, status=status)
+        page = [list_item(video, now, self._links) for video in found[offset : offset + limit]]
+        data = {"videos": page, "total": len(found), "limit": limit, "offset": offset}
+        return JSONResponse({"success": True, "data": data})
+
+    async def video(self, request: Request) -> Response:
+        """File behind a download link."""
+        video_id = request.path_params["video_id"]
+        now = self._store.clock.now()
+        refusal = self._links.refusal(video_id, request.query_params, now)
+        if refusal is not None:
+            return _sent(refusal)
+        video = self._store.find(video_id)
+        if video is None or video.failure is not None or now < video.ended_at:
+            return _sent(_no_such_key())
+        return _sent(video_file(video, request.headers))
+
+    async def thumbnail(self, request: Request) -> Response:
+        """Picture of a video."""
+        video = self._store.find(request.path_params["video_id"])
+        if video is None:
+            return _sent(_no_such_key())
+        return Response(png_file(video.id), media_type="image/png")
+
+
+def invalid_value(field: str, value: str, allowed: list[str]) -> JSONResponse:
+    """Response to a value that the API does not know."""
+    return failure(
+        400,
+        f"Invalid value for {field}",
+        code="INVALID_VALUE",
+        details={"field": field, "value": value, "allowed": allowed},
+    )
+
+
+def _whole_number(text: str, minimum: int, maximum: int) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        return None
+    value = int(text)
+    return value if minimum <= value <= maximum else None
+
+
+def _sent(file: File) -> Response:
+    return Response(file.content, file.status_code, file.headers)
+
+
+def _no_such_key() -> File:
+    return s3_error(404, "NoSuchKey", "The specified key does not exist.")
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        return failure(500, "Internal server error")
+    return failure(error.status_code, error.detail, error.headers)
+
+
+def build_app(store: VideoStore, links: SignedLinks) -> Starlette:
+    """ASGI application of all paths; it checks no key, the middleware does."""
+    api = Api(store, links)
+    app = Starlette(
+        routes=[
+            Route("/v1/video/list", api.list),
+            # An id with an encoded slash is still one id, so the rest of the path is taken whole.
+            Route("/v1/video/{video_id:path}", api.details),
+            Route("/hooked-videos/{video_id:path}.mp4", api.video),
+            Route("/thumbnails/{video_id:path}.png", api.thumbnail),
+        ],
+        exception_handlers={HTTPException: _http_error, 500: _http_error},
+    )
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,248 @@
+"""GET /v1/video/{id}, GET /v1/video/list, renders that move with the clock, the rate limit."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+import requests
+
+from hooked_analytics import Sandbox
+from tests.documented import SAMPLE
+
+# the links point at the sandbox, and two of these are not on the page's sample
+NOT_THE_PAGES = ("size", "teamId", "thumbnail", "url")
+ITEM_FIELDS = [
+    "id", "name", "status", "url", "durationInFrames", "projectId", "thumbnail", "size",
+    "progress", "message", "createdAt", "updatedAt",
+]  # fmt: skip
+
+
+def test_the_pages_sample_has_the_pages_values(still, get):
+    response = get(still, "/v1/video/vid_abc123")
+    body = response.json()
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    assert list(body) == ["success", "message", "data"]
+    assert (body["success"], body["message"]) == (True, "Video details fetched successfully")
+    data = body["data"]
+    assert sorted(data) == sorted(SAMPLE)
+    values = {key: value for key, value in data.items() if key not in NOT_THE_PAGES}
+    assert values == {key: value for key, value in SAMPLE.items() if key not in NOT_THE_PAGES}
+
+
+def test_refusals(still, get):
+    def refusal(path: str, key: str = still.api_key):
+        response = get(still, path, headers={"x-api-key": key})
+        assert response.json()["success"] is False
+        return response.status_code, response.json()["message"]
+
+    assert refusal("/v1/video/vid_none") == (404, "Video not found")
+    # an encoded slash is part of the id
+    assert refusal("/v1/video/a%2Fb") == (404, "Video not found")
+    for video_id in still.other_team_video_ids:
+        assert refusal(f"/v1/video/{video_id}") == (403, "Video does not belong to the user")
+    assert refusal("/v1/video/vid_abc123", key="nope") == (403, "Not authenticated")
+    assert requests.get(f"{still.url}/v1/video/list", timeout=10).status_code == 403
+    post = get(still, "/v1/video/vid_abc123", method="POST")
+    assert (post.status_code, "GET" in post.headers["allow"]) == (405, True)
+    assert get(still, "/v1/video/vid_abc123", method="HEAD").content == b""
+
+
+def test_date_header_is_the_sandboxs_clock(still, get):
+    for path in ("/v1/video/vid_abc123", "/nowhere"):
+        assert get(still, path).headers["date"] == "Mon, 02 Mar 2026 12:00:00 GMT"
+    still.advance(3601)
+    assert get(still, "/nowhere").headers["date"] == "Mon, 02 Mar 2026 13:00:01 GMT"
+
+
+def test_list_is_newest_first_with_fewer_fields_than_details(still, get):
+    body = get(still, "/v1/video/list").json()
+    assert list(body) == ["success", "data"]
+    data = body["data"]
+    assert (data["total"], data["limit"], data["offset"]) == (40, 50, 0)
+    assert [item["id"] for item in data["videos"]] == still.video_ids[::-1]
+    assert all(list(item) == ITEM_FIELDS for item in data["videos"])
+
+
+def test_pages_hold_every_video_once(still, get):
+    pages = [
+        get(still, f"/v1/video/list?limit=15&offset={offset}").json()["data"]["videos"]
+        for offset in (0, 15, 30, 45)
+    ]
+    assert [len(page) for page in pages] == [15, 15, 10, 0]
+    assert [item["id"] for page in pages for item in page] == still.video_ids[::-1]
+
+
+def test_filters(still, get):
+    def found(query: str):
+        data = get(still, f"/v1/video/list?{query}").json()["data"]
+        return data["total"], [item["id"] for item in data["videos"]], data["videos"]
+
+    statuses = {
+        status: {item["status"] for item in found(f"status={status}")[2]}
+        for status in ("draft", "processing", "completed", "failed")
+    }
+    assert statuses == {
+        "draft": set(),
+        "processing": {"STARTED"},
+        "completed": {"COMPLETED"},
+        "failed": {"FAILED"},
+    }
+    assert sum(found(f"status={status}")[0] for status in statuses) == 40
+    first = still.create_video("scenes", render_seconds=60)
+    still.advance(60)
+    second = still.create_video("scenes", render_seconds=60)
+    assert found("type=scenes&status=processing")[1] == [second]
+    assert found("type=scenes")[1][:2] == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "allowed"),
+    [
+        ("type=ai_short", "type", "class"),
+        ("status=COMPLETED", "status", "completed"),
+        ("limit=0", "limit", "1 to 100"),
+        ("limit=101", "limit", "1 to 100"),
+        ("limit=", "limit", "1 to 100"),
+        ("limit=1.5", "limit", "1 to 100"),
+        ("limit=%2B5", "limit", "1 to 100"),
+        ("offset=-1", "offset", "0 to 2147483647"),
+        ("offset=" + "9" * 5000, "offset", "0 to 2147483647"),
+    ],
+)
+def test_bad_values(still, get, query, field, allowed):
+    response = get(still, f"/v1/video/list?{query}")
+    body = response.json()
+    assert (response.status_code, body["success"], body["code"]) == (400, False, "INVALID_VALUE")
+    assert body["details"]["field"] == field
+    assert allowed in body["details"]["allowed"]
+
+
+def test_a_render_from_start_to_end(still, details):
+    video_id = still.create_video(
+        "ugc_ads", render_seconds=100, duration_seconds=20, fails=False, used_credits=4.5
+    )
+    seen = []
+    for wait in (0, 10, 40, 49, 1):
+        still.advance(wait)
+        data = details(still, video_id)
+        seen.append((data["status"], data["progress"], data["usedCredits"], "url" in data))
+    assert seen == [
+        ("STARTED", 0, None, False),
+        ("STARTED", 25, None, False),  # 0.1 ** 0.6
+        ("STARTED", 65, None, False),  # 0.5 ** 0.6
+        ("STARTED", 99, None, False),
+        ("COMPLETED", 100, 4.5, True),
+    ]
+    assert data["createdAt"] == "2026-03-02T12:00:00.000Z"
+    assert data["updatedAt"] == "2026-03-02T12:01:40.000Z"
+    assert (data["durationInFrames"], data["durationInSeconds"]) == (500, 20)
+    still.advance(10_000)
+    again = details(still, video_id)
+    assert again.pop("url") != data.pop("url")
+    assert again == data
+
+
+def test_messages_and_updated_at_follow_progress(still, details):
+    video_id = still.create_video("class", render_seconds=1000, fails=False)
+    still.advance(105)  # 25 % since 99.2 s, 26 % from 105.9 s on
+    data = details(still, video_id)
+    assert (data["progress"], data["updatedAt"]) == (25, "2026-03-02T12:01:39.212Z")
+    assert data["message"] == "Generating the voice-over"
+    still.advance(890)
+    assert details(still, video_id)["message"] == "Uploading the video"
+
+
+def test_a_failed_render_says_why(still, details):
+    video_id = still.create_video("class", render_seconds=50, fails="Out of film", used_credits=3)
+    still.advance(50)
+    data = details(still, video_id)
+    assert (data["status"], data["message"], data["usedCredits"]) == ("FAILED", "Out of film", 3)
+    assert 0 < data["progress"] < 100
+    assert (data["thumbnail"], "url" in data, "size" in data) == (None, False, False)
+
+
+def test_hook_demo_is_there_at_once(still, details):
+    data = details(still, still.create_video("hook_demo"))
+    assert (data["status"], data["progress"]) == ("COMPLETED", 100)
+    assert data["createdAt"] == data["updatedAt"]
+
+
+def test_create_video_takes_what_it_is_given(still, details):
+    video_id = still.create_video(
+        "ai_short",
+        name="One",
+        script="Two",
+        avatar_id="three",
+        webhook="https://example.com/4",
+        video_id="5",
+        music_id="6",
+        fields={"status": "ARCHIVED", "mood": "new"},
+    )
+    data = details(still, "5")
+    assert video_id == still.video_ids[-1] == "5"
+    given = [data[key] for key in ("type", "name", "script", "avatarId", "webhook", "musicId")]
+    assert given == ["ai_short", "One", "Two", "three", "https://example.com/4", "6"]
+    assert (data["status"], data["mood"]) == ("ARCHIVED", "new")
+    with pytest.raises(ValueError, match="choose another video_id"):
+        still.create_video("ugc_video", video_id="5")
+    with pytest.raises(TypeError, match="moosic"):
+        still.create_video("ugc_video", moosic="6")
+    with pytest.raises(ValueError, match="time zone"):
+        still.create_video("class", created_at=still.now().replace(tzinfo=None))
+
+
+def test_a_deleted_video_is_neither_found_nor_listed(still, get, details):
+    url = details(still)["url"]
+    still.delete_video("vid_abc123")
+    assert get(still, "/v1/video/vid_abc123").status_code == 404
+    assert get(still, url).status_code == 404
+    listed = get(still, "/v1/video/list").json()["data"]["videos"]
+    assert "vid_abc123" not in {item["id"] for item in listed}
+    with pytest.raises(ValueError, match="has no video"):
+        still.delete_video("vid_abc123")
+
+
+def test_the_clock(still, details):
+    before = still.now()
+    still.advance(90)
+    assert still.now() - before == timedelta(seconds=90)
+    with pytest.raises(ValueError, match="only goes ahead"):
+        still.advance(-1)
+    with Sandbox(videos=1, time_scale=600) as sandbox:
+        video_id = sandbox.create_video("class", render_seconds=120, fails=False)
+        time.sleep(0.25)
+        assert details(sandbox, video_id)["status"] == "COMPLETED"
+
+
+def statuses(sandbox, get, times):
+    return [get(sandbox, "/v1/video/vid_abc123").status_code for _ in range(times)]
+
+
+def test_the_limit_is_a_window_that_starts_with_the_first_request(get):
+    with Sandbox(videos=1, time_scale=0, requests_per_minute=3) as sandbox:
+        sandbox.advance(100)
+        assert statuses(sandbox, get, 5) == [200, 200, 200, 429, 429]
+        sandbox.advance(16.5)
+        refused = get(sandbox, "/v1/video/list")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "44")
+        assert refused.json()["code"] == "RATE_LIMITED"
+        sandbox.advance(42.5)
+        assert statuses(sandbox, get, 1) == [429]
+        sandbox.advance(1)
+        assert statuses(sandbox, get, 4) == [200, 200, 200, 429]
+
+
+def test_the_minute_is_a_sandbox_minute(get):
+    with Sandbox(videos=1, time_scale=20, requests_per_minute=1) as sandbox:
+        assert statuses(sandbox, get, 1) == [200]
+        assert get(sandbox, "/v1/video/list").headers["retry-after"] in "123"
+
+
+def test_downloads_and_wrong_keys_do_not_count(get, details):
+    with Sandbox(videos=1, time_scale=0, requests_per_minute=2) as sandbox:
+        url = details(sandbox)["url"]
+        assert [get(sandbox, url).status_code for _ in range(3)] == [200, 200, 200]
+        get(sandbox, "/v1/video/list", headers={"x-api-key": "nope"})
+        assert statuses(sandbox, get, 2) == [200, 429]
