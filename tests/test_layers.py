@@ -47,8 +47,6 @@ ONLY = {
 # VideoArchive.sync is a short name for a fetch with the archive
 UPWARDS = {("storage", "fetch")}
 MAX_EDGES = 45
-# files of one name that wait for a new one; it only gets shorter
-SAME_NAMES = {"app.py", "files.py"}
 LATE = {
     "PIL", "anywidget", "filelock", "great_tables", "ipywidgets", "jinja2", "markupsafe",
     "matplotlib", "narwhals", "openpyxl", "scipy", "starlette", "statsmodels", "tqdm", "uvicorn",
@@ -129,7 +127,7 @@ def test_no_files_import_each_other_in_a_circle():
 
 def test_no_two_files_have_the_same_name():
     names = Counter(path.name for path in MODULES if not path.name.startswith("__"))
-    assert {name for name, count in names.items() if count > 1} <= SAME_NAMES
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_heavy_packages_are_imported_where_they_are_used():
