@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
@@ -79,7 +80,8 @@ def test_a_drip_is_slow_and_closing_does_not_wait_for_it(caplog, monkeypatch):
         began = time.monotonic()
         sandbox.close()
         assert time.monotonic() - began < 30
-    assert caplog.messages == []  # the server complains where it has to cancel a response
+    # the server complains where it has to cancel a response
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_rates_hold_and_repeat():
