@@ -17,8 +17,10 @@ from hooked_analytics.sandbox.signed_files import (
     s3_error,
     video_file,
 )
+from hooked_analytics.sandbox.vendor_endpoints import VendorApi
 from hooked_analytics.sandbox.video import details, list_item
 from hooked_analytics.sandbox.video_store import STATUS_FILTERS, VideoStore
+from hooked_analytics.sandbox.webhook_sender import WebhookSender
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_OFFSET = 2_147_483_647
@@ -115,11 +117,16 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return failure(error.status_code, error.detail, error.headers)
 
 
-def build_app(store: VideoStore, links: SignedLinks) -> Starlette:
+def build_app(store: VideoStore, sender: WebhookSender, links: SignedLinks) -> Starlette:
     """ASGI application of all paths; it checks no key, the middleware does."""
-    api = Api(store, links)
+    api, vendor = Api(store, links), VendorApi(store, sender, links.base_url)
     app = Starlette(
         routes=[
+            Route("/v1/avatar/list", vendor.avatars),
+            Route("/v1/voice/list", vendor.voices),
+            Route("/v1/music/list", vendor.music),
+            Route("/v1/trends/videos", vendor.trends),
+            Route("/v1/project/create/{type}", vendor.create, methods=["POST"]),
             Route("/v1/video/list", api.list),
             # An id with an encoded slash is still one id, so the rest of the path is taken whole.
             Route("/v1/video/{video_id:path}", api.details),

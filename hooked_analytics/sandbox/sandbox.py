@@ -134,7 +134,7 @@ class Sandbox:
             sock = bind_socket(port)
             url = f"http://127.0.0.1:{sock.getsockname()[1]}"
             links = SignedLinks(url, seed=self._seed)
-            self._middleware.app = build_app(self._store, links)
+            self._middleware.app = build_app(self._store, self._sender, links)
             server = ServerThread(
                 self._middleware, sock, name="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
             )

@@ -183,8 +183,13 @@ def new_video(
     (20.0, 'Out of film')
     """
     video = _draw_video(random, type_name, created_at, succeeds=True)
-    # Times given by hand are meant exactly.
-    video = replace(video, milliseconds=True, created_at=_rounded(created_at, True))
+    # Times given by hand are meant exactly, and what is created has a project.
+    video = replace(
+        video,
+        milliseconds=True,
+        created_at=_rounded(created_at, True),
+        project_id=f"proj_{video.id.removeprefix('vid_')}",
+    )
     if duration_seconds is not None:
         frames = round(duration_seconds * FRAMES_PER_SECOND)
         video = replace(video, duration_frames=frames, used_credits=_credits(type_name, frames))

@@ -1,0 +1,175 @@
+"""The ten tools of the vendor's own MCP client, and the bodies that the docs show."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from hooked_analytics import Sandbox
+
+DOCS_BODIES = [
+    ("script-to-video", {"script": "Hi", "voiceId": "v", "mediaType": "ai-images"}),
+    ("prompt-to-video", {"prompt": "A video", "targetDuration": 60, "musicId": None}),
+    ("ugc-ads", {"script": "Hi", "avatarId": "a", "voiceId": "v", "media": ["m1"]}),
+    ("talking-avatar", {"script": "Hi", "avatarId": "a", "voiceId": "v", "lipsyncModel": "pro"}),
+    ("product-ads", {"script": "Hi", "productAdSettings": {"websiteUrl": "https://a.example"}}),
+    ("hook-demo", {"avatarId": "a", "text": "Hi"}),
+    ("tiktok-slideshow", {"slides": [{"media": "m1", "texts": [{"text": "Hi"}]}]}),
+    ("scenes", {"scenes": [{"type": "avatar"}]}),
+    ("add-captions", {"media": "m1", "caption": {"preset": "beast", "disabled": False}}),
+    ("remove-background", {"media": ["m1"]}),
+    ("extend-video", {"media": "m1", "prompt": "Go on"}),
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(videos=3, time_scale=0) as running:
+        yield running
+
+
+@pytest.fixture
+def create(sandbox, get):
+    def send(path: str, body: object, **more) -> requests.Response:
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return get(sandbox, f"/v1/project/create/{path}", method="POST", **content, **more)
+
+    return send
+
+
+def test_all_ten_tools_of_the_vendors_client(sandbox):
+    """Send what its source sends: these paths, headers and bodies."""
+    headers = {"x-api-key": sandbox.api_key, "Content-Type": "application/json"}
+
+    def tool(method: str, path: str, **more):
+        url = sandbox.url + path
+        response = requests.request(method, url, headers=headers, timeout=10, **more)
+        assert response.ok, (path, response.text)
+        return response.json()["data"]
+
+    avatar = tool("GET", "/v1/avatar/list")["avatars"][0]["id"]
+    voice = tool("GET", "/v1/voice/list")["voices"][0]["id"]
+    music = tool("GET", "/v1/music/list")["music"][0]["id"]
+    hook = {"webhook": "https://example.com/hook"}
+    bodies = {
+        "script-to-video": {"script": "Hi", "avatarId": avatar, "captionStyle": "karaoke"},
+        "prompt-to-video": {"prompt": "A video", "avatarId": avatar, "voiceId": voice},
+        "tiktok-slideshow": {
+            "title": "Tips",
+            "slides": [{"text": "One"}, {"text": "Two", "imageUrl": "https://a.example/2.png"}],
+            "musicId": music,
+        },
+        "ugc-ads": {"script": "Hi", "avatarId": avatar, "productUrl": "https://a.example", **hook},
+    }
+    for path, body in bodies.items():
+        made = tool("POST", f"/v1/project/create/{path}", json=body)
+        assert made["projectId"].startswith("proj_")
+        video = tool("GET", f"/v1/video/{made['videoId']}")
+        assert (video["type"], video["status"]) == (path.replace("-", "_"), made["status"])
+        assert video["projectId"] == made["projectId"]
+    assert len(tool("GET", "/v1/video/list")["videos"]) >= 7
+    trends = tool("GET", "/v1/trends/videos?platform=tiktok&niche=food")["videos"]
+    assert [row["title"] for row in trends] == ["Sourdough on the bus"]
+
+
+@pytest.mark.parametrize(("path", "body"), DOCS_BODIES, ids=[path for path, _ in DOCS_BODIES])
+def test_the_bodies_of_the_docs(sandbox, details, create, path, body):
+    response = create(path, body)
+    made = response.json()["data"]
+    assert (response.status_code, response.json()["success"]) == (200, True)
+    assert made["status"] == ("COMPLETED" if path == "hook-demo" else "STARTED")
+    video = details(sandbox, made["videoId"])
+    assert video["script"] == body.get("script", body.get("text", video["script"]))
+    assert video["avatarId"] == body.get("avatarId", video["avatarId"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("ai-short", {"script": "Hi"}, "must be one of script-to-video"),
+        ("script-to-video", {"script": "Hi"}, "Missing avatarId"),
+        ("talking-avatar", {}, "Missing script, avatarId, voiceId"),
+        ("prompt-to-video", {"prompt": 5}, "text of 1 to 4,000 characters"),
+        ("prompt-to-video", {"prompt": ""}, "text of 1 to 4,000 characters"),
+        ("ugc-ads", {"script": "x" * 1_000_000, "avatarId": "a"}, "text of 1 to 10,000"),
+        ("tiktok-slideshow", {"slides": "one"}, "a list of 1 to 50"),
+        ("tiktok-slideshow", {"slides": [{"text": "x"}] * 51}, "a list of 1 to 50"),
+        ("add-captions", {"media": ""}, "must not be empty"),
+        ("prompt-to-video", {"prompt": "x", "webhook": "ftp://a.example"}, "an https URL"),
+        ("prompt-to-video", {"prompt": "x", "aspectRatio": "9:16"}, "one of ratio_9_16"),
+        ("prompt-to-video", {"prompt": "x", "caption": []}, "must be an object"),
+        ("prompt-to-video", {"prompt": "x", "metadata": {"a": "x" * 6000}}, "at most 5,000 bytes"),
+        ("prompt-to-video", ["prompt"], "must be a JSON object"),
+        ("prompt-to-video", b"{", "no JSON"),
+        ("prompt-to-video", b"[" * 100_000, "no JSON"),
+        ("prompt-to-video", b'{"prompt": NaN}', "no JSON"),
+        ("prompt-to-video", b'{"prompt": "\\ud800"}', "no JSON"),
+        ("prompt-to-video", b"\xff", "no JSON"),
+    ],
+)
+def test_wrong_bodies_are_refused_with_the_reason(sandbox, create, path, body, reason):
+    before = sandbox.video_ids
+    response = create(path, body)
+    assert (response.status_code, response.json()["success"]) == (400, False)
+    assert reason in response.json()["message"]
+    assert sandbox.video_ids == before
+
+
+def test_a_huge_body_and_a_wrong_key_are_refused(create):
+    assert create("ugc-ads", b" " * 5_000_001).status_code == 413
+    assert create("ugc-ads", {}, headers={"x-api-key": "nope"}).status_code == 403
+
+
+def test_lists_in_both_shapes(sandbox, get):
+    def rows(running, path, key, **more):
+        body = get(running, path).json()
+        return body.get("data", body)[key]
+
+    custom = rows(sandbox, "/v1/avatar/list?type=custom", "avatars")
+    assert [(row["id"], row["name"]) for row in custom] == [("avatar_lena_04", "Lena")]
+    assert get(sandbox, "/v1/avatar/list?type=mine").status_code == 400
+    with Sandbox(videos=1, faults={"flat": 1.0}) as bare:
+        assert list(get(bare, "/v1/voice/list").json()) == ["voices"]
+        for path, key, count in (
+            ("avatar", "avatars", 4),
+            ("voice", "voices", 3),
+            ("music", "music", 12),
+        ):
+            assert len(rows(bare, f"/v1/{path}/list", key)) == count
+            assert {row["id"] for row in rows(bare, f"/v1/{path}/list", key)} == {
+                row["id"] for row in rows(sandbox, f"/v1/{path}/list", key)
+            }
+
+
+def test_trends_are_limited(sandbox, get):
+    assert len(get(sandbox, "/v1/trends/videos?limit=2").json()["data"]["videos"]) == 2
+    assert [get(sandbox, f"/v1/trends/videos?limit={n}").status_code for n in (0, 51, "x")] == [
+        400
+    ] * 3
+
+
+def test_metadata_comes_back_with_the_event(create, sandbox):
+    import json
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    bodies = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/hook"
+        body = {"prompt": "x", "webhook": url, "metadata": {"campaignId": "summer"}}
+        assert create("prompt-to-video", body).status_code == 200
+        sandbox.advance(10_000)
+        thread.join(10)
+    assert bodies[0]["metadata"] == {"campaignId": "summer"}
