@@ -112,17 +112,7 @@ class Sandbox:
         Returns
         -------
         Sandbox
-            Itself.
-
-        Raises
-        ------
-        OSError
-            The port is in use.
-
-        Examples
-        --------
-        >>> sandbox = Sandbox(videos=1).start()
-        >>> sandbox.close()
+            Itself; an OSError where the port is in use.
         """
         from hooked_analytics._internal.server_thread import ServerThread, bind_socket
         from hooked_analytics.sandbox.api_endpoints import build_app
@@ -147,13 +137,7 @@ class Sandbox:
         return self
 
     def close(self) -> None:
-        """
-        Stop the server and free its port; closing twice does nothing.
-
-        Examples
-        --------
-        >>> Sandbox(videos=1).close()
-        """
+        """Stop the server and free its port; closing twice does nothing."""
         with self._lock:
             server, self._server, self._url = self._server, None, None
             if server is not None and self._finalizer is not None:
@@ -234,11 +218,6 @@ class Sandbox:
         -------
         datetime
             In UTC.
-
-        Examples
-        --------
-        >>> Sandbox(videos=1).now().tzinfo
-        datetime.timezone.utc
         """
         return datetime.fromtimestamp(self._clock.now(), UTC)
 
@@ -343,13 +322,6 @@ class Sandbox:
         ----------
         video_id : str
             One of the team's.
-
-        Examples
-        --------
-        >>> sandbox = Sandbox(videos=1)
-        >>> sandbox.delete_video("vid_abc123")
-        >>> sandbox.video_ids
-        []
         """
         self._store.remove(video_id)
 
@@ -384,7 +356,6 @@ def serve(
     url, key = sandbox.url, sandbox.api_key
     try:
         say(f"Hooked sandbox with {len(sandbox.video_ids)} invented videos on {url}, key {key}")
-        say("Try it:")
         say(f'  curl -H "x-api-key: {key}" {url}/v1/video/vid_abc123')
         say("Point hooked-analytics at it:")
         say(f"  export HOOKED_API_URL={url} HOOKED_API_KEY={key}")

@@ -8,7 +8,7 @@ failures and spending look plausible; none of it describes the real service.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -24,8 +24,7 @@ DAILY_GROWTH = 0.01
 LIVE_SHARE = 0.04
 MIN_LIVE_SECONDS = 60.0
 RETRY_SHARE = 0.6
-RETRY_ROOM_SECONDS = 7_200
-RETRY_MARGIN_SECONDS = 60.0
+RETRY_ROOM_SECONDS = 7_200  # so that a retry is over in time for the start
 UNKNOWN_CREDITS_SHARE = 0.01
 WITHOUT_PROJECT_SHARE = 0.1
 MILLISECONDS_SHARE = 0.6
@@ -77,7 +76,7 @@ HOUR_WEIGHTS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 17, 13, 16, 19, 18, 16, 13, 
 AVATARS = ("avatar_sarah_01", "avatar_marco_02", "avatar_aiko_03", "avatar_lena_04")
 VOICES = ("tzX5paJ07p5hyWFcU3uG", "b7QmKd02LrXoVn5sTyEw", "Zp4hNc81GuJaRf6iWqOx")
 MUSIC_TRACKS = 12
-ASPECT_RATIOS = (("ratio_9_16", 0.80), ("ratio_16_9", 0.12), ("ratio_1_1", 0.08))
+ASPECT_RATIOS = {"ratio_9_16": 0.80, "ratio_16_9": 0.12, "ratio_1_1": 0.08}
 CAPTION_PRESETS = ("default", "beast", "tiktok", "classic", "bubble", "neon", "vivid")
 
 # product, what it does
@@ -214,7 +213,9 @@ def _draw_video(
     code = "".join(random.choices(ID_LETTERS, k=12))
     milliseconds = random.random() < MILLISECONDS_SHARE
     frames = round(random.uniform(kind.min_seconds, kind.max_seconds) * FRAMES_PER_SECOND)
-    planned = _rounded(_lognormal(random, kind.median_seconds, kind.sigma), milliseconds)
+    median = kind.median_seconds
+    seconds = random.lognormvariate(math.log(median), kind.sigma) if median > 0 else 0.0
+    planned = _rounded(seconds, milliseconds)
     product, benefit = random.choice(PRODUCTS)
     clip, opener, closer = random.choice(OPENERS)
     video = Video(
@@ -230,7 +231,7 @@ def _draw_video(
         avatar_id=random.choice(AVATARS) if kind.has_avatar else None,
         voice_id=random.choice(VOICES),
         music_id=str(random.randint(1, MUSIC_TRACKS)) if random.random() < 0.8 else None,
-        aspect_ratio=_weighted(random, ASPECT_RATIOS),
+        aspect_ratio=random.choices(list(ASPECT_RATIOS), list(ASPECT_RATIOS.values()))[0],
         caption_disabled=random.random() < 0.15,
         caption_preset=random.choice(CAPTION_PRESETS),
         script=f"{opener} {product} {benefit}. {closer}",
@@ -267,23 +268,19 @@ def _history(random: Random, started_at: float) -> Iterator[Video]:
         age = random.choices(ages, day_weights)[0]
         hour = random.choices(range(24), HOUR_WEIGHTS)[0]
         moment = midnight - age * DAY_SECONDS + hour * 3600 + random.uniform(0, 3600)
-        video = _draw_video(random, _draw_type(random, age), moment)
+        then = age / HISTORY_DAYS
+        shares = [row.share_then * then + row.share_now * (1 - then) for row in TYPES]
+        video = _draw_video(random, random.choices(TYPES, shares)[0].name, moment)
         if video.ended_at > started_at - RETRY_ROOM_SECONDS:
             continue
         yield video
         if video.failure is not None and random.random() < RETRY_SHARE:
-            yield _finished(_retry(random, video), started_at)
+            yield _retry(random, video)
 
 
 def _day_weight(day: float, age: int) -> float:
     weekday = datetime.fromtimestamp(day, UTC).weekday()
     return WEEKDAY_WEIGHTS[weekday] / (1 + DAILY_GROWTH) ** age
-
-
-def _draw_type(random: Random, age: int) -> str:
-    then = age / HISTORY_DAYS
-    weights = [row.share_then * then + row.share_now * (1 - then) for row in TYPES]
-    return random.choices(TYPES, weights)[0].name
 
 
 def _retry(random: Random, failed: Video) -> Video:
@@ -298,21 +295,12 @@ def _retry(random: Random, failed: Video) -> Video:
     )
 
 
-def _finished(video: Video, started_at: float) -> Video:
-    """Move a video back where it would not be over in time for the start."""
-    latest = started_at - RETRY_MARGIN_SECONDS - video.render_seconds
-    if video.created_at <= latest:
-        return video
-    return replace(video, created_at=_rounded(latest, video.milliseconds))
-
-
 def _live_video(random: Random, started_at: float) -> Video:
     slow = [row for row in TYPES if row.median_seconds > MIN_LIVE_SECONDS]
     kind = random.choices(slow, [row.share_now for row in slow])[0]
-    while True:
+    video = _draw_video(random, kind.name, started_at)
+    while video.render_seconds < MIN_LIVE_SECONDS:
         video = _draw_video(random, kind.name, started_at)
-        if video.render_seconds >= MIN_LIVE_SECONDS:
-            break
     passed = random.uniform(0.02, 0.85) * video.render_seconds
     return replace(video, created_at=_rounded(started_at - passed, video.milliseconds))
 
@@ -329,14 +317,6 @@ def _credits(type_name: str, frames: int) -> float:
     raw = row.credits_base + row.credits_per_minute * frames / FRAMES_PER_SECOND / 60
     halves = max(1, math.ceil(2 * raw - 1e-9))
     return halves // 2 if halves % 2 == 0 else halves / 2
-
-
-def _weighted(random: Random, table: Sequence[tuple[str, float]]) -> str:
-    return random.choices([row[0] for row in table], [row[1] for row in table])[0]
-
-
-def _lognormal(random: Random, median: float, sigma: float) -> float:
-    return random.lognormvariate(math.log(median), sigma) if median > 0 else 0.0
 
 
 def _rounded(seconds: float, milliseconds: bool) -> float:

@@ -56,9 +56,7 @@ class SignedLinks:
     def refusal(self, video_id: str, query: Mapping[str, str], now: float) -> File | None:
         """Check the query of a link: None when it is good, else S3's 403."""
         date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
-        signature = query.get("X-Amz-Signature")
-        if signature is None:
-            return s3_error(403, "AccessDenied", "Access Denied")
+        signature = query.get("X-Amz-Signature", "")
         expected = self._signature(video_id, date, expires)
         if not hmac.compare_digest(signature.encode(), expected.encode()):
             return s3_error(403, "SignatureDoesNotMatch", "The request signature does not match.")

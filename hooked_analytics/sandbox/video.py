@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hooked_analytics.sandbox.signed_files import SignedLinks
 
 FRAMES_PER_SECOND = 25
 # Real progress bars rush through the cheap first steps and crawl at the end.
@@ -23,16 +26,6 @@ STAGES = (
     (80, "Adding captions and music"),
     (95, "Uploading the video"),
 )
-
-
-class Links(Protocol):
-    """Addresses of a video's files."""
-
-    def download(self, video_id: str, now: float) -> str:
-        """Signed link to the video."""
-
-    def thumbnail(self, video_id: str) -> str:
-        """Address of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +109,7 @@ def _progress(elapsed_seconds: float, planned_seconds: float) -> int:
     return min(99, int(100 * (elapsed_seconds / planned_seconds) ** PROGRESS_POWER))
 
 
-def details(video: Video, now: float, links: Links) -> dict[str, object]:
+def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
     """
     Body of the details endpoint: the page's fields and those of its OpenAPI block.
 
@@ -156,7 +149,7 @@ def details(video: Video, now: float, links: Links) -> dict[str, object]:
     return {**body, **video.fields}
 
 
-def list_item(video: Video, now: float, links: Links) -> dict[str, object]:
+def list_item(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
     """One entry of the list endpoint: always the same twelve fields, fewer than the details."""
     state = state_at(video, now)
     completed = state.status == "COMPLETED"

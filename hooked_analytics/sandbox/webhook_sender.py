@@ -14,7 +14,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from hooked_analytics._internal.net import is_loopback
-from hooked_analytics.sandbox.video import Links, Video, iso_time
+from hooked_analytics.sandbox.signed_files import SignedLinks
+from hooked_analytics.sandbox.video import Video, iso_time
 from hooked_analytics.sandbox.video_store import Clock
 
 _log = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ class WebhookSender:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._links: Links | None = None
+        self._links: SignedLinks | None = None
         self._deliveries: deque[Delivery] = deque(maxlen=MAX_DELIVERIES)
         self._due: list[tuple[float, int, int, Video]] = []
         self._order = count()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
 
-    def start(self, links: Links) -> None:
+    def start(self, links: SignedLinks) -> None:
         """Begin to send, with links to the running server."""
         with self._changed:
             self._links = links
@@ -110,7 +111,7 @@ class WebhookSender:
                 due = self._clock.now() + RETRY_SECONDS[attempt - 1]
                 self._put(due, attempt + 1, video)
 
-    def _next(self) -> tuple[Links, int, Video] | None:
+    def _next(self) -> tuple[SignedLinks, int, Video] | None:
         """Wait for the next event that is due; None when the sandbox closes."""
         with self._changed:
             while self._links is not None and threading.current_thread() in self._threads:

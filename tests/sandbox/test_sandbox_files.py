@@ -67,7 +67,7 @@ def test_a_wrong_signature_is_refused(still, details):
         (url[:-1] + ("0" if url[-1] != "0" else "1"), "SignatureDoesNotMatch"),
         (url.replace("Expires=86400", "Expires=99999"), "SignatureDoesNotMatch"),
         (url.replace("vid_abc123", still.video_ids[1]), "SignatureDoesNotMatch"),
-        (unsigned, "AccessDenied"),
+        (unsigned, "SignatureDoesNotMatch"),
         (unsigned + "?X-Amz-Signature=%C3%A9", "SignatureDoesNotMatch"),
     ):
         response = bare(bad)

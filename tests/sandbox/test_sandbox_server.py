@@ -216,7 +216,7 @@ def test_the_terminal_is_told_what_to_try():
 
     serve(port=0, api_key="k", videos=25, say=say, stop=over)
     assert "25 invented videos" in lines[0]
-    assert lines[3] == "200"
+    assert lines[2] == "200"
     assert any("HOOKED_API_URL=http://127.0.0.1:" in line for line in lines)
 
 

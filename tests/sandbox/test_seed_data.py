@@ -55,7 +55,7 @@ def test_shares(many):
         [row.share_then for row in seed_data.TYPES],
         [row.share_now for row in seed_data.TYPES],
         [row[1] for row in seed_data.FAILURES],
-        [row[1] for row in seed_data.ASPECT_RATIOS],
+        seed_data.ASPECT_RATIOS.values(),
     ):
         assert sum(shares) == pytest.approx(1)
     assert 0.003 < sum(video.used_credits is None for video in many) / 3000 < 0.02
