@@ -29,6 +29,8 @@ from hooked_analytics.errors import (
     NetworkError as NetworkError,
     RateLimitError as RateLimitError,
     ServerError as ServerError,
+    StorageError as StorageError,
+    SubscriptionError as SubscriptionError,
     VideoNotFoundError as VideoNotFoundError,
     WaitTimeoutError as WaitTimeoutError,
 )

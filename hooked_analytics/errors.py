@@ -7,7 +7,7 @@ borders, and can never hold a request, a header or a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,21 +23,45 @@ __all__ = [
     "NetworkError",
     "RateLimitError",
     "ServerError",
+    "StorageError",
+    "SubscriptionError",
     "VideoNotFoundError",
     "WaitTimeoutError",
 ]
 
 
-class HookedError(Exception):
+class WithVideos(BaseException):
+    """What ends a batch: it can carry the rows that arrived before."""
+
+    videos: pd.DataFrame | None = None
+
+    def with_videos(self, videos: pd.DataFrame) -> Self:
+        """Carry these rows, unless it carries some already."""
+        if self.videos is None:
+            self.videos = videos
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own way calls the class with args alone and would lose the attributes.
+        return (type(self), self.args, self.__dict__)
+
+
+class HookedError(WithVideos, Exception):
     """
     The root of everything this package raises about the Hooked API.
 
     Parameters
     ----------
-    message : what happened and what to do next
-    video_id : the video it happened to, where there is one
-    status_code : the HTTP status, where an answer came
-    retryable : whether asking again later can help; each class has its own default
+    message : str, default ""
+        What happened and what to do next.
+    video_id : str, optional
+        The video it happened to.
+    status_code : int, optional
+        The HTTP status, where a response came.
+    retryable : bool, optional
+        Whether trying again later can help; each class has its own default.
+    videos : DataFrame, optional
+        A videos frame of what arrived, where the error ended a batch.
 
     Examples
     --------
@@ -56,20 +80,23 @@ class HookedError(Exception):
         video_id: str | None = None,
         status_code: int | None = None,
         retryable: bool | None = None,
+        videos: pd.DataFrame | None = None,
     ) -> None:
         super().__init__(message)
         self.video_id = video_id
         self.status_code = status_code
         if retryable is not None:
             self.retryable = retryable
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Exception's own way calls the class with args alone and would lose the keywords.
-        return (type(self), self.args, self.__dict__)
+        if videos is not None:
+            self.videos = videos
 
 
 class AuthenticationError(HookedError):
     """The API key is missing, malformed or refused. It stops a whole batch."""
+
+
+class SubscriptionError(HookedError):
+    """The team has no subscription that includes the API. It stops a whole batch."""
 
 
 class ForbiddenError(HookedError):
@@ -105,7 +132,7 @@ class ServerError(HookedError):
 
 
 class NetworkError(HookedError):
-    """No answer arrived: `kind` is ``timeout`` when time ran out, else ``network``."""
+    """No response arrived: `kind` is ``timeout`` when time ran out, else ``network``."""
 
     kind = "network"
     retryable = True
@@ -113,11 +140,23 @@ class NetworkError(HookedError):
     @classmethod
     def timeout(cls, message: str, *, video_id: str | None = None) -> NetworkError:
         """
-        Build the error of a wait that ended without an answer.
+        Build the error of a wait that ended without a response.
+
+        Parameters
+        ----------
+        message : str
+            What happened and what to do next.
+        video_id : str, optional
+            The video it happened to.
+
+        Returns
+        -------
+        NetworkError
+            Its `kind` is ``timeout``.
 
         Examples
         --------
-        >>> NetworkError.timeout("no answer within 30 s", video_id="vid_abc123").kind
+        >>> NetworkError.timeout("no response within 30 s", video_id="vid_abc123").kind
         'timeout'
         """
         error = cls(message, video_id=video_id)
@@ -126,33 +165,42 @@ class NetworkError(HookedError):
 
 
 class BadResponseError(HookedError):
-    """An answer came that cannot be a Hooked answer; nothing of it was used."""
+    """A response came that cannot be Hooked's; nothing of it was used."""
 
     kind = "bad_response"
 
 
-class _WithVideos(BaseException):
-    """What a batch had in hand when it ended early."""
+class StorageError(HookedError, OSError):
+    """A file of the archive, an export or a report could not be written or read."""
 
-    def __init__(self, message: str, *, videos: pd.DataFrame) -> None:
+
+class FetchError(HookedError):
+    """Some ids of a batch failed and ``errors="raise"`` was given; `videos` has every row."""
+
+    videos: pd.DataFrame
+
+
+class WaitTimeoutError(HookedError):
+    """The wait ended before the renders did, which go on at Hooked; `videos` is the last poll."""
+
+    videos: pd.DataFrame
+
+
+class FetchInterrupted(WithVideos, KeyboardInterrupt):
+    """
+    The stop button was pressed; `videos` has every row, the rest as ``not_fetched``.
+
+    Parameters
+    ----------
+    message : str, default ""
+        How far it came and what to do next.
+    videos : DataFrame, optional
+        The videos frame.
+    """
+
+    videos: pd.DataFrame
+
+    def __init__(self, message: str = "", *, videos: pd.DataFrame | None = None) -> None:
         super().__init__(message)
-        self.videos = videos
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.videos))
-
-
-def _rebuild(cls: type, message: str, videos: pd.DataFrame) -> object:
-    return cls(message, videos=videos)
-
-
-class FetchError(_WithVideos, HookedError):
-    """Some ids of a batch failed and ``errors="raise"`` was asked; `videos` has every row."""
-
-
-class WaitTimeoutError(_WithVideos, HookedError):
-    """The wait ended before the renders did, which go on at Hooked; `videos` is the last look."""
-
-
-class FetchInterrupted(_WithVideos, KeyboardInterrupt):
-    """The stop button was pressed; `videos` has every row, the unasked as ``not_fetched``."""
+        if videos is not None:
+            self.videos = videos

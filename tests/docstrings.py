@@ -28,6 +28,16 @@ def public() -> Iterator[str]:
             yield name
 
 
+def is_plain_error(name: str) -> bool:
+    """Whether it is an error whose parameters are those of its base, documented there."""
+    thing = getattr(hooked_analytics, name.partition(".")[0])
+    return (
+        inspect.isclass(thing)
+        and issubclass(thing, BaseException)
+        and "__init__" not in vars(thing)
+    )
+
+
 def main() -> int:
     from numpydoc.validate import validate
 
@@ -36,7 +46,7 @@ def main() -> int:
         f"{name}: {code} {text}"
         for name in public()
         for code, text in validate(f"hooked_analytics.{name}")["errors"]
-        if code in settings["checks"]
+        if code in settings["checks"] and not (code == "PR01" and is_plain_error(name))
     ]
     print("\n".join(wrong) or f"docstrings of {sum(1 for _ in public())} public names are fine")
     return bool(wrong)

@@ -1,33 +1,29 @@
 """
-One API, one request at a time: key, transport, retry, limit.
+The client: one key, one limit, one request at a time.
 
-``key`` holds the key, ``transport`` sends and reads bytes, ``reply`` makes sense of them,
-``retry`` and ``budget`` decide what is asked again and when, ``video_id`` what may be asked.
+``key`` checks the key, ``transport`` sends and reads bytes, ``responses`` makes sense of them,
+``retry`` and ``rate_limiter`` decide what is sent again and when, ``video_id`` what may be sent.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
+from hooked_analytics.client import rate_limiter
 from hooked_analytics.client.key import checked_key
 from hooked_analytics.client.rate_limiter import RateLimiter
-from hooked_analytics.client.responses import list_page, video_record
-from hooked_analytics.client.retry import (
-    ATTEMPTS_BY_STATUS,
-    MAX_RETRY_AFTER_SECONDS,
-    RETRIED_STATUSES,
-    RetryBudget,
-    backoff_seconds,
-    retry_after_seconds,
-)
+from hooked_analytics.client.responses import list_items, video_record
+from hooked_analytics.client.retry import RetryBudget, retry_after_seconds, retry_delay
+from hooked_analytics.client.shared_limit import SharedWindow, limit_file
 from hooked_analytics.client.transport import HTTPResponse, Transport
 from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
 from hooked_analytics.errors import HookedError, RateLimitError
@@ -39,10 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CancelToken", "Cancelled", "HookedClient", "ListPage", "Response"]
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_URL = "https://api.hooked.so"
 URL_VARIABLE = "HOOKED_API_URL"
+LIMIT_VARIABLE = "HOOKED_REQUESTS_PER_MINUTE"
 PAGE_ITEMS = 100
 MAX_PAGES = 10_000
+# The filter has other words than the responses.
+_LIST_STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
 
 
 class Response(NamedTuple):
@@ -50,7 +51,7 @@ class Response(NamedTuple):
 
     record: dict[str, Any]
     seen_at: datetime
-    flags: tuple[str, ...]  # what is odd about the answer itself
+    flags: tuple[str, ...]  # what is odd about the response itself
 
 
 class ListPage(NamedTuple):
@@ -62,33 +63,65 @@ class ListPage(NamedTuple):
     total: int | None = None  # videos on all pages, where the API says
 
 
+class _NotGiven(float):
+    """The limit of a caller who named none."""
+
+    def __repr__(self) -> str:
+        return "60"
+
+
+_DEFAULT_LIMIT = _NotGiven(60)
+
+
+class _Parts(NamedTuple):
+    """What belongs to one process: a fork shares neither sockets nor locks with its parent."""
+
+    limiter: RateLimiter
+    retries: RetryBudget
+    transport: Transport
+
+
 class HookedClient:
     """
-    The Hooked API: one key, one connection pool, one request budget.
+    The Hooked API: one key, one connection pool, one rate limit.
 
-    Safe to share between threads; everyone who shares it shares its limit. Proxies and
-    certificates are read from the environment once, when the client is made.
+    Safe to share between threads, and after a fork; every thread that shares it shares its
+    limit. Proxies and certificates are read from the environment once, when the client is made.
+    A server on this machine is never reached by a proxy.
 
     Parameters
     ----------
-    api_key : the key; from ``HOOKED_API_KEY`` when missing
-    base_url : from ``HOOKED_API_URL`` when missing, else https://api.hooked.so
-        Plain http is accepted for this machine only.
-    requests_per_minute : most requests in any 60 s, burst allowed; None lifts the limit
-        60 is the only figure Hooked has published. A client that is refused below its own
-        limit learns a slower pace by itself.
-    max_workers : most requests at the same time
-    timeout_seconds : limit for one answer, all its attempts and waits between them [s]
-        Half of it is the limit of one attempt. Waiting for the rate limit is not counted.
-    max_attempts : tries for one answer; a refusal for the rate limit is not a try
-    video_id_pattern : regular expression of an acceptable video id
+    api_key : str, optional
+        The key; read from ``HOOKED_API_KEY`` when missing.
+    profile : str, optional
+        Read the key from ``HOOKED_API_KEY_<PROFILE>`` instead, for those with several teams.
+    base_url : str, optional
+        Read from ``HOOKED_API_URL`` when missing, else ``https://api.hooked.so``. Plain http is
+        accepted for this machine only.
+    requests_per_minute : float or None, default 60
+        Most requests in any 60 s, burst allowed; None lifts the limit. When not given,
+        ``HOOKED_REQUESTS_PER_MINUTE`` is read. 60 is the only figure Hooked has published. A
+        client that is refused below its own limit learns a slower pace by itself.
+    shared_limit : bool, default False
+        Share the limit with every client of this key, in all processes of this user on this
+        machine that say so too, through a locked file.
+    max_workers : int, default 16
+        Most requests at the same time.
+    timeout_seconds : float, default 30
+        Limit for one response, all its attempts and waits between them [s]. Half of it is the
+        limit of one attempt. Waiting for the rate limit is not counted.
+    max_attempts : int, default 3
+        Attempts for one response; a refusal for the rate limit is not an attempt.
+    video_id_pattern : str, optional
+        Regular expression of an acceptable video id.
 
     Raises
     ------
     AuthenticationError
         No key, or one that no header can carry.
     ValueError
-        A setting out of range, or a base URL the key must not go to.
+        A setting out of range, a base URL the key must not go to, or a proxy or certificates
+        in the environment that cannot be used.
 
     Examples
     --------
@@ -106,8 +139,10 @@ class HookedClient:
         self,
         api_key: str | None = None,
         *,
+        profile: str | None = None,
         base_url: str | None = None,
-        requests_per_minute: float | None = 60,
+        requests_per_minute: float | None = _DEFAULT_LIMIT,
+        shared_limit: bool = False,
         max_workers: int = 16,
         timeout_seconds: float = 30,
         max_attempts: int = 3,
@@ -116,20 +151,20 @@ class HookedClient:
         # a traceback with locals must not show a key that is refused
         given = None if api_key is None else SecretStr(api_key if type(api_key) is str else "\n\0")
         del api_key
-        key = checked_key(given)
-        if max_workers < 1 or max_attempts < 1 or not timeout_seconds > 0:
+        self._key = checked_key(given, profile=profile)
+        if max_workers < 1 or max_attempts < 1 or not 0 < timeout_seconds < math.inf:
             raise ValueError(
-                "max_workers and max_attempts are at least 1, timeout_seconds is above 0"
+                "max_workers and max_attempts are at least 1, timeout_seconds is above 0 and finite"
             )
-        self.base_url = _checked_base_url(base_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
-        self.requests_per_minute = requests_per_minute
+        self.base_url = _checked_base_url(base_url or os.getenv(URL_VARIABLE) or DEFAULT_URL)
+        self.requests_per_minute = _checked_limit(requests_per_minute)
+        self.shared_limit = shared_limit
         self.max_workers = max_workers
         self.timeout_seconds = timeout_seconds
         self.max_attempts = max_attempts
         self.video_id_pattern = video_id_pattern
-        self._budget = RateLimiter(requests_per_minute)
-        self._quota = RetryBudget()
-        self._transport = Transport(self.base_url, key, connections=max_workers)
+        self._by_process: dict[int, _Parts] = {}
+        self._parts()
 
     def __repr__(self) -> str:
         return f"HookedClient({self.base_url!r}, requests_per_minute={self.requests_per_minute})"
@@ -145,15 +180,31 @@ class HookedClient:
             "a HookedClient holds a key and is not pickled; make one in the other process"
         )
 
+    def _parts(self) -> _Parts:
+        """Give this process's limiter and connections; a forked child makes its own."""
+        process = os.getpid()
+        if process not in self._by_process:
+            limiter = RateLimiter(self.requests_per_minute, shared=self._shared_window())
+            transport = Transport(self.base_url, self._key, connections=self.max_workers)
+            # one of several threads wins, without a lock that a fork could have copied locked
+            self._by_process.setdefault(process, _Parts(limiter, RetryBudget(), transport))
+        return self._by_process[process]
+
+    def _shared_window(self) -> SharedWindow | None:
+        if not self.shared_limit or self.requests_per_minute is None:
+            return None
+        path, limit = limit_file(self._key, self.base_url), int(self.requests_per_minute)
+        return SharedWindow(path, limit, rate_limiter.WINDOW_SECONDS, self.timeout_seconds)
+
     @property
     def requests_sent(self) -> int:
         """Requests sent since the client was made, retries included."""
-        return self._budget.requests_sent
+        return self._parts().limiter.requests_sent
 
     @property
     def requests_last_minute(self) -> int:
         """Requests that count against the limit now: under way, or ended within 60 s."""
-        return self._budget.sent_in_window()
+        return self._parts().limiter.sent_in_window()
 
     @property
     def requests_left(self) -> float:
@@ -169,24 +220,26 @@ class HookedClient:
 
     def close(self) -> None:
         """Close the idle connections; the client opens new ones if it is used again."""
-        self._transport.close()
+        self._parts().transport.close()
 
     def get_video(self, video_id: str) -> dict[str, Any]:
         """
-        Ask for the details of one video.
+        Request the details of one video.
 
         Parameters
         ----------
-        video_id : surrounding white space is taken off
+        video_id : str
+            Surrounding white space is taken off.
 
         Returns
         -------
-        the API's own fields, its own names
+        dict
+            The API's own fields, under its own names.
 
         Raises
         ------
         HookedError
-            Below it, the class that says why there is no answer.
+            Below it, the class that says why there are no details.
 
         Examples
         --------
@@ -199,37 +252,49 @@ class HookedClient:
 
     def request_video(self, video_id: str, *, cancel: CancelToken | None = None) -> Response:
         """
-        Ask for the details of one video, as part of a batch that can be stopped.
+        Request the details of one video, as part of a batch that can be stopped.
+
+        Parameters
+        ----------
+        video_id : str
+            Surrounding white space is taken off.
+        cancel : CancelToken, optional
+            Stops the waiting.
+
+        Returns
+        -------
+        Response
+            The record, and when it was seen.
 
         Raises
         ------
         Cancelled
-            The batch was stopped before an answer came.
+            The batch was stopped before a response came.
         HookedError
             As from `get_video`.
         """
         checked = self.check_video_id(video_id)
-        reply = self._ask(f"/v1/video/{quote(checked, safe='')}", checked, cancel or CancelToken())
-        return Response(video_record(reply, checked), reply.seen_at, _flags(reply))
+        response = self._request(f"/v1/video/{quote(checked, safe='')}", checked, cancel)
+        return Response(video_record(response, checked), response.seen_at, _flags(response))
 
     def list_videos(
-        self,
-        *,
-        type: str | None = None,
-        status: str | None = None,
+        self, *, type: str | None = None, status: str | None = None
     ) -> Iterator[dict[str, Any]]:
         """
-        Walk the team's videos, page after page, each video once.
+        List the team's videos, page after page, each video once.
 
         Parameters
         ----------
-        type : only videos of this type
-        status : only videos in this state: draft, processing, completed or failed
-            STARTED and other spellings of the details answer are understood.
+        type : str, optional
+            Only videos of this type.
+        status : str, optional
+            Only videos in this state: draft, processing, completed or failed. STARTED and other
+            spellings of the details are understood.
 
         Yields
         ------
-        list items, which carry fewer fields than details: no credits, no script
+        dict
+            List items, which have fewer fields than details: no credits, no script.
 
         Examples
         --------
@@ -249,32 +314,113 @@ class HookedClient:
         cancel: CancelToken | None = None,
     ) -> Iterator[ListPage]:
         """
-        Walk the pages of the list, 100 videos a request.
+        List the team's videos in pages of 100, one request each.
 
-        A short page is no end: the API may give fewer than asked. The walk ends at an empty
+        A short page is no end: the API may give fewer than requested. The list ends at an empty
         page, at the stated total or, where none is stated, at a page that brings nothing new.
+
+        Parameters
+        ----------
+        type : str, optional
+            Only videos of this type.
+        status : str, optional
+            As for `list_videos`.
+        cancel : CancelToken, optional
+            Stops the waiting.
+
+        Yields
+        ------
+        ListPage
+            Its videos that no page before had.
         """
         spelled = _LIST_STATUS.get(status.lower(), status) if status else None
         given = {k: v for k, v in {"type": type, "status": spelled}.items() if v}
         seen: set[str] = set()
         offset = 0
         for _ in range(MAX_PAGES):
-            asked = urlencode({**given, "limit": PAGE_ITEMS, "offset": offset})
-            reply = self._ask(f"/v1/video/list?{asked}", None, cancel or CancelToken())
-            records, about = list_page(reply)
+            query = urlencode({**given, "limit": PAGE_ITEMS, "offset": offset})
+            response = self._request(f"/v1/video/list?{query}", None, cancel)
+            records, about = list_items(response, "videos")
             fresh = [record for record in records if _unseen(record, seen)]
             stated = about.get("total")
             total = stated if isinstance(stated, int) else None
             if fresh:
-                yield ListPage(fresh, reply.seen_at, _flags(reply), total)
+                yield ListPage(fresh, response.seen_at, _flags(response), total)
             offset += _step(len(records), about)
             more = bool(fresh) if total is None else offset < total
             if not records or not more:
                 return
 
+    def list_avatars(
+        self, *, type: Literal["library", "custom", "all"] | None = None
+    ) -> list[dict[str, Any]]:
+        """
+        List the avatars, in one request.
+
+        Parameters
+        ----------
+        type : {"library", "custom", "all"}, optional
+            Hooked's own avatars, the team's, or both. Missing: what the API gives by itself, both.
+
+        Returns
+        -------
+        list of dict
+            The API's own fields, such as ``id``, ``name`` and ``thumbnail``.
+
+        Raises
+        ------
+        HookedError
+            As from `get_video`; `VideoNotFoundError` where the API has no such list.
+        """
+        if type not in {None, "library", "custom", "all"}:
+            raise ValueError(f"type is 'library', 'custom' or 'all', not {type!r:.40}")
+        return self._list("avatar", f"?type={type}" if type else "")
+
+    def list_voices(self) -> list[dict[str, Any]]:
+        """
+        List the voices, in one request.
+
+        Returns
+        -------
+        list of dict
+            The API's own fields, such as ``id``, ``name`` and ``language``.
+
+        Raises
+        ------
+        HookedError
+            As from `list_avatars`.
+        """
+        return self._list("voice")
+
+    def list_music(self) -> list[dict[str, Any]]:
+        """
+        List the music, in one request.
+
+        Returns
+        -------
+        list of dict
+            The API's own fields, such as ``id``, ``name`` and ``mood``.
+
+        Raises
+        ------
+        HookedError
+            As from `list_avatars`.
+        """
+        return self._list("music")
+
     def check_video_id(self, video_id: object) -> str:
         """
         Return the id without surrounding white space, or refuse it before any request.
+
+        Parameters
+        ----------
+        video_id : object
+            What should be an id.
+
+        Returns
+        -------
+        str
+            The id.
 
         Raises
         ------
@@ -288,31 +434,48 @@ class HookedClient:
         """
         return check_video_id(video_id, pattern=self.video_id_pattern)
 
-    def _ask(self, path: str, video_id: str | None, cancel: CancelToken) -> HTTPResponse:
-        """Ask until an answer comes, the attempts are used up, or the time is."""
+    def _list(self, kind: str, query: str = "") -> list[dict[str, Any]]:
+        response = self._request(f"/v1/{kind}/list{query}", None, None)
+        names = {"avatar": "avatars", "voice": "voices", "music": "music"}
+        return list_items(response, names[kind])[0]
+
+    def _request(self, path: str, video_id: str | None, cancel: CancelToken | None) -> HTTPResponse:
+        """Send until a response comes, the attempts are used up, or the time is."""
+        parts, token = self._parts(), cancel or CancelToken()
+        who = video_id or path.partition("?")[0]
         spent, attempt = 0.0, 0
         while True:
-            left = self.timeout_seconds - spent
-            outcome, seconds = self._send(path, video_id, cancel, left)
-            if isinstance(outcome, HTTPResponse) and outcome.status == 429:
-                continue  # the budget has noted it; waiting for the limit is no failed attempt
+            outcome, seconds = self._send(
+                parts, path, video_id, token, self.timeout_seconds - spent
+            )
+            status = outcome.status if isinstance(outcome, HTTPResponse) else outcome.kind
+            logger.debug("GET %s: %s after %.3f s", who, status, seconds)
+            if status == 429:
+                continue  # the limiter has noted it; waiting for the limit is no failed attempt
             attempt += 1
             spent += seconds
-            delay = self._retry_delay(outcome, attempt, spent)
+            delay = retry_delay(
+                outcome,
+                attempt,
+                budget=parts.retries,
+                max_attempts=self.max_attempts,
+                seconds_left=self.timeout_seconds - spent,
+            )
             if delay is None:
                 if isinstance(outcome, HTTPResponse):
                     return outcome
                 raise outcome
-            if cancel.stop.wait(delay):
+            logger.info("%s: %s, attempt %d follows in %.2f s", who, status, attempt + 1, delay)
+            if token.stop.wait(delay):
                 raise Cancelled
             spent += delay
 
     def _send(
-        self, path: str, video_id: str | None, cancel: CancelToken, left: float
+        self, parts: _Parts, path: str, video_id: str | None, cancel: CancelToken, left: float
     ) -> tuple[HTTPResponse | HookedError, float]:
         """Take a turn and send one request; a failed one comes back as its error."""
         try:
-            self._budget.acquire(cancel)
+            parts.limiter.acquire(cancel)
         except RateLimitError as refused:
             who = video_id or "the list"
             raise RateLimitError(f"{who}: {refused}", video_id=video_id, status_code=429) from None
@@ -320,60 +483,54 @@ class HookedClient:
         refusal: HTTPResponse | None = None
         outcome: HTTPResponse | HookedError
         try:
-            outcome = self._transport.get(
+            outcome = parts.transport.get(
                 path, video_id=video_id, seconds=min(left, self.timeout_seconds / 2)
             )
             refusal = outcome if outcome.status == 429 else None
         except HookedError as failure:
             outcome = failure
         finally:
-            self._budget.release(accepted=refusal is None)
+            parts.limiter.release(accepted=refusal is None)
         if refusal is not None:
             wait = retry_after_seconds(refusal.headers.get("Retry-After"))
-            self._budget.refused(sent_at=sent_at, retry_after=wait)
+            parts.limiter.refused(sent_at=sent_at, retry_after=wait)
         return outcome, time.monotonic() - sent_at
-
-    def _retry_delay(
-        self, outcome: HTTPResponse | HookedError, attempt: int, spent: float
-    ) -> float | None:
-        """Seconds until the next attempt; None when this outcome is the last word."""
-        asked, most = 0.0, self.max_attempts
-        if isinstance(outcome, HTTPResponse):
-            if outcome.status not in RETRIED_STATUSES:
-                self._quota.give_back()
-                return None
-            asked = retry_after_seconds(outcome.headers.get("Retry-After")) or 0.0
-            most = min(most, ATTEMPTS_BY_STATUS.get(outcome.status, most))
-        elif not outcome.retryable:
-            return None
-        delay = max(asked, backoff_seconds(attempt))
-        left = min(self.timeout_seconds - spent, MAX_RETRY_AFTER_SECONDS)
-        if attempt >= most or delay >= left or not self._quota.take():
-            return None
-        return delay
-
-
-# The filter speaks another language than the answers.
-_LIST_STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
 
 
 def _checked_base_url(base_url: str) -> str:
     """Accept https anywhere and http on this machine; the key goes nowhere else."""
-    parts = urlsplit(base_url.strip().rstrip("/"))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(base_url.strip().rstrip("/"))
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
         raise ValueError(f"base_url is a full address such as {DEFAULT_URL}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("base_url holds a host and perhaps a path, no user, query or fragment")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(
-            f"base_url {parts.hostname!r} is not this machine, so it needs https: "
+            f"base_url {host!r} is not this machine, so it needs https: "
             "over http the API key would be readable on the way"
         )
     return parts.geturl()
 
 
-def _flags(reply: HTTPResponse) -> tuple[str, ...]:
-    return ("local_clock",) if reply.clock == "local" else ()
+def _checked_limit(given: float | None) -> float | None:
+    """Take the limit that was given, else the one of the environment, else 60."""
+    if not isinstance(given, _NotGiven):
+        return given
+    try:
+        limit = float(os.getenv(LIMIT_VARIABLE) or 60)
+    except ValueError:
+        limit = math.nan
+    if not 1 <= limit < math.inf:
+        raise ValueError(f"{LIMIT_VARIABLE} in the environment is a number of at least 1")
+    return int(limit) if limit.is_integer() else limit
+
+
+def _flags(response: HTTPResponse) -> tuple[str, ...]:
+    return ("local_clock",) if response.clock == "local" else ()
 
 
 def _unseen(record: dict[str, Any], seen: set[str]) -> bool:

@@ -1,5 +1,5 @@
 """
-The request budget: one limit shared by everyone who uses a client.
+The rate limiter: one limit shared by every user of a client.
 
 Three rules decide when the next request may go. A *window*: never more requests than allowed
 in any 60 seconds, burst allowed. A *pause*: one refusal (HTTP 429) stops everyone until the
@@ -12,19 +12,26 @@ saw it somewhere between, so its own count can never be higher than ours.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics.errors import RateLimitError
 
+if TYPE_CHECKING:
+    from hooked_analytics.client.shared_limit import SharedWindow
+
+logger = logging.getLogger(__name__)
+
 WINDOW_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 60.0
-# Refused this long without one answer in between: waiting on is no longer a plan.
-PATIENCE_SECONDS = 180.0
-# A learned pace starts a little low and grows with every answer, so that a stray refusal is
+# Refused this long without one response in between: more waiting does not help.
+MAX_REFUSED_SECONDS = 180.0
+# A learned pace starts a little low and grows with every response, so that a stray refusal is
 # soon forgotten; against a true limit this costs one refusal in about fifty requests.
 _BELOW_LEARNED = 0.97
 _FASTER_BY = 1.01
@@ -37,21 +44,27 @@ class RateLimiter:
 
     Parameters
     ----------
-    requests_per_minute : most requests in any 60 s; None for no limit of our own
+    requests_per_minute : float or None
+        Most requests in any 60 s; None for no limit of our own.
+    shared : SharedWindow, optional
+        Counts the requests of other processes too.
 
     Examples
     --------
-    >>> budget = RateLimiter(60)
-    >>> budget.acquire(CancelToken())
-    >>> budget.release()
-    >>> budget.sent_in_window()
+    >>> limiter = RateLimiter(60)
+    >>> limiter.acquire(CancelToken())
+    >>> limiter.release()
+    >>> limiter.sent_in_window()
     1
     """
 
-    def __init__(self, requests_per_minute: float | None) -> None:
+    def __init__(
+        self, requests_per_minute: float | None, *, shared: SharedWindow | None = None
+    ) -> None:
         if requests_per_minute is not None and not requests_per_minute >= 1:
             raise ValueError("requests_per_minute is at least 1, or None for no limit")
-        self._most = None if requests_per_minute is None else int(requests_per_minute)
+        self._shared = shared
+        self._max = None if requests_per_minute is None else int(requests_per_minute)
         self._lock = threading.Lock()
         self._ended: deque[float] = deque()
         self._in_flight = 0
@@ -67,8 +80,9 @@ class RateLimiter:
         self._learned_at = 0.0
         self._accepted = 0
         self._busy = _BusyClock()
+        self._logged_until = 0.0
 
-    def acquire(self, batch: CancelToken) -> None:
+    def acquire(self, cancel: CancelToken) -> None:
         """
         Wait for this caller's turn, then count the request as sent.
 
@@ -77,23 +91,24 @@ class RateLimiter:
         Cancelled
             The batch was stopped first.
         RateLimitError
-            Hooked asked for a longer wait than is sensible; the message says until when.
+            Hooked wants a longer wait than is sensible; the message says until when.
         """
         entered = False
         try:
-            while not batch.stop.is_set():
+            while not cancel.stop.is_set():
                 with self._lock:
                     now = time.monotonic()
                     if not entered:
                         self._busy.enter(now)
                         entered = True
                     wait = self._seconds_to_wait(now)
+                    self._log_wait(now, wait)
                     if wait <= 0:
                         self._in_flight += 1
                         self.requests_sent += 1
-                        batch.requests_sent += 1
+                        cancel.requests_sent += 1
                         return
-                batch.stop.wait(wait)
+                cancel.stop.wait(wait)
             raise Cancelled
         except BaseException:
             if entered:
@@ -109,6 +124,8 @@ class RateLimiter:
             self._ended.append(now)
             self._busy.leave(now)
             self._forget_before(now - WINDOW_SECONDS)
+            if self._shared is not None:
+                self._shared.end()
             if accepted:
                 self._accepted += 1
                 self._fruitless = 0
@@ -121,8 +138,10 @@ class RateLimiter:
 
         Parameters
         ----------
-        sent_at : monotonic time [s] at which the refused request was sent
-        retry_after : what the server asked to wait [s], None when it did not say
+        sent_at : float
+            Monotonic time at which the refused request was sent [s].
+        retry_after : float or None
+            How long the server wants us to wait [s]; None when it did not say.
         """
         now = time.monotonic()
         with self._lock:
@@ -131,16 +150,21 @@ class RateLimiter:
                 self._fruitless += 1
                 self._refused_since = self._refused_since or now
             wait = min(2.0 ** (self._fruitless - 1), 60.0) if retry_after is None else retry_after
-            impatient = now - (self._refused_since or now) > PATIENCE_SECONDS
+            impatient = now - (self._refused_since or now) > MAX_REFUSED_SECONDS
             self._closed = wait > MAX_PAUSE_SECONDS or impatient
             self._paused_until = max(self._paused_until, now + wait)
             if not same_episode:
                 self._paused_from = now
                 self._learn(now, wait)
+                logger.info("HTTP 429: every request waits %.2f s", wait)
+            if self._shared is not None:
+                self._shared.pause(min(wait, MAX_PAUSE_SECONDS))
 
     def sent_in_window(self) -> int:
         """Count the requests of the last 60 s, those under way included."""
         with self._lock:
+            if self._shared is not None:
+                return self._shared.count()
             self._forget_before(time.monotonic() - WINDOW_SECONDS)
             return self._in_flight + len(self._ended)
 
@@ -149,14 +173,16 @@ class RateLimiter:
             if self._closed:
                 raise RateLimitError(self._closed_message(now))
             return self._paused_until - now
-        if self._most is not None:
+        if self._max is not None and self._shared is None:
             self._forget_before(now - WINDOW_SECONDS)
-            if self._in_flight + len(self._ended) >= self._most:
+            if self._in_flight + len(self._ended) >= self._max:
                 # all under way: a slot frees 60 s after the first of them ends
                 return self._ended[0] + WINDOW_SECONDS - now if self._ended else 0.05
+        if self._interval and now < self._next_turn:
+            return self._next_turn - now
+        if self._shared is not None and (wait := self._shared.take()) > 0:
+            return wait
         if self._interval:
-            if now < self._next_turn:
-                return self._next_turn - now
             self._next_turn = max(self._next_turn, now - self._interval) + self._interval
         return 0.0
 
@@ -176,6 +202,13 @@ class RateLimiter:
         bound = self._interval * _SLOWER_BY_AT_MOST or learned
         self._interval = min(learned, bound)
         self._learned_at, self._accepted = busy, 0
+        logger.info("learned a pace of %.1f requests a minute", 60 / self._interval)
+
+    def _log_wait(self, now: float, wait: float) -> None:
+        """Say once, for all threads, that they wait."""
+        if wait >= 0.5 and now + wait > self._logged_until + 0.5:
+            self._logged_until = now + wait
+            logger.info("requests wait %.1f s for the limit", wait)
 
     def _forget_before(self, moment: float) -> None:
         while self._ended and self._ended[0] <= moment:
@@ -184,7 +217,7 @@ class RateLimiter:
     def _closed_message(self, now: float) -> str:
         until = datetime.now(UTC) + timedelta(seconds=self._paused_until - now)
         return (
-            "Hooked refuses requests for now (HTTP 429). Ask again with the same ids after "
+            "Hooked refuses requests for now (HTTP 429). Try again with the same ids after "
             f"{until:%Y-%m-%d %H:%M:%S} UTC."
         )
 

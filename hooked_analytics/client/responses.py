@@ -1,4 +1,4 @@
-"""What an answer says: decoded under guard, or one error that says why not."""
+"""What a response says: decoded under guard, or one error that says why not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hooked_analytics.errors import (
     HookedError,
     NetworkError,
     ServerError,
+    SubscriptionError,
     VideoNotFoundError,
 )
 from hooked_analytics.schema import clean_text, record_id, unwrap
@@ -61,99 +62,94 @@ def decode(body: bytes) -> Any:
     return _clean(value) if "\\ud" in text or "\\uD" in text else value
 
 
-def video_record(reply: HTTPResponse, video_id: str) -> dict[str, Any]:
+def video_record(response: HTTPResponse, video_id: str) -> dict[str, Any]:
     """
-    Take the record of one video out of an answer.
+    Take the record of one video out of a response.
 
     Raises
     ------
     HookedError
         The kind that fits the status and body.
     """
-    record = unwrap(_accepted(reply, video_id=video_id))
+    record = unwrap(_accepted(response, video_id=video_id))
     answered = record_id(record)
     if answered is None:
-        raise BadResponseError(
-            f"{video_id}: the answer holds no video", video_id=video_id, status_code=reply.status
-        )
+        raise _bad(response, video_id, "the response holds no video")
     if answered != video_id:
-        raise BadResponseError(
-            f"{video_id}: Hooked answered with another video, which was not used",
-            video_id=video_id,
-            status_code=reply.status,
-        )
+        raise _bad(response, video_id, "Hooked answered with another video, which was not used")
     return dict(record)
 
 
-def list_page(reply: HTTPResponse) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def list_items(response: HTTPResponse, name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """
-    Take the items of a list page and what it says of itself.
+    Take the items of a list and what it says of itself.
 
-    Three shapes are known: ``data.videos`` with totals, a bare ``videos``, a bare list.
+    Three shapes are known: the name inside ``data``, the name at the top, a bare list.
     """
-    body = _accepted(reply, video_id=None, allow_list=True)
-    about = {"videos": body} if isinstance(body, list) else unwrap(body)
+    body = _accepted(response, video_id=None, allow_list=True)
+    about = {name: body} if isinstance(body, list) else unwrap(body)
     inner = body.get("data") if isinstance(body, dict) else None
-    items = inner if isinstance(inner, list) else about.get("videos")
+    items = inner if isinstance(inner, list) else about.get(name)
     if not isinstance(items, list):
-        raise BadResponseError("the list answer holds no videos", status_code=reply.status)
+        raise _bad(response, None, f"the response holds no {name}")
     return [item for item in items if isinstance(item, dict)], dict(about)
 
 
-def _accepted(reply: HTTPResponse, *, video_id: str | None, allow_list: bool = False) -> Any:
-    who = video_id or "the list"
+def _accepted(response: HTTPResponse, *, video_id: str | None, allow_list: bool = False) -> Any:
+    body: Any = None
+    broken: str | None = None
     try:
-        body = decode(reply.body)
-        broken = None
+        body = decode(response.body)
     except ValueError as problem:
-        body, broken = None, str(problem)
-    if not 200 <= reply.status < 300:
-        raise _error_of(reply, body, video_id=video_id)
-    if (
-        broken is None
-        and not isinstance(body, dict)
-        and not (allow_list and body.__class__ is list)
-    ):
+        broken = str(problem)
+    if not 200 <= response.status < 300:
+        raise _error_of(response, body, video_id=video_id)
+    if broken is None and not isinstance(body, dict | list if allow_list else dict):
         broken = "JSON that is not an object"
     if broken is not None:
-        raise BadResponseError(
-            f"{who}: Hooked answered {reply.status} with {broken}",
-            video_id=video_id,
-            status_code=reply.status,
-        )
+        raise _bad(response, video_id, f"Hooked answered {response.status} with {broken}")
     if isinstance(body, dict) and body.get("success") is False:
-        raise BadResponseError(
-            f"{who}: Hooked answered {reply.status} but says it failed{_said(body)}",
-            video_id=video_id,
-            status_code=reply.status,
-        )
+        failed = f"Hooked answered {response.status} but says it failed{_said(body)}"
+        raise _bad(response, video_id, failed)
     return body
 
 
-def _error_of(reply: HTTPResponse, body: Any, *, video_id: str | None) -> HookedError:
-    status, who, said = reply.status, video_id or "the list", _said(body)
+def _bad(response: HTTPResponse, video_id: str | None, what: str) -> BadResponseError:
+    return BadResponseError(
+        f"{video_id or 'the list'}: {what}", video_id=video_id, status_code=response.status
+    )
+
+
+def _error_of(response: HTTPResponse, body: Any, *, video_id: str | None) -> HookedError:
+    status, who, said = response.status, video_id or "the list", _said(body)
     facts: dict[str, Any] = {"video_id": video_id, "status_code": status}
+    if status == 402 or (status == 403 and "subscription_required" in said.lower()):
+        return SubscriptionError(
+            f"Hooked refused: the team has no subscription that includes the API{said}. "
+            "Take one in Hooked's settings, or use another team's key.",
+            **facts,
+        )
     if status == 401 or (status == 403 and any(word in said.lower() for word in _ABOUT_THE_KEY)):
         return AuthenticationError(
             f"Hooked refused the API key{said}. Check HOOKED_API_KEY, or make a new key.", **facts
         )
     if status == 403:
         return ForbiddenError(
-            f"{who}: not yours to see{said}; it may belong to another team", **facts
+            f"{who}: access denied{said}. The video may belong to another team.", **facts
         )
     if status == 404:
         return VideoNotFoundError(f"{who}: not found{said}; or it is not yours", **facts)
     if 300 <= status < 400:
-        host = _HOST.match(reply.headers.get("Location", ""))
+        host = _HOST.match(response.headers.get("Location", ""))
         return BadResponseError(
             f"{who}: Hooked points to {host[1] if host else 'elsewhere'}, which was not followed "
             "because the key belongs to one host only",
             **facts,
         )
     if status >= 500:
-        return ServerError(f"{who}: Hooked failed with {status}; ask again later", **facts)
+        return ServerError(f"{who}: Hooked failed with {status}; try again later", **facts)
     if status == 408:
-        return NetworkError(f"{who}: Hooked gave up waiting ({status}); ask again", **facts)
+        return NetworkError(f"{who}: Hooked gave up waiting ({status}); try again", **facts)
     return BadResponseError(f"{who}: Hooked answered {status}{said}", **facts)
 
 

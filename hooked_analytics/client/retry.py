@@ -1,4 +1,4 @@
-"""What is asked again, how often, and after how long."""
+"""What is requested again, how often, and after how long."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import random
 import re
 import threading
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.net import http_date
+from hooked_analytics.client.transport import HTTPResponse
+
+if TYPE_CHECKING:
+    from hooked_analytics.errors import HookedError
 
 # status -> attempts in all, where that differs from the client's own number
 ATTEMPTS_BY_STATUS = {500: 2}
@@ -56,9 +61,9 @@ def backoff_seconds(attempt: int) -> float:
 
 class RetryBudget:
     """
-    Keep a struggling server from being asked ever more often.
+    Keep a struggling server from getting ever more requests.
 
-    A retry costs 5 of 100 tokens and an answer gives 2 back, so up to two requests in seven
+    A retry costs 5 of 100 tokens and a response gives 2 back, so up to two requests in seven
     may fail for ever; giving back 1 would run dry at the one in five this package promises
     to survive.
 
@@ -84,6 +89,29 @@ class RetryBudget:
             return True
 
     def give_back(self) -> None:
-        """Note one answer."""
+        """Note one response."""
         with self._lock:
             self._tokens = min(self._FULL, self._tokens + self._GAIN)
+
+
+def retry_delay(
+    outcome: HTTPResponse | HookedError,
+    attempt: int,
+    *,
+    budget: RetryBudget,
+    max_attempts: int,
+    seconds_left: float,
+) -> float | None:
+    """Seconds until the next attempt; None when this outcome is the last word."""
+    stated, limit = 0.0, max_attempts
+    if isinstance(outcome, HTTPResponse):
+        if outcome.status not in RETRIED_STATUSES:
+            budget.give_back()
+            return None
+        stated = retry_after_seconds(outcome.headers.get("Retry-After")) or 0.0
+        limit = min(limit, ATTEMPTS_BY_STATUS.get(outcome.status, limit))
+    elif not outcome.retryable:
+        return None
+    delay = max(stated, backoff_seconds(attempt))
+    too_late = delay >= min(seconds_left, MAX_RETRY_AFTER_SECONDS)
+    return None if attempt >= limit or too_late or not budget.take() else delay

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -21,6 +23,7 @@ from hooked_analytics import (
     NetworkError,
     RateLimitError,
     ServerError,
+    SubscriptionError,
     VideoNotFoundError,
     fetch_videos,
 )
@@ -58,6 +61,9 @@ def test_takes_the_flat_body_of_the_openapi_block():
         (403, {"error": {"code": "INVALID_API_KEY", "message": "x"}}, AuthenticationError),
         (403, {"message": "Video does not belong to the user"}, ForbiddenError),
         (403, b"<Error/>", ForbiddenError),
+        (403, {"error": {"code": "SUBSCRIPTION_REQUIRED", "message": "x"}}, SubscriptionError),
+        (402, {"success": False, "code": "SUBSCRIPTION_REQUIRED"}, SubscriptionError),
+        (402, b"", SubscriptionError),
         (404, {"success": False, "message": "Video not found"}, VideoNotFoundError),
         (400, {"message": "bad"}, BadResponseError),
     ],
@@ -159,6 +165,47 @@ def test_lone_surrogates_become_replacement_characters():
 def test_whole_emoji_survive():
     with serving(lambda request: answer(b'{"id": "vid_1", "name": "\\ud83d\\ude00"}')) as server:
         assert ask(server)["name"] == "\U0001f600"
+
+
+HOSTILE_HEADERS = [
+    {"Retry_After": "9" * 5000},
+    {"Retry_After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"},
+    {"Retry_After": "Fri, 31 Dec 9999 23:59:59 -2359"},
+    {"Date": "Fri, 31 Dec 9999 23:59:59 -2359"},
+    {"Date": "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"},
+    {"Date": "Mon, 01 Jan 0001 00:00:00 +2359"},
+    {"Date": "\xff"},
+    {"Last_Modified": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"},
+    {"Location": "https://[cdn/"},
+    {"Location": "https://user:pass@[::1]:99999999/?X-Amz-Signature=1"},
+    {"Content_Encoding": "gzip"},
+    {"Content_Length": "9" * 5000},
+    {"Content_Length": "1, 2"},
+    {"Transfer_Encoding": "chunked"},
+    {"Content_Encoding": ", ".join(["gzip"] * 50)},
+]
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 503])
+@pytest.mark.parametrize("headers", HOSTILE_HEADERS, ids=str)
+def test_whatever_a_header_holds_the_response_is_one_row(headers, status):
+    def handler(request: Request):
+        yield answer(video(), status, **headers)
+        raise Reset
+
+    with serving(handler) as server:
+        settings = {"max_attempts": 1, "timeout_seconds": 2}
+        with HookedClient(CANARY, base_url=server.url, **settings) as client:
+            videos = fetch_videos(["vid_1"], client=client)
+    assert videos["video_id"].tolist() == ["vid_1"]
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 1900 00:00:00 GMT"])
+def test_an_impossible_date_is_ignored(date):
+    with serving(lambda request: answer(video(), Date=date)) as server:
+        with HookedClient(CANARY, base_url=server.url) as client:
+            videos = fetch_videos("vid_1", client=client)
+    assert videos["data_issues"].tolist() == ["local_clock"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -448,10 +495,102 @@ def test_an_id_is_refused_before_any_request():
     assert server.requests == []
 
 
+LISTS = [
+    ("list_avatars", {}, "/v1/avatar/list", "avatars"),
+    ("list_avatars", {"type": "custom"}, "/v1/avatar/list?type=custom", "avatars"),
+    ("list_voices", {}, "/v1/voice/list", "voices"),
+    ("list_music", {}, "/v1/music/list", "music"),
+]
+
+
+@pytest.mark.parametrize("shape", ["in data", "at the top", "data is a list", "bare"])
+@pytest.mark.parametrize(("method", "given", "path", "name"), LISTS)
+def test_a_list_of_names_is_one_request_whatever_its_shape(method, given, path, name, shape):
+    items = [{"id": "a1", "name": "Ada"}, {"id": "a2", "name": "Bo"}]
+    body = {
+        "in data": {"success": True, "data": {name: items}},
+        "at the top": {name: items},
+        "data is a list": {"success": True, "data": items},
+        "bare": items,
+    }[shape]
+    with serving(lambda request: answer(body)) as server:
+        with HookedClient(CANARY, base_url=server.url) as client:
+            assert getattr(client, method)(**given) == items
+    assert [request.path for request in server.requests] == [path]
+
+
+def test_a_list_of_names_that_is_missing_or_no_list_says_so():
+    with serving(lambda request: answer({}, 404)) as server:
+        with HookedClient(CANARY, base_url=server.url) as client:
+            with pytest.raises(VideoNotFoundError):
+                client.list_voices()
+            with pytest.raises(ValueError, match="library"):
+                client.list_avatars(type="mine")
+            server.handler = lambda request: answer({"voices": "none"})
+            with pytest.raises(BadResponseError, match="holds no voices"):
+                client.list_voices()
+
+
 @pytest.mark.parametrize(
     "settings",
-    [{"max_workers": 0}, {"max_attempts": 0}, {"timeout_seconds": 0}, {"requests_per_minute": 0}],
+    [
+        {"max_workers": 0},
+        {"max_attempts": 0},
+        {"timeout_seconds": 0},
+        {"timeout_seconds": float("inf")},
+        {"timeout_seconds": float("nan")},
+        {"requests_per_minute": 0},
+    ],
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(ValueError, match="at least 1"):
         HookedClient(CANARY, **settings)
+
+
+@pytest.mark.parametrize(("said", "limit"), [("90", 90), ("", 60), (None, 60), ("7.5", 7.5)])
+def test_the_limit_of_the_environment_is_used_where_none_is_given(said, limit, monkeypatch):
+    monkeypatch.delenv("HOOKED_REQUESTS_PER_MINUTE", raising=False)
+    if said is not None:
+        monkeypatch.setenv("HOOKED_REQUESTS_PER_MINUTE", said)
+    assert HookedClient(CANARY).requests_per_minute == limit
+    assert HookedClient(CANARY, requests_per_minute=60).requests_per_minute == 60
+    assert HookedClient(CANARY, requests_per_minute=None).requests_per_minute is None
+
+
+@pytest.mark.parametrize("said", ["many", "0", "inf", "nan", "-5"])
+def test_a_limit_of_the_environment_that_is_none_is_named(said, monkeypatch):
+    monkeypatch.setenv("HOOKED_REQUESTS_PER_MINUTE", said)
+    with pytest.raises(ValueError, match="HOOKED_REQUESTS_PER_MINUTE"):
+        HookedClient(CANARY)
+
+
+def test_niquests_in_place_of_urllib3_is_named():
+    code = "import urllib3; urllib3.__version__ = '2.25.904'; import hooked_analytics.client"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ImportError: urllib3 2.25.904 is urllib3-future, which the package niquests" in (
+        done.stderr
+    )
+
+
+def test_requests_waits_retries_and_refusals_are_logged_without_a_key_or_query(caplog):
+    statuses = iter([503, 429, 200])
+
+    def handler(request: Request):
+        return answer(video(), next(statuses), Retry_After="0.01")
+
+    with caplog.at_level("DEBUG", logger="hooked_analytics"), serving(handler) as server:
+        ask(server)
+        server.handler = lambda request: answer({"videos": []})
+        with HookedClient(CANARY, base_url=server.url) as client:
+            list(client.list_videos(type="hook"))
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    for level, start in [
+        ("DEBUG", "GET vid_1: 503 after 0."),
+        ("INFO", "vid_1: 503, attempt 2 follows in "),
+        ("INFO", "HTTP 429: every request waits 0.01 s"),
+        ("DEBUG", "GET vid_1: 200 after 0."),
+        ("DEBUG", "GET /v1/video/list: 200 after 0."),
+    ]:
+        assert any(said[0] == level and said[1].startswith(start) for said in told), start
+    assert not any(CANARY in said or "?" in said for _, said in told)

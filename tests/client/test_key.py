@@ -12,7 +12,8 @@ import pytest
 
 from hooked_analytics import AuthenticationError, HookedClient, NetworkError
 from hooked_analytics._internal.secret import SecretStr
-from tests.scripted import answer, serving
+from hooked_analytics.client import keys_of_environment
+from tests.scripted import answer, serving, video
 
 CANARY = "canary-5d1e"
 
@@ -29,10 +30,38 @@ def test_no_copy_carries_it(attempt):
         attempt(SecretStr(CANARY))
 
 
-def test_a_missing_key_says_where_to_put_it(monkeypatch):
-    monkeypatch.delenv("HOOKED_API_KEY", raising=False)
-    with pytest.raises(AuthenticationError, match="HOOKED_API_KEY"):
-        HookedClient()
+@pytest.mark.parametrize("profile", [None, "big-agency"])
+def test_a_missing_key_names_every_way_to_give_one(profile, monkeypatch):
+    for name in ("HOOKED_API_KEY", "HOOKED_API_KEY_BIG_AGENCY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(AuthenticationError) as raised:
+        HookedClient(profile=profile)
+    said = str(raised.value)
+    assert said.startswith(f"No API key in HOOKED_API_KEY{'_BIG_AGENCY' if profile else ''}.")
+    for way in (
+        "api_key=",
+        "variable HOOKED_API_KEY,",
+        "profile='agency'",
+        "HOOKED_API_KEY_AGENCY",
+    ):
+        assert way in said
+
+
+def test_a_profile_reads_its_own_variable(monkeypatch):
+    monkeypatch.setenv("HOOKED_API_KEY", "of-nobody")
+    monkeypatch.setenv("HOOKED_API_KEY_BIG_AGENCY", CANARY)
+    with serving(lambda request: answer(video())) as server:
+        HookedClient(profile="big-agency", base_url=server.url).get_video("vid_1")
+    assert server.requests[0].headers["x-api-key"] == CANARY
+    assert sorted(keys_of_environment()) == ["HOOKED_API_KEY", "HOOKED_API_KEY_BIG_AGENCY"]
+
+
+@pytest.mark.parametrize("profile", ["", "a b", "x\0", 7, "a" * 65, "é"])
+def test_a_profile_is_a_short_name(profile):
+    with pytest.raises(ValueError, match="profile"):
+        HookedClient(profile=profile)
+    with pytest.raises(ValueError, match="not both"):
+        HookedClient(CANARY, profile="agency")
 
 
 def full_traceback(error: BaseException) -> str:
@@ -92,7 +121,7 @@ def test_an_interrupt_in_the_middle_of_a_request_does_not_show_it(monkeypatch):
             assert headers["x-api-key"] == CANARY
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(client._transport._pool, "urlopen", interrupt)
+        monkeypatch.setattr(client._parts().transport._pool, "urlopen", interrupt)
         with pytest.raises(KeyboardInterrupt) as raised:
             client.get_video("vid_1")
     assert CANARY not in full_traceback(raised.value)

@@ -1,12 +1,12 @@
-"""The notebook of `tests.test_canary`, searched for the key it ran with."""
+"""The notebook of `tests.client.test_canary`, searched for the key it ran with."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
+from tests.client.test_canary import ERRORS, KEY, run_notebook
 from tests.faults.leaks import leaks
-from tests.test_canary import ERRORS, KEY, run_notebook
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:

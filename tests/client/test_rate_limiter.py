@@ -174,7 +174,7 @@ def test_a_wait_beyond_a_minute_is_an_error_that_says_until_when(clock):
     budget.acquire(batch)
     budget.release(accepted=False)
     budget.refused(sent_at=clock.now, retry_after=61.0)
-    with pytest.raises(RateLimitError, match="Ask again with the same ids after"):
+    with pytest.raises(RateLimitError, match="Try again with the same ids after"):
         budget.acquire(batch)
     clock.now += 62
     budget.acquire(batch)
