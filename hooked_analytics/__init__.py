@@ -12,7 +12,7 @@ columns of it        `render_seconds`, `elapsed_seconds`, `is_final`
 answers from it      `render_times`, `completion_curve`, `credit_usage`, `failures`,
                      `credits_over_time`, `credit_change`, `estimate_completion`,
                      `forecast_credits`, `compare_groups`, `retry_chains`,
-                     `credit_outliers`
+                     `credit_outliers`, `spend_anomalies`, `render_drift`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
                      `plot_forecast`, `plot_progress`

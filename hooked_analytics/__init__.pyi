@@ -12,9 +12,11 @@ from hooked_analytics.analysis import (
     failures as failures,
     forecast_credits as forecast_credits,
     observed_renders as observed_renders,
+    render_drift as render_drift,
     render_seconds as render_seconds,
     render_times as render_times,
     retry_chains as retry_chains,
+    spend_anomalies as spend_anomalies,
 )
 from hooked_analytics.client import HookedClient as HookedClient
 from hooked_analytics.download import download_videos as download_videos

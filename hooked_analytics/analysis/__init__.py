@@ -4,6 +4,7 @@ Pure functions of a videos frame: credits, render times, survival, time left, fo
 They never see the network. A missing figure is never read as 0.
 """
 
+from hooked_analytics.analysis.anomalies import render_drift, spend_anomalies
 from hooked_analytics.analysis.comparison import compare_groups
 from hooked_analytics.analysis.completion import estimate_completion
 from hooked_analytics.analysis.credit_change import credit_change
@@ -33,7 +34,9 @@ __all__ = [
     "failures",
     "forecast_credits",
     "observed_renders",
+    "render_drift",
     "render_seconds",
     "render_times",
     "retry_chains",
+    "spend_anomalies",
 ]

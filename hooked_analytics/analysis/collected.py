@@ -55,9 +55,26 @@ def collected(
     wanted = list(dict.fromkeys([*columns, *keys]))
     if not isinstance(videos, pd.DataFrame):
         videos = _collected(videos, wanted, what, only)
-    once = ["video_id"] if "video_id" in videos else []
-    usable = usable_frame(videos, [*once, *columns], what=what, keys=keys)
+    usable = usable_frame(videos, columns, what=what, keys=keys)
     return usable[wanted].reset_index(drop=True)
+
+
+def column_names(videos: Any) -> list[str]:
+    """
+    Names of the columns of a frame of any engine; none of what is no frame.
+
+    Examples
+    --------
+    >>> column_names(pd.DataFrame({"type": []}))
+    ['type']
+    """
+    if isinstance(videos, pd.DataFrame):
+        return list(videos.columns)
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(videos, pass_through=True)
+    known = isinstance(frame, nw.DataFrame | nw.LazyFrame)
+    return frame.lazy().collect_schema().names() if known else []
 
 
 def _collected(
@@ -68,7 +85,7 @@ def _collected(
 ) -> pd.DataFrame:
     import narwhals.stable.v2 as nw
 
-    there = nw.from_native(videos).lazy().collect_schema().names()
+    there = column_names(videos)
     ranked = [name for name in RANKED_BY if name in there and "video_id" in there]
     # all of them as columns, not as keys: their values are needed as they are
     rows = open_frame(videos, list(dict.fromkeys([*wanted, *ranked])), [], what=what).rows

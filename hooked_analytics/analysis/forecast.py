@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.analysis.collected import column_names
+from hooked_analytics.analysis.over_time import per_step
+from hooked_analytics.schema.engines import open_frame
+from hooked_analytics.schema.epoch import with_microseconds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +116,7 @@ def _range(total: float, low: float, high: float) -> str:
 
 
 def forecast_credits(
-    videos: pd.DataFrame,
+    videos: Any,
     *,
     horizon_days: int = 30,
     balance: float | None = None,
@@ -129,7 +132,8 @@ def forecast_credits(
     Parameters
     ----------
     videos : DataFrame
-        One row per video. Needs ``created_at``, ``fetched_at`` and ``used_credits``. Unknown
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark, which add up the
+        days. Needs ``created_at``, ``fetched_at`` and ``used_credits``. Unknown
         credits are filled with the mean of the known ones of the same ``type``, if there is one,
         and weekday.
     horizon_days : int, default 30
@@ -172,23 +176,17 @@ def forecast_credits(
     Learnt from 56 complete days, 0.0% of their videos without a figure, filled in
     The list is ... days old
     """
-    videos = usable_frame(
-        videos, ["created_at", "fetched_at", "used_credits"], what="forecast_credits"
-    )
-    seen = videos["fetched_at"].max()
-    today: Any = pd.NaT
-    if len(videos):
-        today = seen.tz_convert(timezone).tz_localize(None).floor("D")
-    made = _filled(videos, today, timezone)
-    history = np.bincount(made["ago"].max() - made["ago"], made["credits"]) if len(made) else None
+    made, seen = _days(videos, timezone)
+    today: Any = pd.NaT if pd.isna(seen) else _midnight(seen, timezone)
     days = int(made["ago"].max()) if len(made) else 0
     _check(days, horizon_days, balance, budget)
-    unknown = int(made["unknown"].sum())
-    if len(made) and unknown > MAX_FILLED_SHARE * len(made):
+    count, unknown = int(made["videos"].sum()), int(made["unknown"].sum())
+    if unknown > MAX_FILLED_SHARE * count:
         raise ValueError(
-            f"{unknown} of {len(made)} videos have no credit figure "
-            f"({unknown / len(made):.0%}), and above {MAX_FILLED_SHARE:.0%} there is no forecast"
+            f"{unknown} of {count} videos have no credit figure ({unknown / count:.0%}), and above "
+            f"{MAX_FILLED_SHARE:.0%} there is no forecast"
         )
+    history = np.bincount(days - made["ago"], made["credits"]) if days else None
     if history is None or not history.sum() > 0:
         raise ValueError("no complete day has a credit figure above 0, so there is no forecast")
     rule = _Rule(np.pad(history, (0, days - len(history))), today.weekday())
@@ -209,27 +207,47 @@ def forecast_credits(
         backtest_origins=len(error),
         history_days=days,
         credits_unknown=unknown,
-        filled_share=unknown / len(made),
+        filled_share=unknown / count,
         list_age_days=(pd.Timestamp.now("UTC") - seen) / _DAY,
         balance=balance,
         **({} if budget is None else _month(rule, today, budget, timezone)),
     )
 
 
-def _filled(videos: pd.DataFrame, today: Any, timezone: str) -> pd.DataFrame:
-    """Credits of each video of the history, days ``ago``, unknown ones filled in."""
-    local = videos["created_at"].dt.tz_convert(timezone).dt.tz_localize(None)
-    ago: pd.Series[int] = (today - local.dt.floor("D")).dt.days
-    kind = videos["type"].astype("object") if "type" in videos else ""
-    credits = videos["used_credits"].astype("float64")
-    table = pd.DataFrame({"ago": ago, "type": kind, "credits": credits})
-    table = table.loc[ago.between(1, MAX_DAYS)].astype({"ago": "int64"})
-    known = table["credits"]
-    filled = known
-    for keys in ([table["type"], table["ago"] % 7], [table["type"]]):
-        if filled.isna().any():
-            filled = filled.fillna(known.groupby(keys, dropna=False).transform("mean"))
-    return table.assign(credits=filled.fillna(known.mean()).fillna(0.0), unknown=known.isna())
+def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
+    """Credits of the days before the last observation, ``ago`` from it, unknown ones filled in."""
+    import narwhals.stable.v2 as nw
+
+    keys = ["type"] if "type" in column_names(videos) else []
+    columns = ["created_at", "fetched_at", "used_credits"]
+    opened = open_frame(videos, columns, keys, what="forecast_credits")
+    last = with_microseconds(opened.rows, _seen="fetched_at").select(nw.col("_seen").max())
+    moment = last.collect("pyarrow").item()
+    steps = per_step(opened, keys, timezone).assign(kind=lambda each: each[keys[0]] if keys else "")
+    if pd.isna(moment):
+        return steps.assign(ago=0, unknown=0).iloc[:0], pd.NaT
+    seen = pd.Timestamp(int(moment), unit="us", tz="UTC")
+    began = pd.to_datetime(steps["period"], unit="us", utc=True)
+    local = began.dt.tz_convert(timezone).dt.tz_localize(None).dt.floor("D")
+    table = (
+        steps.assign(ago=(_midnight(seen, timezone) - local).dt.days)
+        .pipe(lambda each: each[each["ago"].between(1, MAX_DAYS)])
+        .assign(unknown=lambda each: each["videos"] - each["credits_known"])
+        .astype({"ago": "int64"})
+        .groupby(["ago", "kind"], dropna=False, as_index=False)[
+            ["videos", "credits", "credits_known", "unknown"]
+        ]
+        .sum()
+    )
+    mean = pd.Series(np.nan, index=table.index)
+    for by in ([table["kind"], table["ago"] % 7], [table["kind"]], [pd.Series(0, table.index)]):
+        sums = table.groupby(by, dropna=False)[["credits", "credits_known"]].transform("sum")
+        mean = mean.fillna(sums["credits"] / sums["credits_known"].where(sums["credits_known"] > 0))
+    return table.assign(credits=table["credits"] + table["unknown"] * mean.fillna(0.0)), seen
+
+
+def _midnight(moment: pd.Timestamp, timezone: str) -> Any:
+    return moment.tz_convert(timezone).tz_localize(None).floor("D")
 
 
 def _check(days: int, horizon_days: int, balance: float | None, budget: float | None) -> None:
@@ -241,7 +259,7 @@ def _check(days: int, horizon_days: int, balance: float | None, budget: float | 
     if horizon_days > days / 2:
         raise ValueError(
             f"{horizon_days} days ahead need {2 * horizon_days} complete days of history, and "
-            f"there are {days}; at most horizon_days={days // 2} can be asked for"
+            f"there are {days}; at most horizon_days={days // 2} is possible"
         )
 
 

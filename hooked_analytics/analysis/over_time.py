@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+import re
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
+from hooked_analytics.analysis.collected import column_names
 from hooked_analytics.schema.engines import known, like, open_frame
 from hooked_analytics.schema.epoch import with_microseconds
 from hooked_analytics.schema.groups import group_keys, grouped
@@ -14,13 +16,17 @@ from hooked_analytics.schema.groups import group_keys, grouped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hooked_analytics.schema.engines import FrameT, Opened
-
-    Frequency = Literal["D", "W", "M", "Q", "Y"]
+    from hooked_analytics.analysis.collected import column_names
+from hooked_analytics.schema.engines import FrameT, Opened
 
 # Whole days at least: an hour of a local day may come twice or not at all.
-FREQUENCIES = {"D": "day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
-_SUMS = ["videos", "credits", "credits_unknown"]
+NOUNS = {"D": "day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
+# pandas' aliases of offsets: at the start, at the end, and older names of the year
+_FREQ = re.compile(r"(D|W|M|Q|Y|A)([SE]?)(?:-([A-Z]{3}))?")
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_DAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
+_ANCHORS = {"D": [], "W": _DAYS, "M": [], "Q": _MONTHS, "Y": _MONTHS}
+_SUMS = ["videos", "credits", "credits_unknown", "failed_credits"]
 _MINUTE = 60_000_000  # [µs]
 _QUARTER, _DAY = 15 * _MINUTE, 24 * 60 * _MINUTE
 
@@ -33,18 +39,19 @@ def credits_over_time(
     timezone: str = "UTC",
 ) -> FrameT:
     """
-    Credits of the videos asked for in each period, empty periods included.
+    Credits of the videos created in each period, empty periods included.
 
-    A video belongs to the period in which it was asked for. The first and the last period
+    A video belongs to the period in which it was created. The first and the last period
     may be incomplete: the list decides, not the calendar.
 
     Parameters
     ----------
     videos : DataFrame
         One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``created_at``,
-        ``used_credits`` and the columns of *by*.
+        ``used_credits``, the columns of *by*, and ``status`` for ``failed_credits``.
     freq : str, default "D"
-        ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``.
+        ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``, and pandas' other aliases of these:
+        ``W-SAT`` (weeks that end on a Saturday), ``MS``, ``ME``, ``QS``, ``YE-MAR``.
     by : str or list of str, optional
         One column or several; a missing key is a group of its own.
     timezone : str, default "UTC"
@@ -55,7 +62,9 @@ def credits_over_time(
     one row per period and group, in order of time; the kind of frame that was given
         ``period`` (its first moment, in *timezone*; missing, and last, where ``created_at``
         is missing), the keys, ``videos``, ``credits`` [credits] (0 where there were no videos,
-        missing where none of them has a figure) and ``credits_unknown`` (videos without one).
+        missing where none of them has a figure), ``credits_unknown`` (videos without one) and
+        ``failed_credits``, the part of FAILED videos (missing where some failed and none has a
+        figure, or without a ``status``).
 
     Raises
     ------
@@ -79,32 +88,71 @@ def credits_over_time(
     >>> credits_over_time(videos, timezone="Europe/Berlin")["credits"].tolist()
     [2.0, 3.0, nan]
     """
-    if freq not in FREQUENCIES:
-        raise ValueError(f"freq is one of {', '.join(FREQUENCIES)}, not {freq!r}")
     keys = group_keys(by) if by is not None else []
-    opened = open_frame(videos, ["created_at", "used_credits"], keys, what="credits_over_time")
+    table = period_table(videos, freq=freq, keys=keys, timezone=timezone, what="credits_over_time")
+    return like(table, videos)
+
+
+def period_code(freq: str) -> str:
+    """
+    Read pandas' alias of a frequency as that of a period.
+
+    Examples
+    --------
+    >>> [period_code(freq) for freq in ("D", "W-SAT", "MS", "QS", "QS-FEB", "YE-MAR")]
+    ['D', 'W-SAT', 'M', 'Q-DEC', 'Q-JAN', 'Y-MAR']
+    """
+    found = _FREQ.fullmatch(freq) if isinstance(freq, str) else None
+    unit, side, anchor = found.groups() if found else ("", "", None)
+    unit = "Y" if unit == "A" else unit
+    if not found or (unit in "DW" and side) or (anchor and anchor not in _ANCHORS[unit]):
+        raise ValueError(
+            f"freq is one of {', '.join(NOUNS)}, or pandas' other name of one, such as W-SAT, MS "
+            f"or QE, not {freq!r}"
+        )
+    if unit in "DWM":
+        return f"W-{anchor}" if unit == "W" and anchor else unit
+    # a period is named after its last month, an offset at the start after its first
+    first = _MONTHS.index(anchor) if anchor and side == "S" else 0
+    return f"{unit}-{_MONTHS[first - 1] if side == 'S' else anchor or 'DEC'}"
+
+
+def period_table(
+    videos: Any, *, freq: str, keys: list[str], timezone: str, what: str
+) -> pd.DataFrame:
+    """Do what `credits_over_time` does, for *what*; the table is pandas."""
+    code = period_code(freq)
+    status = ["status"] if "status" in column_names(videos) else []
+    opened = open_frame(videos, ["created_at", "used_credits", *status], keys, what=what)
     sums = (
-        _per_quarter(opened, keys, _step(timezone))
-        .assign(period=lambda table: _periods(table["period"], freq, timezone))
-        .pipe(grouped, ["period", *keys])[["videos", "credits", "credits_known"]]
+        per_step(opened, keys, timezone, with_failed=bool(status))
+        .assign(period=lambda table: _periods(table["period"], code, timezone))
+        .pipe(grouped, ["period", *keys])[
+            ["videos", "credits", "credits_known", "failed", "failed_known", "failures"]
+        ]
         .sum()
         .reset_index()
         .assign(
             credits=lambda table: table["credits"].where(table["credits_known"] > 0),
             credits_unknown=lambda table: table["videos"] - table["credits_known"],
+            failed_credits=lambda table: table["failed"].where(
+                table["failed_known"].gt(0) | table["failures"].eq(0)
+            ),
         )
-        .drop(columns="credits_known")
+        .drop(columns=["credits_known", "failed", "failed_known", "failures"])
     )
-    table = (
-        _every_period(sums, keys, freq)
+    return (
+        _every_period(sums, keys, code)
         .merge(sums, how="left", on=["period", *keys])
-        .assign(credits=lambda table: table["credits"].mask(table["videos"].isna(), 0.0))
+        .assign(
+            credits=lambda table: table["credits"].mask(table["videos"].isna(), 0.0),
+            failed_credits=lambda table: table["failed_credits"].mask(table["videos"].isna(), 0.0),
+        )
         .fillna({"videos": 0, "credits_unknown": 0})
         .astype({"videos": "int64", "credits_unknown": "int64"})
         .assign(period=lambda table: _starts(table["period"], timezone))
         .reindex(columns=["period", *keys, *_SUMS])
     )
-    return like(table, videos)
 
 
 def _step(timezone: str) -> int:
@@ -115,22 +163,32 @@ def _step(timezone: str) -> int:
     return _MINUTE if offset is not None and offset.total_seconds() % 900 else _QUARTER
 
 
-def _per_quarter(videos: Opened, keys: list[str], step: int) -> pd.DataFrame:
-    """Sums per step of time, ``period`` being its beginning [µs]."""
+def per_step(
+    videos: Opened, keys: list[str], timezone: str, *, with_failed: bool = False
+) -> pd.DataFrame:
+    """Sums per step of time on the engine, ``period`` being its beginning [µs]."""
     import narwhals.stable.v2 as nw
 
-    rows = with_microseconds(videos.rows, _asked="created_at").with_columns(
-        period=nw.col("_asked") // step,
-        credits=known("used_credits"),
+    step, values = _step(timezone), ["credits"]
+    rows = with_microseconds(videos.rows, _created="created_at").with_columns(
+        period=nw.col("_created") // step, credits=known("used_credits")
     )
-    sums = videos.sums(rows, ["period", *keys], ["credits"])
+    if with_failed:
+        values = ["credits", "failed", "failures"]
+        failed = nw.col("status") == "FAILED"
+        rows = rows.with_columns(
+            failed=nw.when(failed).then(nw.col("credits")),
+            failures=nw.when(failed).then(nw.lit(1.0)),
+        )
+    sums = videos.sums(rows, ["period", *keys], values)
+    sums = sums if with_failed else sums.assign(failed=0.0, failed_known=0, failures=1.0)
     return sums.assign(period=sums["period"].astype("Int64") * step)
 
 
 def _periods(began: pd.Series[float], freq: str, timezone: str) -> pd.Series[pd.Period]:
     moments = pd.to_datetime(began, unit="us", utc=True)
     local = moments.dt.tz_convert(timezone).dt.tz_localize(None)
-    return local.dt.to_period(cast("Frequency", freq))
+    return local.dt.to_period(cast("Any", freq))
 
 
 def _every_period(sums: pd.DataFrame, keys: list[str], freq: str) -> pd.DataFrame:

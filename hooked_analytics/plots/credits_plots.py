@@ -9,7 +9,7 @@ import pandas as pd
 
 from hooked_analytics._internal.formatting import count, number, share
 from hooked_analytics.analysis import credit_usage, credits_over_time
-from hooked_analytics.analysis.over_time import FREQUENCIES
+from hooked_analytics.analysis.over_time import NOUNS, period_code
 from hooked_analytics.plots.style import (
     INK,
     LABEL_POINTS,
@@ -130,7 +130,7 @@ def plot_credits_over_time(
     keys = group_keys(by) if by is not None else []
     table = credits_over_time(videos, freq=freq, by=by, timezone=timezone)
     timed = table.dropna(subset=["period"])
-    ax = canvas(ax, f"Credits by {FREQUENCIES[freq]}", height=3.2, grid="y")
+    ax = canvas(ax, f"Credits by {NOUNS[period_code(freq)[0]]}", height=3.2, grid="y")
     if timed.empty:
         nothing(ax)
         return ax

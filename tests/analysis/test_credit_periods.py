@@ -33,7 +33,13 @@ def test_days_without_videos_are_zero_and_days_without_figures_are_missing():
             ("a", "2024-02-03T12:00:00", None),
         )
     )  # fmt: skip
-    assert list(table.columns) == ["period", "videos", "credits", "credits_unknown"]
+    assert list(table.columns) == [
+        "period",
+        "videos",
+        "credits",
+        "credits_unknown",
+        "failed_credits",
+    ]
     assert [str(day.date()) for day in table["period"]] == [
         "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03",
     ]  # fmt: skip
@@ -47,7 +53,9 @@ def test_every_group_has_every_period_and_a_missing_key_is_one():
     table = credits_over_time(
         videos(("a", "2024-01-01T10:00:00", 2), (None, "2024-01-02T10:00:00", 3)), by="type"
     )
-    assert list(table.columns) == ["period", "type", "videos", "credits", "credits_unknown"]
+    assert list(table.columns) == [
+        "period", "type", "videos", "credits", "credits_unknown", "failed_credits",
+    ]  # fmt: skip
     assert [(str(p)[:10], None if pd.isna(t) else t, c) for p, t, c in zip(
         table["period"], table["type"], table["credits"], strict=True)
     ] == [
@@ -60,6 +68,13 @@ def test_every_group_has_every_period_and_a_missing_key_is_one():
     ("freq", "periods", "credits"),
     [
         ("W", ["2024-01-01", "2024-01-08"], [3, 4]),
+        ("W-SUN", ["2024-01-01", "2024-01-08"], [3, 4]),
+        ("W-SAT", ["2023-12-31", "2024-01-07"], [1, 6]),
+        ("MS", ["2024-01-01"], [7]),
+        ("ME", ["2024-01-01"], [7]),
+        ("QS", ["2024-01-01"], [7]),
+        ("QE-JAN", ["2023-11-01"], [7]),
+        ("YS-APR", ["2023-04-01"], [7]),
         ("M", ["2024-01-01"], [7]),
         ("Q", ["2024-01-01"], [7]),
         ("Y", ["2024-01-01"], [7]),
@@ -73,6 +88,20 @@ def test_longer_periods(freq, periods, credits):
     )  # fmt: skip
     assert [str(day.date()) for day in table["period"]] == periods
     assert table["credits"].tolist() == credits
+
+
+@pytest.mark.parametrize("freq", ["h", "W-XYZ", "WS", "D-MON", "2D", "", None, "M-JAN", "QQ"])
+def test_other_frequencies_are_refused(freq):
+    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y"):
+        credits_over_time(videos(), freq=freq)
+
+
+def test_credits_of_failed_videos_stand_beside():
+    rows = videos(("a", "2024-01-01T10:00:00", 2), ("a", "2024-01-01T11:00:00", 3),
+                  ("a", "2024-01-02T10:00:00", None), ("a", "2024-01-03T10:00:00", 1))  # fmt: skip
+    rows["status"] = ["FAILED", "COMPLETED", "FAILED", "COMPLETED"]
+    assert none(credits_over_time(rows)["failed_credits"]) == [2, None, 0]
+    assert credits_over_time(rows.drop(columns="status"))["failed_credits"].isna().all()
 
 
 def test_days_of_a_zone_that_changes_its_clock():
@@ -100,7 +129,7 @@ def test_no_videos_no_periods(by):
 
 
 def test_what_is_wrong_is_named():
-    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y, not 'h'"):
+    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y, or .* not 'h'"):
         credits_over_time(videos(), freq="h")
     with pytest.raises(ValueError, match="credits_over_time needs the column 'colour'"):
         credits_over_time(videos(), by="colour")

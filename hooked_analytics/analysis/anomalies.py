@@ -1,0 +1,208 @@
+"""What is unusual: periods that cost far more than those before, renders that got slower."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hooked_analytics.analysis.collected import collected
+from hooked_analytics.analysis.over_time import period_code, period_table
+from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
+from hooked_analytics.schema.engines import like
+from hooked_analytics.schema.groups import group_keys
+from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hooked_analytics.schema.engines import FrameT
+
+    Floats = NDArray[np.float64]
+
+# A period is compared with the median of the last eight of its kind, its score with the last 90.
+USUAL, MIN_USUAL, SCORES, MIN_SCORES = 8, 4, 90, 20
+MAX_CHANCE, MIN_RATIO = 1 / (SCORES + 1), 1.2
+# Days that are compared with the days before them, and the chance of a false alarm in each run.
+DAYS_NOW, DAYS_BEFORE, MIN_RENDERS, DRIFT_CHANCE = 7, 28, 10, 0.005
+_DRIFT = [
+    "videos_before", "videos_now", "median_before", "median_now", "p_value", "drifting",
+]  # fmt: skip
+
+
+def spend_anomalies(
+    videos: FrameT, *, freq: str = "D", by: str | Sequence[str] | None = None
+) -> FrameT:
+    """
+    Periods that cost far more than is usual; most lists have none.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``created_at``,
+        ``used_credits`` and the columns of *by*.
+    freq : str, default "D"
+        As in `credits_over_time`. A day is compared with the same weekday, a longer period with
+        those before it.
+    by : str or list of str, optional
+        One column or several, each group with its own history and its own chance of an alarm.
+
+    Returns
+    -------
+    one row per unusual period, the latest first; the kind of frame that was given
+        ``period`` (its first moment, UTC), the keys, ``credits``, ``usual`` [credits], ``ratio`` of
+        the two (missing where nothing is usual), and ``p_value``: how often a period of this list
+        comes out as high by chance. A period whose credits are all unknown is not judged, nor is
+        one with fewer than 24 (days: 48) before it.
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there, or *freq* is no frequency.
+
+    Notes
+    -----
+    Score: log of the credits over the median of the last eight same weekdays. A period is unusual
+    when its score is above all of the last 90, and its credits are a fifth above the usual.
+    With fewer scores their upper quarter is continued as an exponential tail.
+
+    Examples
+    --------
+    >>> days = pd.date_range("2024-01-01T12:00Z", periods=200, unit="us")
+    >>> videos = pd.DataFrame({
+    ...     "created_at": days, "used_credits": [10.0 + n % 3 for n in range(199)] + [40.0],
+    ... })
+    >>> spend_anomalies(videos)[["credits", "usual"]].to_dict("records")
+    [{'credits': 40.0, 'usual': 11.0}]
+    """
+    keys = [] if by is None else group_keys(by)
+    season = 7 if period_code(freq) == "D" else 1
+    table = period_table(videos, freq=freq, keys=keys, timezone="UTC", what="spend_anomalies")
+    table = table[table["period"].notna()]
+    numbers = table.groupby(keys, dropna=False).ngroup() if keys else pd.Series(0, table.index)
+    judged = table[["period", *keys, "credits"]].assign(usual=np.nan, p_value=np.nan)
+    for at in judged.groupby(numbers.to_numpy()).groups.values():
+        judged.loc[at, ["usual", "p_value"]] = _judged(judged.loc[at, "credits"], season)
+    found: pd.DataFrame = (
+        judged.assign(ratio=judged["credits"] / judged["usual"].where(judged["usual"] > 0))
+        .pipe(lambda each: each[each["p_value"] <= MAX_CHANCE])
+        .pipe(lambda each: each[~each["ratio"].lt(MIN_RATIO)])
+        .sort_values("period", ascending=False, kind="stable", ignore_index=True)
+    )
+    return like(found[["period", *keys, "credits", "usual", "ratio", "p_value"]], videos)
+
+
+def _judged(credits: pd.Series[float], season: int) -> Floats:
+    """Give what is usual for each period, and how often one comes out as high by chance."""
+    usual = credits.groupby(np.arange(len(credits)) % season).transform(
+        lambda each: each.shift().rolling(USUAL, min_periods=MIN_USUAL).median()
+    )
+    # a small share of the mean on both sides: a quiet day is no infinite score
+    some = 0.05 * float(np.nan_to_num(credits.clip(lower=0).mean())) or 1.0
+    ratio = (credits.clip(lower=0) + some) / (usual.clip(lower=0) + some)
+    scores = np.log(ratio.to_numpy(dtype=float))
+    chances = np.full(len(scores), np.nan)
+    for at in range(len(scores)):
+        past = scores[:at][np.isfinite(scores[:at])][-SCORES:]
+        if len(past) >= MIN_SCORES and np.isfinite(scores[at]):
+            chances[at] = _chance(scores[at], past)
+    return np.column_stack([usual, chances])
+
+
+def _chance(score: float, past: Floats) -> float:
+    beyond = int((past >= score - 1e-9).sum())
+    if len(past) == SCORES or beyond:
+        return (beyond + 1) / (len(past) + 1)
+    start = np.quantile(past, 0.75)
+    excess = float((past[past >= start] - start).mean())
+    return 0.25 * float(np.exp(-(score - start) / excess)) if excess > 1e-9 else 0.0
+
+
+def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
+    """
+    Whether renders of the last seven days take longer than those of the 28 days before.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark; at most 5 million rows
+        outside pandas, for they are collected. Needs ``status``, ``created_at``, ``updated_at``,
+        ``fetched_at`` and the columns of *by*. The days count back from the last observation.
+    by : str or list of str, default "type"
+        One column or several; a missing key is a group of its own.
+
+    Returns
+    -------
+    one row per group, the smallest p-value first; the kind of frame that was given
+        The keys, ``videos_before``, ``videos_now`` with a time, ``median_before``, ``median_now``
+        [s] to the end, renders under way counted as "longer than"; ``p_value``, and
+        ``drifting``: slower, by more than chance has it in one of 200 lists. Missing where
+        fewer than ten renders ended on either side.
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there.
+
+    Notes
+    -----
+    Log-rank test.
+
+    Examples
+    --------
+    >>> days = pd.date_range("2024-01-01T12:00Z", periods=35, unit="us").repeat(4)
+    >>> took = [100.0 + n % 7 for n in range(112)] + [150.0 + n % 7 for n in range(28)]
+    >>> videos = pd.DataFrame({
+    ...     "type": "class", "status": "COMPLETED", "created_at": days,
+    ...     "updated_at": days + pd.to_timedelta(took, unit="s"), "fetched_at": days[-1],
+    ... })
+    >>> render_drift(videos)[["median_before", "median_now", "drifting"]].to_dict("records")
+    [{'median_before': 103.0, 'median_now': 153.0, 'drifting': True}]
+    """
+    keys = group_keys(by)
+    columns = ["status", "created_at", "updated_at", "fetched_at"]
+    rows = collected(videos, columns, keys, what="render_drift")
+    ago = (rows[["created_at", "fetched_at"]].max().max() - rows["created_at"]) / pd.Timedelta(
+        1, "D"
+    )
+    seconds = pd.Series(np.nan, index=rows.index)
+    for status, (_, end) in STATUS_COLUMNS.items():
+        seconds = seconds.fillna(seconds_between(rows, "created_at", end, status))
+    timed = rows.assign(
+        _ago=ago, _seconds=seconds, _over=rows["status"].ne("STARTED").fillna(False)
+    )
+    numbers = timed.groupby(keys, dropna=False, observed=True, sort=True)
+    figures = [_drift(each[each["_seconds"].notna()]) for _, each in numbers]
+    table = (
+        numbers.size()
+        .reset_index(name="_all")[keys]
+        .join(
+            pd.DataFrame(figures, columns=_DRIFT[:-1], dtype="float64").astype(
+                {"videos_before": "int64", "videos_now": "int64"}
+            )
+        )
+    )
+    slower = table["median_now"].gt(table["median_before"]) | table["median_now"].isna()
+    drifting = (table["p_value"].lt(DRIFT_CHANCE) & slower).astype("boolean")
+    table = table.assign(drifting=drifting.mask(table["p_value"].isna()))
+    return like(table.sort_values("p_value", kind="stable", ignore_index=True), videos)
+
+
+def _drift(rows: pd.DataFrame) -> list[Any]:
+    """Figures of one group, in the order of the columns."""
+    now = rows[rows["_ago"].between(0, DAYS_NOW, inclusive="left")]
+    before = rows[rows["_ago"].between(DAYS_NOW, DAYS_NOW + DAYS_BEFORE, inclusive="left")]
+    sides = [(each["_seconds"].to_numpy(), each["_over"].to_numpy(bool)) for each in (before, now)]
+    medians = [
+        quantile(kaplan_meier(count_ends(at, completed=over, running=~over)), 0.5).seconds
+        for at, over in sides
+    ]
+    chance = np.nan
+    if min(over.sum() for _, over in sides) >= MIN_RENDERS:
+        from scipy.stats import CensoredData, logrank
+
+        chance = float(logrank(*(CensoredData.right_censored(at, ~o) for at, o in sides)).pvalue)
+    return [len(before), len(now), *medians, chance]
