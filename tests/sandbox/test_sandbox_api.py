@@ -49,29 +49,19 @@ def test_refusals(still, get):
     assert get(still, "/v1/video/vid_abc123", method="HEAD").content == b""
 
 
-def test_date_header_is_the_sandboxs_clock(still, get):
-    for path in ("/v1/video/vid_abc123", "/nowhere"):
-        assert get(still, path).headers["date"] == "Mon, 02 Mar 2026 12:00:00 GMT"
-    still.advance(3601)
-    assert get(still, "/nowhere").headers["date"] == "Mon, 02 Mar 2026 13:00:01 GMT"
-
-
-def test_list_is_newest_first_with_fewer_fields_than_details(still, get):
+def test_pages_hold_every_video_once_newest_first(still, get):
     body = get(still, "/v1/video/list").json()
     assert list(body) == ["success", "data"]
     data = body["data"]
     assert (data["total"], data["limit"], data["offset"]) == (40, 50, 0)
     assert [item["id"] for item in data["videos"]] == still.video_ids[::-1]
     assert all(list(item) == ITEM_FIELDS for item in data["videos"])
-
-
-def test_pages_hold_every_video_once(still, get):
     pages = [
         get(still, f"/v1/video/list?limit=15&offset={offset}").json()["data"]["videos"]
         for offset in (0, 15, 30, 45)
     ]
     assert [len(page) for page in pages] == [15, 15, 10, 0]
-    assert [item["id"] for page in pages for item in page] == still.video_ids[::-1]
+    assert [item for page in pages for item in page] == data["videos"]
 
 
 def test_filters(still, get):
@@ -103,8 +93,6 @@ def test_filters(still, get):
         ("type=ai_short", "type", "class"),
         ("status=COMPLETED", "status", "completed"),
         ("limit=0", "limit", "1 to 100"),
-        ("limit=101", "limit", "1 to 100"),
-        ("limit=", "limit", "1 to 100"),
         ("limit=1.5", "limit", "1 to 100"),
         ("limit=%2B5", "limit", "1 to 100"),
         ("offset=-1", "offset", "0 to 2147483647"),
@@ -144,29 +132,17 @@ def test_a_render_from_start_to_end(still, details):
     assert again == data
 
 
-def test_messages_and_updated_at_follow_progress(still, details):
+def test_updated_at_follows_progress_and_a_failed_render_says_why(still, details):
     video_id = still.create_video("class", render_seconds=1000, fails=False)
+    fails = still.create_video("class", render_seconds=50, fails="Out of film", used_credits=3)
     still.advance(105)  # 25 % since 99.2 s, 26 % from 105.9 s on
     data = details(still, video_id)
     assert (data["progress"], data["updatedAt"]) == (25, "2026-03-02T12:01:39.212Z")
     assert data["message"] == "Generating the voice-over"
-    still.advance(890)
-    assert details(still, video_id)["message"] == "Uploading the video"
-
-
-def test_a_failed_render_says_why(still, details):
-    video_id = still.create_video("class", render_seconds=50, fails="Out of film", used_credits=3)
-    still.advance(50)
-    data = details(still, video_id)
+    data = details(still, fails)
     assert (data["status"], data["message"], data["usedCredits"]) == ("FAILED", "Out of film", 3)
     assert 0 < data["progress"] < 100
     assert (data["thumbnail"], "url" in data, "size" in data) == (None, False, False)
-
-
-def test_hook_demo_is_there_at_once(still, details):
-    data = details(still, still.create_video("hook_demo"))
-    assert (data["status"], data["progress"]) == ("COMPLETED", 100)
-    assert data["createdAt"] == data["updatedAt"]
 
 
 def test_create_video_takes_what_it_is_given(still, details):
@@ -204,45 +180,36 @@ def test_a_deleted_video_is_neither_found_nor_listed(still, get, details):
         still.delete_video("vid_abc123")
 
 
-def test_the_clock(still, details):
+def test_the_clock(still, get, details):
     before = still.now()
-    still.advance(90)
-    assert still.now() - before == timedelta(seconds=90)
+    still.advance(3601)
+    assert still.now() - before == timedelta(seconds=3601)
+    assert get(still, "/nowhere").headers["date"] == "Mon, 02 Mar 2026 13:00:01 GMT"
     with pytest.raises(ValueError, match="only goes ahead"):
         still.advance(-1)
-    with Sandbox(videos=1, time_scale=600) as sandbox:
+    with Sandbox(videos=1, time_scale=600, requests_per_minute=1) as sandbox:
         video_id = sandbox.create_video("class", render_seconds=120, fails=False)
         time.sleep(0.25)
         assert details(sandbox, video_id)["status"] == "COMPLETED"
+        # a minute of the limit is a sandbox minute
+        assert get(sandbox, "/v1/video/list").headers.get("retry-after", "1") == "1"
 
 
-def statuses(sandbox, get, times):
-    return [get(sandbox, "/v1/video/vid_abc123").status_code for _ in range(times)]
+def test_the_limit_is_a_window_that_starts_with_the_first_request(get, details):
+    def statuses(times: int, path="/v1/video/vid_abc123", **more):
+        return [get(sandbox, path, **more).status_code for _ in range(times)]
 
-
-def test_the_limit_is_a_window_that_starts_with_the_first_request(get):
     with Sandbox(videos=1, time_scale=0, requests_per_minute=3) as sandbox:
         sandbox.advance(100)
-        assert statuses(sandbox, get, 5) == [200, 200, 200, 429, 429]
+        url = details(sandbox)["url"]
+        assert statuses(3, url) == [200, 200, 200]  # files do not count, nor do wrong keys
+        assert statuses(1, headers={"x-api-key": "nope"}) == [403]
+        assert statuses(4) == [200, 200, 429, 429]
         sandbox.advance(16.5)
         refused = get(sandbox, "/v1/video/list")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "44")
         assert refused.json()["code"] == "RATE_LIMITED"
         sandbox.advance(42.5)
-        assert statuses(sandbox, get, 1) == [429]
+        assert statuses(1) == [429]
         sandbox.advance(1)
-        assert statuses(sandbox, get, 4) == [200, 200, 200, 429]
-
-
-def test_the_minute_is_a_sandbox_minute(get):
-    with Sandbox(videos=1, time_scale=20, requests_per_minute=1) as sandbox:
-        assert statuses(sandbox, get, 1) == [200]
-        assert get(sandbox, "/v1/video/list").headers["retry-after"] in "123"
-
-
-def test_downloads_and_wrong_keys_do_not_count(get, details):
-    with Sandbox(videos=1, time_scale=0, requests_per_minute=2) as sandbox:
-        url = details(sandbox)["url"]
-        assert [get(sandbox, url).status_code for _ in range(3)] == [200, 200, 200]
-        get(sandbox, "/v1/video/list", headers={"x-api-key": "nope"})
-        assert statuses(sandbox, get, 2) == [200, 429]
+        assert statuses(4) == [200, 200, 200, 429]

@@ -82,32 +82,21 @@ def test_a_wrong_signature_is_refused(still, details):
     ("header", "status", "content_range", "start", "end"),
     [
         ("bytes=0-9", 206, "bytes 0-9/161240", 0, 10),
-        ("bytes=161230-", 206, "bytes 161230-161239/161240", 161_230, SIZE),
         ("bytes=-10", 206, "bytes 161230-161239/161240", 161_230, SIZE),
         ("bytes=5-999999", 206, "bytes 5-161239/161240", 5, SIZE),
         ("bytes=161240-", 416, "bytes */161240", 0, 0),
-        ("bytes=-0", 416, "bytes */161240", 0, 0),
         ("bytes=9-5", 200, None, 0, SIZE),
-        ("lines=1-2", 200, None, 0, SIZE),
-        ("bytes=-", 200, None, 0, SIZE),
         ("bytes=0-1,5-6", 200, None, 0, SIZE),
     ],
 )
 def test_ranges(still, details, header, status, content_range, start, end):
-    whole, part = (bare(details(still)["url"], **more) for more in ({}, {"Range": header}))
-    assert (part.status_code, part.headers.get("content-range")) == (status, content_range)
-    assert part.content == whole.content[start:end]
-    assert part.headers["etag"] == whole.headers["etag"]
-
-
-def test_if_range(still, details):
     url = details(still)["url"]
-    head = bare(url).headers
-    found = [
-        len(bare(url, Range="bytes=0-9", If_Range=tag).content)
-        for tag in (head["etag"], head["last-modified"], '"something else"')
-    ]
-    assert found == [10, 10, SIZE]
+    whole = bare(url)
+    for tag in (whole.headers["etag"], whole.headers["last-modified"]):
+        part = bare(url, Range=header, If_Range=tag)
+        assert (part.status_code, part.headers.get("content-range")) == (status, content_range)
+        assert part.content == whole.content[start:end]
+    assert bare(url, Range=header, If_Range='"another"').content == whole.content
 
 
 def test_thumbnail_is_a_png(still, details):

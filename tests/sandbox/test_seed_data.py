@@ -23,6 +23,9 @@ def many():
 def test_the_same_seed_and_start_give_the_same_videos():
     assert own_videos(50, 3, START) == own_videos(50, 3, START)
     assert own_videos(50, 3, START) != own_videos(50, 4, START)
+    others = other_team_videos(5, 3, START)
+    assert {video.id for video in own_videos(50, 3, START)}.isdisjoint(v.id for v in others)
+    assert [video.ended_at < START for video in others] == [True] * 5
     assert Sandbox(videos=1).video_ids == ["vid_abc123"]
 
 
@@ -77,11 +80,3 @@ def test_failures_are_retried_with_success(many):
     waits = [new.created_at - old.ended_at for old, new in retries]
     assert 0.5 < len(waits) / len(failed) < 0.7
     assert 80 < min(waits) < max(waits) < 910
-
-
-def test_another_team_has_its_own_videos():
-    own = {video.id for video in own_videos(200, 0, START)}
-    others = other_team_videos(5, 0, START)
-    assert len(others) == 5
-    assert own.isdisjoint(video.id for video in others)
-    assert all(video.ended_at < START for video in others)
