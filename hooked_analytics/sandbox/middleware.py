@@ -7,7 +7,7 @@ import hmac
 import json
 import logging
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, MutableMapping
 from email.utils import formatdate
 from random import Random
@@ -49,11 +49,11 @@ MAX_LOGGED_REQUESTS = 10_000
 
 API_PREFIX = "/v1/"
 KIND_BY_PREFIX = {
+    "/v1/video/list": "list",
     "/v1/video/": "details",
     "/hooked-videos/": "download",
     "/thumbnails/": "thumbnail",
 }
-REQUEST_KINDS = ("details", "list", "download", "thumbnail", "other")
 
 Start = MutableMapping[str, Any]
 
@@ -81,26 +81,6 @@ def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
         if sum(faults.get(kind, 0) for kind in table) > 1 + 1e-9:
             raise ValueError("the rates of all faults together must not be above 1")
     return dict(faults)
-
-
-class RequestLog:
-    """The latest requests, as received, and how many came by kind."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self._seen: deque[tuple[str, str]] = deque(maxlen=MAX_LOGGED_REQUESTS)
-
-    def add(self, method: str, path: str, query: bytes) -> None:
-        """Note one request; path and query still percent-encoded."""
-        self._seen.append((method, f"{path}?{query.decode('latin-1')}" if query else path))
-        prefixes = KIND_BY_PREFIX.items()
-        kind = next((kind for prefix, kind in prefixes if path.startswith(prefix)), "other")
-        self.counts["list" if path == "/v1/video/list" else kind] += 1
-
-    def latest(self) -> list[tuple[str, str]]:
-        """Method and path of the latest requests, in the order they came."""
-        # copy() is one step; a plain list() could meet the server's thread adding to it.
-        return list(self._seen.copy())
 
 
 class FixedWindow:
@@ -145,8 +125,10 @@ class Middleware:
         requests_per_minute: int | None,
         api_key: str,
     ) -> None:
-        self.log = RequestLog()
         self.app: App | None = None
+        # method and path with query, as received; and how many by kind
+        self.requests: deque[tuple[str, str]] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.counts = dict.fromkeys([*KIND_BY_PREFIX.values(), "other"], 0)
         self._clock = clock
         rates = fault_rates(faults)
         self._rates = {kind: rate for kind, rate in rates.items() if kind in FAULTS}
@@ -159,7 +141,10 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request, as ASGI has it."""
         path = scope["raw_path"].decode("latin-1")
-        self.log.add(scope["method"], path, scope["query_string"])
+        query = scope["query_string"].decode("latin-1")
+        self.requests.append((scope["method"], f"{path}?{query}" if query else path))
+        kinds = (kind for prefix, kind in KIND_BY_PREFIX.items() if path.startswith(prefix))
+        self.counts[next(kinds, "other")] += 1
         if path.startswith(API_PREFIX):
             fault, app = _draw(self._rates, self._random), self._admit
         else:
@@ -236,8 +221,7 @@ async def _play(kind: str, app: App, scope: Scope, receive: Receive, send: Send)
     elif kind in {"drip", "file_drip"}:
         await _drip(start, body, transport, send)
     else:
-        body = _with_another_id(body) if kind == "wrong_id" else body
-        body = _without_envelope(body) if kind == "flat" else body
+        body = _spoiled(kind, body)
         await send(_with_header(start, b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -306,14 +290,11 @@ def _head(start: Start) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def _with_another_id(body: bytes) -> bytes:
+def _spoiled(kind: str, body: bytes) -> bytes:
+    if kind not in {"wrong_id", "flat"}:
+        return body
     content = json.loads(body)
-    video = content.get("data", content)
-    if "id" in video:
-        video["id"] = f"{video['id']}x"
-    return json.dumps(content).encode()
-
-
-def _without_envelope(body: bytes) -> bytes:
-    content = json.loads(body)
-    return json.dumps(content.get("data", content)).encode()
+    data = content.get("data", content)
+    if kind == "wrong_id" and "id" in data:
+        data["id"] = f"{data['id']}x"
+    return json.dumps(data if kind == "flat" else content).encode()

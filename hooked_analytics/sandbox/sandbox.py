@@ -166,14 +166,13 @@ class Sandbox:
     @property
     def requests_seen(self) -> list[tuple[str, str]]:
         """Method and path of the latest 10,000 requests; paths as received, with their query."""
-        return self._middleware.log.latest()
+        # copy() is one step; a plain list() could meet the server's thread adding to it.
+        return list(self._middleware.requests.copy())
 
     @property
     def request_counts(self) -> dict[str, int]:
         """How many came by kind of path: details, list, download, thumbnail, other."""
-        from hooked_analytics.sandbox.middleware import REQUEST_KINDS
-
-        return {kind: self._middleware.log.counts[kind] for kind in REQUEST_KINDS}
+        return dict(self._middleware.counts)
 
     @property
     def webhook_deliveries(self) -> list[Delivery]:
@@ -207,8 +206,9 @@ class Sandbox:
         if limit is not None:
             # Where the clock is slow, a sandbox minute is longer than the client's.
             limit = max(1, int(limit * min(1.0, self._clock.time_scale or 1.0)))
-        chosen = {"base_url": self.url, "requests_per_minute": limit, **settings}
-        return HookedClient(self.api_key, **chosen)
+        return HookedClient(
+            self.api_key, **{"base_url": self.url, "requests_per_minute": limit, **settings}
+        )
 
     def now(self) -> datetime:
         """

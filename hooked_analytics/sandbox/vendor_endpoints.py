@@ -42,15 +42,13 @@ TRENDS = (
     ("tiktok", "fitness", "Stretch like nobody watches", 650_000),
 )
 
+_SPOKEN = ("script", "avatarId")
 # path -> type of the video, and sets of fields of which one must be there: the docs and the
 # vendor's own client disagree, and both are served
 CREATIONS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
-    "script-to-video": (
-        "script_to_video",
-        (("script", "voiceId", "mediaType"), ("script", "avatarId")),
-    ),
+    "script-to-video": ("script_to_video", (("script", "voiceId", "mediaType"), _SPOKEN)),
     "prompt-to-video": ("prompt_to_video", (("prompt",),)),
-    "ugc-ads": ("ugc_ads", (("script", "avatarId"),)),
+    "ugc-ads": ("ugc_ads", (_SPOKEN,)),
     "talking-avatar": ("ugc_video", (("script", "avatarId", "voiceId"),)),
     "product-ads": ("product_ads", (("script", "productAdSettings"),)),
     "hook-demo": ("hook_demo", (("avatarId", "text"),)),
@@ -61,11 +59,10 @@ CREATIONS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "extend-video": ("extend_video", (("media", "prompt"),)),
 }
 # field -> most characters, wherever it is given
-TEXTS = {
-    "script": 10_000, "prompt": 4_000, "text": 5_000, "name": 100, "title": 100, "avatarId": 500,
-    "voiceId": 500, "musicId": 500, "mediaType": 500, "lipsyncModel": 500, "aspectRatio": 500,
-    "captionStyle": 500, "productUrl": 500, "hook": 500, "cta": 500, "webhook": 500,
-}  # fmt: skip
+TEXTS = {"script": 10_000, "prompt": 4_000, "text": 5_000, "name": 100, "title": 100} | (
+    dict.fromkeys(("avatarId", "voiceId", "musicId", "mediaType", "lipsyncModel"), 500)
+    | dict.fromkeys(("aspectRatio", "captionStyle", "productUrl", "hook", "cta", "webhook"), 500)
+)
 CHOICES = {
     "mediaType": ("ai-images", "ai-videos", "media", "gameplay"),
     "lipsyncModel": ("base", "pro"),
@@ -152,7 +149,7 @@ class VendorApi:
             return failure(400, "The body must be a JSON object", code="VALIDATION_ERROR")
         body = {field: value for field, value in body.items() if value is not None}
         type_name, needs = CREATIONS[path]
-        if (refusal := _missing(body, needs) or _wrong_value(body)) is not None:
+        if (refusal := _refusal(body, needs)) is not None:
             return refusal
         video = self._store.create(type_name, **_video_values(body))
         self._sender.expect(video)
@@ -170,19 +167,13 @@ def _wrong(field: str, reason: str) -> Response:
     return failure(400, message, code="INVALID_VALUE", details={"field": field})
 
 
-def _missing(body: Mapping[str, Any], needs: Iterable[tuple[str, ...]]) -> Response | None:
+def _refusal(body: Mapping[str, Any], needs: Iterable[tuple[str, ...]]) -> Response | None:
     missing = min(([f for f in fields if f not in body] for fields in needs), key=len)
-    if not missing:
-        return None
-    message = f"Missing {', '.join(missing)}"
-    return failure(400, message, code="VALIDATION_ERROR", details={"missing": missing})
-
-
-def _wrong_value(body: Mapping[str, Any]) -> Response | None:
-    for field, value in body.items():
-        if (reason := _reason(field, value)) is not None:
-            return _wrong(field, reason)
-    return None
+    if missing:
+        message = f"Missing {', '.join(missing)}"
+        return failure(400, message, code="VALIDATION_ERROR", details={"missing": missing})
+    reasons = ((field, _reason(field, value)) for field, value in body.items())
+    return next((_wrong(field, reason) for field, reason in reasons if reason), None)
 
 
 def _reason(field: str, value: Any) -> str | None:

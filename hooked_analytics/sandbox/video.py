@@ -17,6 +17,11 @@ PROGRESS_POWER = 0.6
 FIXED_BYTES = 56_240
 FRAME_BYTES = 14
 
+LIST_FIELDS = (
+    "id", "name", "status", "url", "durationInFrames", "projectId", "thumbnail", "size",
+    "progress", "message", "createdAt", "updatedAt",
+)  # fmt: skip
+
 # from this progress on [%], message of a video that is rendering
 STAGES = (
     (0, "Video is queued for rendering"),
@@ -151,22 +156,8 @@ def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
 
 def list_item(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
     """One entry of the list endpoint: always the same twelve fields, fewer than the details."""
-    state = state_at(video, now)
-    completed = state.status == "COMPLETED"
-    return {
-        "id": video.id,
-        "name": video.name,
-        "status": state.status,
-        "url": links.download(video.id, now) if completed else None,
-        "durationInFrames": video.duration_frames,
-        "projectId": video.project_id,
-        "thumbnail": links.thumbnail(video.id) if completed else None,
-        "size": video.size_bytes if completed else None,
-        "progress": state.progress,
-        "message": state.message,
-        "createdAt": iso_time(video.created_at, milliseconds=video.milliseconds),
-        "updatedAt": iso_time(state.updated_at, milliseconds=video.milliseconds),
-    }
+    known = details(video, now, links)
+    return {name: known.get(name) for name in LIST_FIELDS}
 
 
 def iso_time(unix_seconds: float, *, milliseconds: bool = False) -> str:
