@@ -144,11 +144,13 @@ class Middleware:
         query = scope["query_string"].decode("latin-1")
         self.requests.append((scope["method"], f"{path}?{query}" if query else path))
         kinds = (kind for prefix, kind in KIND_BY_PREFIX.items() if path.startswith(prefix))
-        self.counts[next(kinds, "other")] += 1
+        kind = next(kinds, "other")
+        self.counts[kind] += 1
+        app, fault = self._pass_on, None
         if path.startswith(API_PREFIX):
-            fault, app = _draw(self._rates, self._random), self._admit
-        else:
-            fault, app = _draw(self._file_rates, self._file_random), self._pass_on
+            app, fault = self._admit, _draw(self._rates, self._random)
+        elif kind != "other":
+            fault = _draw(self._file_rates, self._file_random)
 
         async def dated(scope: Scope, receive: Receive, send: Send) -> None:
             await app(scope, receive, self._with_date(send))

@@ -67,8 +67,10 @@ def test_every_fault_of_files(get, details):
     }
     with Sandbox(videos=1) as sandbox:
         path = details(sandbox)["url"].removeprefix(sandbox.url)
-    with Sandbox(videos=1, faults={"drop": 1.0}) as sandbox:
+    with Sandbox(videos=1, faults={"drop": 1.0, "file_cut": 0.0}) as sandbox:
         assert get(sandbox, path).status_code == 200
+    with Sandbox(videos=1, faults={"file_cut": 1.0}) as sandbox:
+        assert get(sandbox, "/").status_code == 404  # no file, no fault
 
 
 def test_a_drip_is_slow_and_closing_does_not_wait_for_it(caplog, monkeypatch):
