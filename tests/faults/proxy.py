@@ -25,6 +25,7 @@ from tests.scripted import Request, Reset, ScriptedServer, answer
 
 ELSEWHERE = "https://elsewhere.example/v1/video/vid_1?X-Amz-Signature=abc"
 BOMB_BYTES = 200 * 2**20
+JSON = "application/json"
 BURST = (2, 5)  # requests in a row that meet the same status
 DRIP_PIECES = 8
 _SPACES = b" " * 2**16
@@ -78,37 +79,8 @@ def drop(good: Good) -> bytes:
     raise Reset
 
 
-def silence(good: Good) -> None:
-    return None
-
-
-def error_status(good: Good, status: int) -> bytes:
-    return answer({"success": False, "message": "Internal server error"}, status)
-
-
-def gateway(good: Good) -> bytes:
-    return answer(b"<html><body>Bad Gateway</body></html>", 502, Content_Type="text/html")
-
-
-def stray_429(good: Good) -> bytes:
-    return answer({"success": False}, 429, Retry_After="0.05")
-
-
 def too_long(good: Good) -> Iterator[bytes]:
     yield good.raw(**{"Content-Length": str(len(good.body) + 100)})
-
-
-def too_short(good: Good) -> bytes:
-    return good.raw(**{"Content-Length": str(len(good.body) // 2)})
-
-
-def no_json(good: Good) -> bytes:
-    return answer(b"<html>Sign in to the hotel's wireless network</html>")
-
-
-def another_video(good: Good) -> bytes:
-    body = good.body.replace(b'"id":"', b'"id":"x')
-    return good._replace(body=body).raw()
 
 
 def redirect(good: Good) -> bytes:
@@ -121,10 +93,6 @@ def bomb(size_bytes: int = BOMB_BYTES) -> bytes:
     pieces = [packer.compress(b'{"data": "')]
     pieces += [packer.compress(b"a" * 2**20) for _ in range(size_bytes // 2**20)]
     return b"".join([*pieces, packer.compress(b'"}'), packer.flush()])
-
-
-def gzip_bomb(good: Good) -> bytes:
-    return answer(bomb(), 200, Content_Encoding="gzip", Content_Type="application/json")
 
 
 def endless(good: Good) -> Iterator[bytes]:
@@ -160,16 +128,16 @@ FAULTS: dict[str, Callable[[Good], object]] = {
     "cut": cut,
     "reset": reset,
     "drop": drop,
-    "silence": silence,
-    **{f"status_{s}": lambda good, s=s: error_status(good, s) for s in (408, 500, 503)},
-    "gateway": gateway,
-    "stray_429": stray_429,
+    "silence": lambda good: None,
+    **{f"status_{s}": lambda good, s=s: answer({"success": False}, s) for s in (408, 500, 503)},
+    "gateway": lambda good: answer(b"<html>Bad Gateway</html>", 502, Content_Type="text/html"),
+    "stray_429": lambda good: answer({"success": False}, 429, Retry_After="0.05"),
     "too_long": too_long,
-    "too_short": too_short,
-    "no_json": no_json,
-    "another_video": another_video,
+    "too_short": lambda good: good.raw(**{"Content-Length": str(len(good.body) // 2)}),
+    "no_json": lambda good: answer(b"<html>Sign in to the hotel's wireless network</html>"),
+    "another_video": lambda g: g._replace(body=g.body.replace(b'"id":"', b'"id":"x')).raw(),
     "redirect": redirect,
-    "gzip_bomb": gzip_bomb,
+    "gzip_bomb": lambda good: answer(bomb(), Content_Encoding="gzip", Content_Type=JSON),
     "endless": endless,
     "endless_chunks": endless_chunks,
     "endless_headers": endless_headers,
@@ -186,19 +154,10 @@ def evenly(share: float, *, without: tuple[str, ...] = ()) -> dict[str, float]:
 
 class FaultProxy(ScriptedServer):
     """
-    Forwards each request to *upstream* and spoils some of the answers.
+    Forwards each request to *upstream* and spoils some of the responses, by *rates* of faults.
 
-    Parameters
-    ----------
-    upstream : address of the good server
-    rates : fault -> part of the requests that meet it
-    elsewhere : where redirects lead
-
-    Attributes
-    ----------
-    fates : what the next requests meet, before anything is drawn; None spares one
-    dealt : fault -> how many requests met it
-    before : called with each request, before anything else
+    `fates` are what the next requests meet, before anything is drawn; None spares one. `dealt`
+    counts the faults; `before` is called with each request. Redirects lead *elsewhere*.
     """
 
     def __init__(
