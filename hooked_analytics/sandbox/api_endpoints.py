@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,8 +24,10 @@ from hooked_analytics.sandbox.video import details, list_item
 from hooked_analytics.sandbox.video_store import STATUS_FILTERS, VideoStore
 from hooked_analytics.sandbox.webhook_sender import WebhookSender
 
-DEFAULT_LIMIT, MAX_LIMIT = 50, 100
-MAX_OFFSET = 2_147_483_647
+# query of the list -> what is allowed; and default, minimum, maximum
+FILTERS = {"type": tuple(kind.name for kind in TYPES), "status": tuple(STATUS_FILTERS)}
+NUMBERS = {"limit": (50, 1, 100), "offset": (0, 0, 2_147_483_647)}
+NO_SUCH_KEY = s3_error(404, "NoSuchKey", "The specified key does not exist.")
 
 
 class Api:
@@ -48,20 +52,20 @@ class Api:
     async def list(self, request: Request) -> Response:
         """One page of the team's videos."""
         query = request.query_params
-        type_name, status = query.get("type"), query.get("status")
-        limit = _whole_number(query.get("limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT)
-        offset = _whole_number(query.get("offset", "0"), 0, MAX_OFFSET)
-        types = [kind.name for kind in TYPES]
-        if type_name is not None and type_name not in types:
-            return invalid_value("type", type_name, types)
-        if status is not None and status not in STATUS_FILTERS:
-            return invalid_value("status", status, list(STATUS_FILTERS))
-        if limit is None:
-            return invalid_value("limit", query["limit"], [f"1 to {MAX_LIMIT}"])
-        if offset is None:
-            return invalid_value("offset", query["offset"], [f"0 to {MAX_OFFSET}"])
+        for field, allowed in FILTERS.items():
+            if query.get(field, allowed[0]) not in allowed:
+                return _invalid_value(field, query[field], allowed)
+        numbers = {}
+        for field, (default, minimum, maximum) in NUMBERS.items():
+            text = query.get(field, str(default))
+            digits = text.isascii() and text.isdigit() and len(text) <= 10
+            if not (digits and minimum <= int(text) <= maximum):
+                return _invalid_value(field, text, [f"{minimum} to {maximum}"])
+            numbers[field] = int(text)
+        limit, offset = numbers["limit"], numbers["offset"]
         now = self._store.clock.now()
-        found = self._store.select(now, type_name=type_name, status=status)
+        filters = {"type_name": query.get("type"), "status": query.get("status")}
+        found = self._store.select(now, **filters)
         page = [list_item(video, now, self._links) for video in found[offset : offset + limit]]
         data = {"videos": page, "total": len(found), "limit": limit, "offset": offset}
         return JSONResponse({"success": True, "data": data})
@@ -75,40 +79,24 @@ class Api:
             return _sent(refusal)
         video = self._store.find(video_id)
         if video is None or video.failure is not None or now < video.ended_at:
-            return _sent(_no_such_key())
+            return _sent(NO_SUCH_KEY)
         return _sent(video_file(video, request.headers))
 
     async def thumbnail(self, request: Request) -> Response:
         """Picture of a video."""
         video = self._store.find(request.path_params["video_id"])
         if video is None:
-            return _sent(_no_such_key())
+            return _sent(NO_SUCH_KEY)
         return Response(png_file(video.id), media_type="image/png")
 
 
-def invalid_value(field: str, value: str, allowed: list[str]) -> JSONResponse:
-    """Response to a value that the API does not know."""
-    return failure(
-        400,
-        f"Invalid value for {field}",
-        code="INVALID_VALUE",
-        details={"field": field, "value": value, "allowed": allowed},
-    )
-
-
-def _whole_number(text: str, minimum: int, maximum: int) -> int | None:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        return None
-    value = int(text)
-    return value if minimum <= value <= maximum else None
+def _invalid_value(field: str, value: str, allowed: Sequence[str]) -> JSONResponse:
+    found = {"field": field, "value": value, "allowed": list(allowed)}
+    return failure(400, f"Invalid value for {field}", code="INVALID_VALUE", details=found)
 
 
 def _sent(file: File) -> Response:
     return Response(file.content, file.status_code, file.headers)
-
-
-def _no_such_key() -> File:
-    return s3_error(404, "NoSuchKey", "The specified key does not exist.")
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
