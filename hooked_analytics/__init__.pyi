@@ -37,6 +37,7 @@ from hooked_analytics.errors import (
     WaitTimeoutError as WaitTimeoutError,
 )
 from hooked_analytics.fetch import (
+    add_details as add_details,
     fetch_videos as fetch_videos,
     list_videos as list_videos,
     poll_videos as poll_videos,

@@ -125,7 +125,7 @@ def test_a_wrong_key_stops_the_batch_at_once():
 
 
 def test_a_fault_in_the_code_is_raised_not_swallowed(echoing, monkeypatch):
-    monkeypatch.setattr("hooked_analytics.fetch.fetch.parse_record", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("hooked_analytics.fetch.fetch_job.parse_record", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fetch_videos(["vid_1", "vid_2"], client=echoing)
 

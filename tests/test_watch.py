@@ -31,8 +31,7 @@ from hooked_analytics import (
     wait_for_videos,
 )
 from hooked_analytics.cli import main
-from hooked_analytics.fetch import last_frame
-from hooked_analytics.fetch.poll_timer import pause_seconds
+from hooked_analytics.fetch import last_frame, pause_seconds
 from hooked_analytics.schema import VIDEOS_SCHEMA, empty_videos, videos_from_records
 from tests.scripted import Request, answer, serving, video
 
@@ -197,14 +196,13 @@ def test_while_no_end_is_near_looks_come_further_apart():
 
 
 class Split(Hooked):
-    """Has a list of what is completed as well."""
+    """Has a list of everything as well."""
 
     def list(self) -> bytes:
-        if "status=completed" not in self.lists[-1].path:
+        if "status=processing" in self.lists[-1].path:
             return super().list()
-        ended = [i for i, status in self.status.items() if status == "COMPLETED"]
-        items = [{"id": i, "status": "COMPLETED", "progress": 100} for i in ended[:100]]
-        return answer({"data": {"videos": items, "total": len(ended)}})
+        items = [{"id": i, "status": status} for i, status in self.status.items()]
+        return answer({"data": {"videos": items, "total": len(items)}})
 
 
 def test_more_ends_than_the_limit_allows_are_noticed_by_one_page():
@@ -216,10 +214,9 @@ def test_more_ends_than_the_limit_allows_are_noticed_by_one_page():
         polled.close()
         assert client.requests_sent == 12
     assert len(hooked.lists) == 2
-    # the page does not know of failures, so that one was asked first
     assert is_final(videos).all()
-    assert hooked.asked["broken"] == 1
-    assert videos["used_credits"].notna().sum() == 9
+    assert videos["status"].tolist() == ["COMPLETED"] * 29 + ["FAILED"]
+    assert videos["used_credits"].notna().sum() == 10
     # an end without its details is no last word, so the archive does not have it
     assert len(archive.videos()) == 1 + 10
 
@@ -361,9 +358,9 @@ def test_ids_that_cannot_succeed_end_with_their_reason():
 def test_a_timeout_says_that_the_renders_go_on():
     hooked = Hooked(a="COMPLETED", b="archived", c="STARTED")
     with watching(hooked) as client:
-        with pytest.raises(WaitTimeoutError, match="2 of 3 videos had not ended") as raised:
+        with pytest.raises(WaitTimeoutError, match="2 of 3 videos were not finished") as raised:
             list(poll_videos(hooked.status, client=client, timeout_seconds=0.5, **FAST))
-    assert "renders go on at Hooked: ask again later with the same ids" in str(raised.value)
+    assert "their renders go on at Hooked" in str(raised.value)
     assert not re.search("new|creat|make", str(raised.value))
     # an unknown status is shown as it is and is no end
     assert raised.value.videos["status"].tolist() == ["COMPLETED", "archived", "STARTED"]
@@ -539,7 +536,7 @@ def test_thirty_stops_at_random_moments_are_followed_by_silence():
         time.sleep(1)
         for client, sent, _ in silent_from:
             assert client.requests_sent - sent <= 0
-        left = [t for t in threading.enumerate() if t.name.startswith("hooked-watch")]
+        left = [t for t in threading.enumerate() if t.name.startswith("hooked-poll")]
         assert not left
 
 

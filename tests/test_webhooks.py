@@ -26,9 +26,9 @@ from hooked_analytics import (
     poll_videos,
     wait_for_videos,
 )
-from hooked_analytics.fetch.poll_scheduler import CALLED_APART, PollScheduler
-from hooked_analytics.fetch.video_state import AT, VideoState, merged
-from hooked_analytics.fetch.webhook_events import EventQueue, FalseAlarmBudget
+from hooked_analytics.fetch import AT, EventQueue, FalseAlarmBudget, PollScheduler, VideoState
+from hooked_analytics.fetch.poll_scheduler import NOTIFIED_APART
+from hooked_analytics.fetch.video_state import merge_rows
 from hooked_analytics.sandbox import RETRY_SECONDS
 from hooked_analytics.schema import parse_record
 from hooked_analytics.webhooks import receiver as receiver_module
@@ -225,7 +225,7 @@ def test_who_says_nothing_or_little_is_cut_off(monkeypatch):
 
 
 def test_a_body_that_takes_too_long_is_told_so(monkeypatch):
-    monkeypatch.setattr("hooked_analytics.webhooks.app.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("hooked_analytics.webhooks.webhook_app.BODY_SECONDS", 0.2)
     with WebhookReceiver() as receiver:
         parts = urlsplit(receiver.url)
         head = f"POST {parts.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
@@ -411,7 +411,7 @@ def test_a_late_answer_never_takes_back_an_end():
     end = {"id": "a", "status": "COMPLETED", "progress": 100, "usedCredits": 5}
     late = {"id": "a", "status": "STARTED", "progress": 40, "type": "class"}
     old, new = (parse_record(record, fetched_at=now) for record in (end, late))
-    row = merged(old, new, from_list=False)
+    row = merge_rows(old, new, from_list=False)
     assert [row[AT[name]] for name in ("status", "progress", "used_credits", "type")] == [
         "COMPLETED", 100, 5, "class",
     ]  # fmt: skip
@@ -456,7 +456,7 @@ def test_stop_and_time_limit_are_heard_while_it_listens():
         next(polled)
         threading.Timer(0.1, stop.set).start()
         assert list(polled) == []
-        with pytest.raises(Exception, match="had not ended after 0.2 s"):
+        with pytest.raises(Exception, match="were not finished after 0.2 s"):
             wait_for_videos("a", timeout_seconds=0.2, progress=False, **settings)
 
 
@@ -470,7 +470,7 @@ def test_without_the_receiver_the_watch_goes_on_at_its_pace():
         next(polled)
         began = time.monotonic()
         next(polled)
-        assert time.monotonic() - began < 0.1 * CALLED_APART
+        assert time.monotonic() - began < 0.1 * NOTIFIED_APART
         polled.close()
 
 
@@ -479,7 +479,7 @@ def test_without_the_receiver_the_watch_goes_on_at_its_pace():
 
 def plan_of(count: int) -> PollScheduler:
     plan = PollScheduler(
-        [VideoState(f"vid_{n}") for n in range(count)], per_round=1e9, rounds_a_minute=12
+        [VideoState(f"vid_{n}") for n in range(count)], per_poll=1e9, polls_a_minute=12
     )
     for video in plan.videos:
         plan.answered(video, row_of(video, "STARTED"))
@@ -493,44 +493,44 @@ def row_of(video: VideoState, status: str):
 def test_rounds_come_slowly_until_an_end_comes_without_a_call():
     plan = plan_of(3)
     assert plan.slower_by() == 1
-    assert plan.slower_by(listening=True) == CALLED_APART
+    assert plan.slower_by(listening=True) == NOTIFIED_APART
     plan.answered(plan.videos[0], row_of(plan.videos[0], "COMPLETED"))
     assert plan.slower_by(listening=True) == 1
-    plan.called([("vid_0",)])  # it was only slow
-    assert plan.slower_by(listening=True) == CALLED_APART
-    plan.called([("vid_1",)])
+    plan.note_events([("vid_0",)])  # it was only slow
+    assert plan.slower_by(listening=True) == NOTIFIED_APART
+    plan.note_events([("vid_1",)])
     plan.answered(plan.videos[1], row_of(plan.videos[1], "STARTED"))  # a lie
     assert plan.slower_by(listening=True) == 1
-    plan.called([("vid_1",)])
+    plan.note_events([("vid_1",)])
     plan.answered(plan.videos[1], row_of(plan.videos[1], "FAILED"))
-    assert plan.slower_by(listening=True) == CALLED_APART
+    assert plan.slower_by(listening=True) == NOTIFIED_APART
 
 
 def test_false_calls_use_up_trust_and_true_ones_do_not():
     plan = plan_of(300)
     for end in range(200):
-        plan.called([(f"vid_{end}",)])
-        (video,) = plan.next_called(float("inf"))
+        plan.note_events([(f"vid_{end}",)])
+        (video,) = plan.next_notified(float("inf"))
         plan.answered(video, row_of(video, "COMPLETED"))
     asked = 0
     for _ in range(100):
-        plan.called([(f"vid_{n}",) for n in range(200, 300)])
-        for video in plan.next_called(float("inf")):
+        plan.note_events([(f"vid_{n}",) for n in range(200, 300)])
+        for video in plan.next_notified(float("inf")):
             plan.answered(video, row_of(video, "STARTED"))
             asked += 1
     assert asked == 50
-    plan.end_round(answers=1, failures=0)
-    plan.called([("vid_200",)])
-    assert len(plan.next_called(float("inf"))) == 1
-    assert plan.next_called(0) == []
+    plan.end_poll(responses=1, failures=0)
+    plan.note_events([("vid_200",)])
+    assert len(plan.next_notified(float("inf"))) == 1
+    assert plan.next_notified(0) == []
 
 
 def test_waiting_hints_are_bounded_and_the_oldest_go():
-    hints = EventQueue(most=100)
+    hints = EventQueue(100)
     for number in range(1000):
         hints.add([f"vid_{number}"])
     assert hints.take() == [(f"vid_{n}",) for n in range(900, 1000)]
-    assert FalseAlarmBudget(most=3).left == 3
+    assert FalseAlarmBudget(3).left == 3
 
 
 def test_a_storm_of_calls_changes_no_state_and_costs_few_requests():

@@ -1,8 +1,21 @@
-"""How a caller stops the work that is done for it."""
+"""How work is stopped: by its caller, by an interrupt, or by the end of the process."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
+import signal
 import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_Made = TypeVar("_Made")
+# How long the end of the process waits for a thread that was told to stop [s].
+_EXIT_SECONDS = 2.0
 
 
 class Cancelled(Exception):  # noqa: N818 - it is a request, not a fault
@@ -17,3 +30,87 @@ class CancelToken:
     def __init__(self, stop: threading.Event | None = None) -> None:
         self.stop = threading.Event() if stop is None else stop
         self.requests_sent = 0
+
+
+class BackgroundThread(threading.Thread):
+    """
+    A daemon thread that is told to stop, and waited for a moment, when the process ends.
+
+    A daemon thread that is inside a C++ library while the interpreter is torn down can hang the
+    process for ever; one that has ended cannot.
+
+    Parameters
+    ----------
+    target : Callable[[], None]
+        What it does; it returns soon after *stop* is set.
+    stop : Event
+        Set at the end of the process.
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, target: Callable[[], None], stop: threading.Event, *, name: str) -> None:
+        super().__init__(target=target, name=name, daemon=True)
+        self.stop = stop
+        _register_exit()
+
+
+@functools.cache
+def _register_exit() -> None:
+    atexit.register(_end_threads)
+
+
+def _end_threads() -> None:
+    ours = [each for each in threading.enumerate() if isinstance(each, BackgroundThread)]
+    for thread in ours:
+        thread.stop.set()
+    until = time.monotonic() + _EXIT_SECONDS
+    for thread in ours:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+@contextlib.contextmanager
+def stopped_at_exit(stop: threading.Event) -> Iterator[None]:
+    """Set *stop* when the process ends; where this is a caller's daemon thread, wait for it."""
+    thread = threading.current_thread()
+
+    def end() -> None:
+        stop.set()
+        if thread.daemon:
+            thread.join(_EXIT_SECONDS)
+
+    atexit.register(end)
+    try:
+        yield
+    finally:
+        atexit.unregister(end)
+
+
+def despite_interrupts(make: Callable[[], _Made]) -> _Made:
+    """
+    Finish *make* although the stop button is pressed again meanwhile; it may run twice.
+
+    Examples
+    --------
+    >>> despite_interrupts(lambda: 1)
+    1
+    """
+    while True:
+        try:
+            with _deaf():
+                return make()
+        except KeyboardInterrupt:
+            continue
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Ignore further interrupts, where this thread is the one that gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

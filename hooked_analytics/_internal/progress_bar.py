@@ -15,7 +15,8 @@ class ProgressBar:
     """
     Show how far a batch is, with rate and time left, and one line when it ends.
 
-    The bar itself is drawn only in a notebook and on a terminal; a log gets the line.
+    The bar is drawn only in a notebook and on a terminal; a log gets the line. In a notebook it
+    stays, green and full when all went well, red when something failed.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class ProgressBar:
                     total=total,
                     unit=unit,
                     unit_scale=unit == "B",
-                    leave=False,
+                    leave=self._notebook,
                     file=self._stream(),
                 )
 
@@ -57,8 +58,7 @@ class ProgressBar:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._end(failed=True)
 
     def show(self, done: int, *, total: int | None = None) -> None:
         """Move the bar to *done* steps, of a *total* that may have become known meanwhile."""
@@ -66,13 +66,27 @@ class ProgressBar:
             self._bar.total = total or self._bar.total
             self._bar.update(done - self._bar.n)
 
-    def close(self, line: str) -> None:
-        """Take the bar away and leave *line* with the time it took."""
-        if self._bar is not None:
-            self._bar.close()
+    def say(self, line: str) -> None:
+        """Write a line beside the bar, where one is wanted."""
         if self._shown:
-            took = time.monotonic() - self._began
-            self._stream().write(f"{line} · {took:.1f} s\n")
+            self._stream().write(f"{line}\n")
+
+    def close(self, line: str, *, failed: bool = False) -> None:
+        """End the bar and leave *line* with the time it took; *failed* colours the bar red."""
+        self._end(failed=failed)
+        self.say(f"{line} · {time.monotonic() - self._began:.1f} s")
+
+    def _end(self, *, failed: bool) -> None:
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        if not failed:
+            # tqdm paints a bar that ends before its total red
+            bar.n = bar.total
+            bar.refresh()
+        bar.close()
+        if failed and hasattr(bar, "container"):
+            bar.disp(bar_style="danger")
 
     def _stream(self) -> TextIO:
         # a notebook paints stderr as an error

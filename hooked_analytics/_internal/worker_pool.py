@@ -1,4 +1,9 @@
-"""Some threads that share some jobs, and stop when told."""
+"""
+Some threads that share some jobs, and stop when told.
+
+Not ``concurrent.futures``: its threads are joined when the process ends, however long an answer
+takes, and an interrupt leaves queued jobs running.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hooked_analytics._internal.cancel import Cancelled
+from hooked_analytics._internal.cancel import BackgroundThread, Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +21,7 @@ class WorkerPool:
     """
     Daemon threads that work through jobs; `done` is set when the last of them ends.
 
-    A job that raises ends the crew: `fault` holds what it raised, for the caller's thread to
+    A job that raises ends the pool: `fault` holds what it raised, for the caller's thread to
     raise on. `Cancelled` ends it too, without a fault.
 
     Parameters
@@ -24,7 +29,7 @@ class WorkerPool:
     jobs : Iterable[Callable[[], None]]
         What to do, in order.
     stop : Event
-        Looked at before every job; set by the crew after a fault.
+        Read before every job; set by the pool after a fault, and at the end of the process.
     threads : int
         How many work at the same time.
     name : str
@@ -33,8 +38,8 @@ class WorkerPool:
     Examples
     --------
     >>> done = []
-    >>> crew = WorkerPool([lambda: done.append("a")], threading.Event(), threads=1, name="example")
-    >>> crew.done.wait(10), done, crew.fault
+    >>> pool = WorkerPool([lambda: done.append("a")], threading.Event(), threads=1, name="example")
+    >>> pool.done.wait(10), done, pool.fault
     (True, ['a'], None)
     """
 
@@ -48,7 +53,9 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._running = threads
         for number in range(threads):
-            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True).start()
+            BackgroundThread(self._run, stop, name=f"{name}-{number}").start()
+        if not threads:
+            self.done.set()
 
     def _run(self) -> None:
         try:

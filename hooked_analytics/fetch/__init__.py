@@ -2,19 +2,51 @@
 Ids to a videos frame: once (`fetch_videos`, `list_videos`), or until all are final.
 
 ``fetch`` makes one pass. ``poll`` is the loop: ``poll_scheduler`` decides what to request,
-``poll_executor`` requests it, ``video_state`` keeps what is known, ``wait`` shows it as text.
+``poll_executor`` requests it, ``video_state`` keeps what is known.
 """
 
-from hooked_analytics.fetch.fetch import asked_ids, fetch_videos, list_videos
-from hooked_analytics.fetch.poll import poll_videos
-from hooked_analytics.fetch.wait import last_frame, summary, wait_for_videos
+from hooked_analytics.fetch.fetch import add_details, fetch_videos, list_videos
+from hooked_analytics.fetch.fetch_job import Archive
+from hooked_analytics.fetch.poll import (
+    PollTimer,
+    build_schedule,
+    check_interval,
+    interrupted,
+    last_frame,
+    pause_seconds,
+    poll_loop,
+    poll_videos,
+    summary,
+    wait_for_videos,
+)
+from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES, PollScheduler
+from hooked_analytics.fetch.requested_ids import RequestedId, validate_ids
+from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState
+from hooked_analytics.fetch.webhook_events import EventQueue, EventSource, FalseAlarmBudget
 
 __all__ = [
-    "asked_ids",
+    "AT",
+    "ENDING_FAILURES",
+    "NOT_YET",
+    "Archive",
+    "EventQueue",
+    "EventSource",
+    "FalseAlarmBudget",
+    "PollScheduler",
+    "PollTimer",
+    "RequestedId",
+    "VideoState",
+    "add_details",
+    "build_schedule",
+    "check_interval",
     "fetch_videos",
+    "interrupted",
     "last_frame",
     "list_videos",
+    "pause_seconds",
+    "poll_loop",
     "poll_videos",
     "summary",
+    "validate_ids",
     "wait_for_videos",
 ]

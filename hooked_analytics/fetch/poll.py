@@ -1,29 +1,84 @@
-"""The loop itself: one videos frame per round, until every video is final."""
+"""The loop: one videos frame per poll, until every video is final; and the wait for its end."""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hooked_analytics._internal.cancel import despite_interrupts, stopped_at_exit
+from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics.client import HookedClient, rate_limiter
-from hooked_analytics.fetch.fetch import asked_ids
-from hooked_analytics.fetch.poll_errors import interrupted, timed_out
+from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, WaitTimeoutError
 from hooked_analytics.fetch.poll_executor import PollExecutor
-from hooked_analytics.fetch.poll_scheduler import PollScheduler
-from hooked_analytics.fetch.poll_timer import PollTimer, check_pace
-from hooked_analytics.fetch.video_state import VideoState, frame_of, news, recall
-from hooked_analytics.fetch.webhook_listener import WebhookListener
-from hooked_analytics.schema import frame_from_rows
+from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES, PollScheduler
+from hooked_analytics.fetch.requested_ids import validate_ids
+from hooked_analytics.fetch.video_state import VideoState, load_known, to_frame, unsaved_rows
+from hooked_analytics.fetch.webhook_events import WebhookListener
+from hooked_analytics.schema import frame_from_rows, is_final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
 
-    from hooked_analytics.fetch.background_writer import Archive
+    from hooked_analytics.fetch.fetch_job import Archive
     from hooked_analytics.fetch.webhook_events import EventSource
+
+MIN_INTERVAL_SECONDS = 1.0
+# Time for renders, beside that in which the limit lets every id be requested [s].
+RENDERS_SECONDS = 1800.0
+# Part of the interval by which a poll may come early or late, so that pollers do not synchronise.
+JITTER = 0.05
+# How often a pause is left for a webhook event, or for what the limit held back [s].
+_SLICE_SECONDS = 0.05
+_KNOWN = frozenset({"STARTED", "COMPLETED", "FAILED", "DRAFT"})
+
+
+class PollTimer:
+    """
+    The rhythm of the loop: from the start of one poll to the start of the next.
+
+    Parameters
+    ----------
+    interval_seconds : float
+        Between polls while Hooked answers [s].
+    stop : Event
+        Set by whoever wants no more.
+
+    Attributes
+    ----------
+    heard : Callable[[], bool]
+        Called during the pause; True ends it at once.
+    """
+
+    heard: Callable[[], bool] | None = None
+
+    def __init__(self, interval_seconds: float, stop: threading.Event) -> None:
+        self.interval_seconds = interval_seconds
+        self.stop = stop
+
+    def now(self) -> float:
+        """Give the time by the loop's clock [s]."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; return whether the loop is to stop."""
+        return self.stop.wait(seconds)
+
+    def rest(self, began: float, slower_by: int, deadline: float) -> bool:
+        """Wait for the next poll, or for an event; return whether to go on."""
+        until = min(began + pause_seconds(self.interval_seconds, slower_by), deadline)
+        while not (self.heard and self.heard()):
+            left = max(0.0, until - self.now())
+            if self.wait(min(left, _SLICE_SECONDS)):
+                return False
+            if self.now() >= until:
+                break
+        return not self.stop.is_set()
 
 
 def poll_videos(
@@ -33,51 +88,60 @@ def poll_videos(
     archive: Archive | None = None,
     webhooks: EventSource | None = None,
     interval_seconds: float = 5,
-    timeout_seconds: float = 1800,
+    timeout_seconds: float | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[pd.DataFrame]:
     """
-    Watch videos render: one videos frame per round, until all are final.
+    Poll videos while they render: one videos frame per poll, until all are final.
 
-    While several render, one list page a round tells how far up to 100 of them are; a video
-    that left the list is asked for once in detail, which brings its credits, and never again.
-    Where the list is missing or of no use, details take turns within the client's limit. What
-    the list does not tell (type, script, credits) is missing until the details came. While
-    no end is near by the videos' own pace, questions come up to three rounds apart.
+    While several render, a list page tells how far up to 100 of them are; a video that has ended
+    is requested once in detail, which brings its credits, and never again. Where the list is
+    missing or of no use, details take turns within the client's limit. What the list lacks (type,
+    script, credits) is missing until the details came. While no end is near by the videos' own
+    pace, the list is read up to three times less often.
 
     Parameters
     ----------
-    video_ids : ids in any iterable, or one id
-    client : whose key, limit and connections to use; a new `HookedClient` when missing
-    archive : something with ``.videos()`` and ``.append(frame)``, such as a video archive
-        What is final there costs no request; what is seen here is kept there.
-    webhooks : something that hears Hooked call, such as a `WebhookReceiver`
-        A call has its video asked for at once, and rounds come up to six times more slowly,
-        as long as no end is seen of which no call told. Calls about other ids cost nothing.
-    interval_seconds : from the start of one round to the start of the next [s]
-        At least 1, except on this machine. While Hooked does not answer, rounds come up to
-        12 times more slowly.
-    timeout_seconds : limit for the whole watch [s]
-    stop : set it, from any thread, and the watch ends at once
+    video_ids : str or Iterable[str]
+        Ids in any iterable, one id, or a table with a column ``video_id``.
+    client : HookedClient, optional
+        Whose key, limit and connections to use. A new one when missing.
+    archive : VideoArchive, optional
+        Anything with ``.videos()`` and ``.append(frame)``. What is settled there costs no request;
+        what is seen here is kept there.
+    webhooks : WebhookReceiver, optional
+        A video named by an event is requested at once, and polls come up to six times less often,
+        as long as no video ends without an event. Events about other ids cost nothing.
+    interval_seconds : float, default 5
+        From the start of one poll to the start of the next [s]. At least 1, except on this
+        machine. While Hooked does not answer, polls come up to 12 times less often.
+    timeout_seconds : float, optional
+        Limit for the whole loop [s]. When missing, half an hour and the time in which the client's
+        limit lets every id be requested once.
+    stop : threading.Event, optional
+        Set it, from any thread, and the loop ends at once.
 
     Yields
     ------
-    videos frame, one row per distinct id, in the order asked
-        With webhooks also one for each call that was followed. Where the last question
-        failed, the row keeps its last good values, and ``fetch_error`` and
-        ``fetch_error_message`` say what failed; ``not_fetched`` means its turn has not
-        come. Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not asked again.
+    DataFrame
+        One row per distinct id, in the order given. With webhooks also one frame for each event
+        that was followed. Where the last request failed, the row keeps its last good values, and
+        ``fetch_error`` and ``fetch_error_message`` say what failed; ``not_fetched`` means its turn
+        has not come. Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not requested
+        again.
 
     Raises
     ------
-    AuthenticationError
-        The key is missing or wrong.
+    AuthenticationError, SubscriptionError
+        The key or the subscription is refused; ``.videos`` has what is known.
     WaitTimeoutError
-        Time is up; ``.videos`` is the last look. The renders go on at Hooked.
+        Time is up; ``.videos`` is the last observation. The renders go on at Hooked.
+    FetchError
+        The archive could not be written; ``.videos`` has every row.
     FetchInterrupted
         The stop button; ``.videos`` has every row.
-    ValueError
-        An interval or a time limit out of range.
+    TypeError, ValueError
+        No ids, or an interval or a time limit out of range. Nothing was requested.
 
     Examples
     --------
@@ -90,82 +154,267 @@ def poll_videos(
     ['COMPLETED']
     """
     used = client or HookedClient()
-    check_pace(used, interval_seconds, timeout_seconds)
+    check_interval(used, interval_seconds, timeout_seconds)
     closing = contextlib.nullcontext() if client else used
-    pace = PollTimer(interval_seconds, stop or threading.Event())
-    plan = planned(video_ids, used, archive, pace)
-    return rounds(used, plan, archive, pace, timeout_seconds, closing, webhooks=webhooks)
+    timer = PollTimer(interval_seconds, stop or threading.Event())
+    schedule = build_schedule(video_ids, used, archive, timer)
+    return poll_loop(used, schedule, archive, timer, timeout_seconds, closing, webhooks=webhooks)
 
 
-def planned(
-    video_ids: str | Iterable[object],
-    client: HookedClient,
-    archive: Archive | None,
-    pace: PollTimer,
+def build_schedule(
+    video_ids: object, client: HookedClient, archive: Archive | None, timer: PollTimer
 ) -> PollScheduler:
-    """Lay out a watch: every id checked, and what an archive knows of it."""
+    """Lay out the loop: every id checked, and what an archive knows of it."""
     videos = [
-        VideoState(asked.shown, failure=("invalid_id", asked.problem), done=True)
-        if asked.problem
-        else VideoState(asked.shown)
-        for asked in asked_ids(video_ids, client)
+        VideoState(task.shown, failure=("invalid_id", task.problem), done=True)
+        if task.problem
+        else VideoState(task.shown)
+        for task in validate_ids(video_ids, client)
     ]
     if archive is not None:
-        recall(videos, archive.videos())
+        load_known(videos, archive.videos())
     limit = client.requests_per_minute
-    rounds_a_minute = rate_limiter.WINDOW_SECONDS / pace.interval_seconds
-    return PollScheduler(
-        videos,
-        per_round=float("inf") if limit is None else limit / rounds_a_minute,
-        rounds_a_minute=rounds_a_minute,
-    )
+    polls_a_minute = rate_limiter.WINDOW_SECONDS / timer.interval_seconds
+    per_poll = math.inf if limit is None else limit / polls_a_minute
+    return PollScheduler(videos, per_poll=per_poll, polls_a_minute=polls_a_minute)
 
 
-def rounds(
+def poll_loop(
     client: HookedClient,
-    plan: PollScheduler,
+    schedule: PollScheduler,
     archive: Archive | None,
-    pace: PollTimer,
-    timeout_seconds: float,
+    timer: PollTimer,
+    timeout_seconds: float | None,
     closing: contextlib.AbstractContextManager[object],
     *,
     webhooks: EventSource | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Go round until all is final; *closing* is closed at the end."""
-    deadline = time.monotonic() + timeout_seconds
-    looks = PollExecutor(
-        client, plan, over=lambda: pace.stop.is_set() or time.monotonic() >= deadline
+    """Poll until all is final; *closing* is closed at the end."""
+    seconds = timeout_seconds or default_timeout(client, len(schedule.open))
+    deadline = timer.now() + seconds
+    executor = PollExecutor(
+        client, schedule, over=lambda: timer.stop.is_set() or timer.now() >= deadline
     )
-    with closing, WebhookListener(webhooks, plan, client) as ear:
-        pace.heard = ear.heard if webhooks is not None else None
+    listener = WebhookListener(webhooks, schedule, client)
+
+    def heard() -> bool:
+        executor.between_polls()
+        return webhooks is not None and listener.heard()
+
+    timer.heard = heard
+    with closing, stopped_at_exit(timer.stop), listener:
         try:
             while True:
-                if ear.called:
-                    ear.followed(looks.called())
+                if listener.pending:
+                    listener.followed(executor.notified())
                 else:
-                    began = time.monotonic()
-                    looks.round()
-                yield _kept_frame(archive, plan)
-                slower_by = plan.slower_by(listening=ear.listening)
-                if not plan.open or not pace.rest(began, slower_by, deadline):
+                    began = timer.now()
+                    executor.poll()
+                yield _kept_frame(archive, schedule)
+                slower_by = schedule.slower_by(listening=listener.listening)
+                if not schedule.open or not timer.rest(began, slower_by, deadline):
                     return
-                if time.monotonic() >= deadline:
-                    videos = _kept_frame(archive, plan)
-                    raise timed_out(videos, left=len(plan.open), seconds=timeout_seconds)
+                if timer.now() >= deadline:
+                    raise timed_out(_kept_frame(archive, schedule), schedule, seconds)
         except KeyboardInterrupt:
-            looks.batch.stop.set()
-            raise interrupted(_kept_frame(archive, plan)) from None
+            executor.token.stop.set()
+            raise despite_interrupts(lambda: interrupted(_kept_frame(archive, schedule))) from None
+        except HookedError as error:
+            executor.token.stop.set()
+            error.videos = to_frame(schedule.videos) if error.videos is None else error.videos
+            raise
         finally:
-            looks.batch.stop.set()
+            executor.token.stop.set()
 
 
-def _kept_frame(archive: Archive | None, plan: PollScheduler) -> pd.DataFrame:
+def _kept_frame(archive: Archive | None, schedule: PollScheduler) -> pd.DataFrame:
     """Make the frame of this moment; what it shows is kept before anybody sees it."""
-    # in this order: answers that come while an archive writes are in neither
-    videos = frame_of(plan.videos)
-    if archive is not None and (fresh := news(plan.videos)):
-        archive.append(frame_from_rows([row for _, row in fresh]))
+    # in this order: responses that come while an archive writes are in neither
+    videos = to_frame(schedule.videos)
+    if archive is not None and (fresh := unsaved_rows(schedule.videos)):
+        try:
+            archive.append(frame_from_rows([row for _, row in fresh]))
+        except OSError as fault:
+            raise FetchError(
+                f"What was seen could not be kept in the archive: {str(fault).rstrip('.')}. Every "
+                "row is in .videos of this error.",
+                videos=videos,
+            ) from fault
         # last: an interrupt that ends the writing early leaves them to be kept
         for video, row in fresh:
             video.kept = row
     return videos
+
+
+def default_timeout(client: HookedClient, ids: int) -> float:
+    """Half an hour for the renders, and the time in which every id can be requested once [s]."""
+    limit = client.requests_per_minute
+    return RENDERS_SECONDS + (ids * rate_limiter.WINDOW_SECONDS / limit if limit else 0.0)
+
+
+def pause_seconds(interval_seconds: float, slower_by: int) -> float:
+    """Give the time from the start of a poll to the next, a little early or late [s]."""
+    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
+    return interval_seconds * slower_by * jitter
+
+
+def check_interval(
+    client: HookedClient, interval_seconds: float, timeout_seconds: float | None
+) -> None:
+    """Refuse an interval that would only use up the rate limit, and what is no time."""
+    given = {"interval_seconds": interval_seconds}
+    given |= {} if timeout_seconds is None else {"timeout_seconds": timeout_seconds}
+    for name, seconds in given.items():
+        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+    if interval_seconds < MIN_INTERVAL_SECONDS and not client.is_local:
+        raise ValueError(
+            f"interval_seconds is at least {MIN_INTERVAL_SECONDS:g} for Hooked, not "
+            f"{interval_seconds:g}: renders take minutes, and more frequent polls would only use "
+            "up the rate limit. Shorter intervals are for a server on this machine."
+        )
+
+
+def timed_out(
+    videos: pd.DataFrame, schedule: PollScheduler, timeout_seconds: float
+) -> WaitTimeoutError:
+    """Make the error of a loop whose time is up: what renders, and what only lacks its details."""
+    open_ids = {video.video_id for video in schedule.open}
+    left = videos[videos["video_id"].isin(list(open_ids))]
+    ended = int(is_final(left).sum())
+    unseen = int(left["status"].isna().sum())
+    rendering = len(left) - ended - unseen
+    strange = sorted(set(left["status"].dropna()) - _KNOWN)
+    parts = [
+        f"{rendering:,} still rendering (their renders go on at Hooked)" if rendering else "",
+        f"{ended:,} ended, but their details were not requested yet" if ended else "",
+        f"{unseen:,} not seen yet" if unseen else "",
+    ]
+    unknown = f" Unknown status, taken as rendering: {', '.join(strange)[:200]}." if strange else ""
+    return WaitTimeoutError(
+        f"{len(left):,} of {len(videos):,} videos were not finished after {timeout_seconds:,.5g} "
+        f"s: {'; '.join(part for part in parts if part)}.{unknown} Wait again later with the same "
+        "ids. What is known is in .videos of this error.",
+        videos=videos,
+    )
+
+
+def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
+    """Make the error of a loop that was interrupted."""
+    ended = is_final(videos) | videos["fetch_error"].isin(ENDING_FAILURES).astype(bool)
+    left = len(videos) - int(ended.sum())
+    return FetchInterrupted(
+        f"Stopped with {left:,} of {len(videos):,} videos not ended. Their renders go on at "
+        "Hooked: poll again with the same ids. What is known is in .videos of this error.",
+        videos=videos,
+    )
+
+
+def wait_for_videos(
+    video_ids: str | Iterable[object],
+    *,
+    client: HookedClient | None = None,
+    progress: bool | None = None,
+    **poll: Any,
+) -> pd.DataFrame:
+    """
+    Wait until every video is final.
+
+    Parameters
+    ----------
+    video_ids : str or Iterable[str]
+        Ids in any iterable, one id, or a table with a column ``video_id``.
+    client : HookedClient, optional
+        Whose key, limit and connections to use. A new one when missing.
+    progress : bool, optional
+        Whether to show a bar. When missing, only in a notebook and on a terminal.
+    **poll : Any
+        Further settings of `poll_videos`.
+
+    Returns
+    -------
+    DataFrame
+        The last videos frame, one row per distinct id, in the order given.
+
+    Raises
+    ------
+    WaitTimeoutError
+        Time is up; ``.videos`` is the last observation. The renders go on at Hooked.
+    HookedError, FetchInterrupted, TypeError, ValueError
+        As from `poll_videos`.
+
+    Examples
+    --------
+    >>> from hooked_analytics import Sandbox
+    >>> with Sandbox(videos=20) as sandbox, sandbox.client() as client:
+    ...     videos = wait_for_videos(["vid_abc123"], client=client)
+    >>> videos["used_credits"].tolist()
+    [5.0]
+    """
+    frames = poll_videos(video_ids, client=client, **poll)
+    with contextlib.ExitStack() as shown:
+        bars: list[ProgressBar] = []
+
+        def show(videos: pd.DataFrame) -> None:
+            if not bars:
+                bars.append(shown.enter_context(ProgressBar(len(videos), shown=progress)))
+            bars[0].show(int(is_final(videos).sum()))
+
+        videos = last_frame(frames, show)
+        bars[0].close(summary(videos), failed=bool(videos["fetch_error"].notna().any()))
+    return videos
+
+
+def last_frame(
+    frames: Iterator[pd.DataFrame], each: Callable[[pd.DataFrame], object]
+) -> pd.DataFrame:
+    """
+    Go through all frames and return the last; an interrupt anywhere carries what is known.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> last_frame(iter([pd.DataFrame({"progress": [100]})]), each=print)
+       progress
+    0       100
+       progress
+    0       100
+    """
+    videos: pd.DataFrame | None = None
+    try:
+        for videos in frames:
+            each(videos)
+    except FetchInterrupted:
+        raise
+    except KeyboardInterrupt:
+        if videos is None:
+            raise
+        known = videos
+        raise despite_interrupts(lambda: interrupted(known)) from None
+    if videos is None:
+        raise ValueError("there was no poll to return the last frame of")
+    return videos
+
+
+def summary(videos: pd.DataFrame) -> str:
+    """
+    Say in a line how many videos are in which state, and what they cost so far.
+
+    Examples
+    --------
+    >>> from hooked_analytics import videos_from_records
+    >>> print(summary(videos_from_records([
+    ...     {"id": "vid_1", "status": "COMPLETED", "usedCredits": 5},
+    ...     {"id": "vid_2", "status": "STARTED"},
+    ... ])))
+    2 videos: 1 completed, 1 rendering · 5 credits so far, 1 unknown
+    """
+    states = videos["status"].replace({"STARTED": "rendering"}).str.lower()
+    states = states.fillna(videos["fetch_error"]).fillna("unknown")
+    counts = ", ".join(
+        f"{count:,} {state}" for state, count in sorted(states.value_counts().items())
+    )
+    credits = videos["used_credits"]
+    told = f"{credits.sum():,.4g}" if credits.notna().any() else "no"
+    unknown = f", {credits.isna().sum():,} unknown" if credits.isna().any() else ""
+    return f"{len(videos):,} videos: {counts or 'none'} · {told} credits so far{unknown}"

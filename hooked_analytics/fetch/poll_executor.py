@@ -1,8 +1,8 @@
-"""One look at all videos: the questions of a round, sent by threads that stop when told."""
+"""One poll of all videos: its requests, sent by threads that stop when told."""
 
 from __future__ import annotations
 
-import math
+import logging
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,136 +11,145 @@ from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.errors import HookedError
 from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES
-from hooked_analytics.fetch.video_state import VideoState
 from hooked_analytics.schema import parse_record, record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable, Iterator
 
     from hooked_analytics.client import ListPage
     from hooked_analytics.fetch.poll_scheduler import PollScheduler
+    from hooked_analytics.fetch.video_state import VideoState
     from hooked_analytics.schema import Row
 
-_LOOK_SECONDS = 0.05
-# So many failures without one answer, and the rest of the round is left for the next.
+_log = logging.getLogger(__name__)
+_WAIT_SECONDS = 0.05
+# So many failures without one response, and the rest of the poll is left for the next.
 GIVE_UP_AFTER = 8
 
 
 class PollExecutor:
     """
-    Ask what the plan wants asked, round by round.
-
-    Rows are noted as they arrive, so an interrupt loses nothing; the threads are daemons that
-    look at the batch's stop event before every request, so it is followed by silence.
+    Send what the schedule wants, poll by poll, and note the responses as they arrive.
 
     Parameters
     ----------
-    over : whether the caller wants no more: told to stop, or out of time
+    client : HookedClient
+        Whose key, limit and connections to use.
+    schedule : PollScheduler
+        Chooses the requests, takes the responses.
+    over : Callable[[], bool]
+        Whether the caller wants no more: told to stop, or out of time.
     """
 
     def __init__(
-        self, client: HookedClient, plan: PollScheduler, *, over: Callable[[], bool]
+        self, client: HookedClient, schedule: PollScheduler, *, over: Callable[[], bool]
     ) -> None:
-        self.batch = CancelToken(threading.Event())
+        self.token = CancelToken(threading.Event())
         self._client = client
-        self._plan = plan
+        self._schedule = schedule
         self._over = over
+        self._pages: Iterator[ListPage] | None = None
         self._lock = threading.Lock()
-        self._answers = self._failures = 0
+        self._responses = self._failures = 0
+        self._more = False  # whether the limit may hold details back
 
-    def round(self) -> None:
-        """Ask the questions of one round and note their answers."""
-        self._answers = self._failures = 0
-        if self._plan.walk_now():
-            self._work([self._walk])
-        if self._plan.crowded(self._client.requests_left):
-            self._work([self._glance])
-        chosen = self._plan.next_details(self._client.requests_left)
-        self._work([partial(self._details, video) for video in chosen])
-        self._plan.end_round(answers=self._answers, failures=self._failures)
+    def poll(self) -> None:
+        """Send the requests of one poll."""
+        self._responses = self._failures = 0
+        for _ in range(2):  # the whole list after the first, where that one left too much open
+            if not self._schedule.list_due(self._client.requests_left):
+                break
+            self._work([self._read_list])
+        chosen = self._schedule.next_details(self._client.requests_left)
+        self._details(chosen)
+        self._more = len(chosen) > 0 or self._client.requests_left < 1
+        self._schedule.end_poll(responses=self._responses, failures=self._failures)
+        _log.info(
+            "poll %d: %d details requested, %d responses, %d failures",
+            self._schedule.poll,
+            len(chosen),
+            self._responses,
+            self._failures,
+        )
 
-    def called(self) -> bool:
-        """Ask at once about those Hooked called about; say whether anything was answered."""
-        self._answers = self._failures = 0
-        chosen = self._plan.next_called(self._client.requests_left)
-        self._work([partial(self._details, video) for video in chosen])
-        return self._answers > 0
+    def notified(self) -> bool:
+        """Request those that webhook events name; say whether anything was answered."""
+        return self._details(self._schedule.next_notified(self._client.requests_left))
+
+    def between_polls(self) -> None:
+        """Request details that the limit held back, as it frees requests."""
+        left = self._client.requests_left
+        if self._more and 1 <= left < float("inf"):
+            self._more = self._details(self._schedule.held_back(left))
+
+    def _details(self, videos: list[VideoState]) -> bool:
+        before = self._responses
+        self._work([partial(self._request, video) for video in videos])
+        return self._responses > before
 
     def _work(self, jobs: list[Callable[[], None]]) -> None:
         """Do the jobs in threads; wait until they are done, or the caller wants no more."""
         if not jobs or self._over():
             return
         threads = min(len(jobs), self._client.max_workers)
-        crew = WorkerPool(jobs, self.batch.stop, threads=threads, name="hooked-watch")
-        while not crew.done.wait(_LOOK_SECONDS):
-            if self._over():
-                self.batch.stop.set()
+        pool = WorkerPool(jobs, self.token.stop, threads=threads, name="hooked-poll")
+        while not pool.done.wait(_WAIT_SECONDS):
+            if self._over() or pool.fault is not None:
+                self.token.stop.set()
+                break
+        if pool.fault is not None:
+            raise pool.fault
+
+    def _read_list(self) -> None:
+        """Read pages of the list, as far as that is cheaper than requesting details."""
+        schedule = self._schedule
+        if schedule.reading is None:
+            return
+        if self._pages is None:
+            self._pages = self._client.list_pages(status=schedule.reading.status, cancel=self.token)
+        for _ in range(schedule.page_quota(self._client.requests_left)):
+            before = self.token.requests_sent
+            try:
+                page = next(self._pages, None)
+            except HookedError as error:
+                self._pages = None
+                if error.kind is None:
+                    raise
+                self._count(answered=False)
+                schedule.list_failed(error)
                 return
-        if crew.fault is not None:
-            raise crew.fault
+            self._count(answered=True)
+            schedule.note_list_requests(self.token.requests_sent - before)
+            if page is None or not schedule.note_page(
+                self._ours(page), items=len(page.records), total=page.total
+            ):
+                self._pages = None
+                schedule.end_list()
+                return
 
-    def _walk(self) -> None:
-        """Walk the list of what renders, as far as that is cheaper than asking for details."""
-        wanted = {video.video_id for video in self._plan.open}
-        seen: dict[str | None, Row] = {}
-        pages = cost = size = 0
-        try:
-            for page in self._client.list_pages(status="processing", cancel=self.batch):
-                pages += 1
-                seen.update(_ours(page, wanted))
-                unseen = len(wanted) - len(seen)
-                size = max(size, len(page.records))
-                cost = max(pages, math.ceil((page.total or 0) / size))
-                if not unseen or cost - pages >= unseen:
-                    break
-        except HookedError as error:
-            self._list_failed(error)
-            return
-        self._count(answered=True)
-        everything = len(seen) == len(wanted)
-        self._plan.walked(seen, pages=pages if everything else max(pages, cost))
+    def _ours(self, page: ListPage) -> dict[str | None, Row]:
+        return {
+            video_id: parse_record(record, fetched_at=page.seen_at, flags=page.flags)
+            for record in page.records
+            if self._schedule.is_open(video_id := record_id(record))
+        }
 
-    def _glance(self) -> None:
-        """Look at one page of what is completed."""
-        wanted = {video.video_id for video in self._plan.open}
-        try:
-            page = next(self._client.list_pages(status="completed", cancel=self.batch), None)
-        except HookedError as error:
-            self._list_failed(error)
-            return
-        self._count(answered=True)
-        self._plan.glanced(_ours(page, wanted) if page else {})
-
-    def _list_failed(self, error: HookedError) -> None:
-        if error.kind is None:
-            raise error
-        self._count(answered=False)
-        self._plan.list_failed(error)
-
-    def _details(self, video: VideoState) -> None:
-        if self._failures >= GIVE_UP_AFTER and not self._answers:
+    def _request(self, video: VideoState) -> None:
+        if self._failures >= GIVE_UP_AFTER and not self._responses:
             return
         try:
-            answer = self._client.request_video(video.video_id or "", cancel=self.batch)
+            response = self._client.request_video(video.video_id or "", cancel=self.token)
         except HookedError as error:
             if error.kind is None:
                 raise
             self._count(answered=error.kind in ENDING_FAILURES)
-            self._plan.failed(video, error.kind, str(error))
+            self._schedule.failed(video, error.kind, str(error))
             return
         self._count(answered=True)
-        row = parse_record(answer.record, fetched_at=answer.seen_at, flags=answer.flags)
-        self._plan.answered(video, row)
+        row = parse_record(response.record, fetched_at=response.seen_at, flags=response.flags)
+        self._schedule.answered(video, row)
 
     def _count(self, *, answered: bool) -> None:
         with self._lock:
-            self._answers += answered
+            self._responses += answered
             self._failures += not answered
-
-
-def _ours(page: ListPage, wanted: Set[str | None]) -> dict[str | None, Row]:
-    return {
-        video_id: parse_record(record, fetched_at=page.seen_at, flags=page.flags)
-        for record in page.records
-        if (video_id := record_id(record)) in wanted
-    }

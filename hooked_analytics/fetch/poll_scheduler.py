@@ -1,18 +1,22 @@
 """
-What to ask next, decided by counting requests. No network and no clock in here.
+What to request next, decided by counting requests. No network and no clock in here.
 
-One page of the list tells how far a hundred videos are, so while many render the list is
-walked and details are asked only of those it does not show: a video that left it has ended,
-and its details say how and at what price. Where the list is dearer than the details it would
-save, is missing or makes no sense, the details take turns.
+One page of the list tells how far a hundred videos are, so while many render the list is read and
+details are requested only of those that have ended. While more than a page of ours render, the
+whole list is read: its items keep their places, so none is missed while renders end, and it says
+how each ended. Else its filter "processing" is read, and a video that left it has ended. Where the
+list is dearer than the details it would save, is missing or makes no sense, the details take turns.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hooked_analytics.fetch.video_state import AT, VideoState, merged
+from hooked_analytics.fetch.video_state import AT, VideoState, merge_rows
 from hooked_analytics.fetch.webhook_events import FalseAlarmBudget
 from hooked_analytics.schema import FINAL_STATUSES
 
@@ -22,115 +26,188 @@ if TYPE_CHECKING:
     from hooked_analytics.errors import HookedError
     from hooked_analytics.schema import Row
 
+_log = logging.getLogger(__name__)
+
 PAGE_VIDEOS = 100
-# Failures that asking again cannot cure.
+WHOLE, RENDERING = None, "processing"  # the list's filters that are read
+# Failures that another request cannot cure.
 ENDING_FAILURES = frozenset({"invalid_id", "not_found", "forbidden"})
 # The list gets at most this part of the limit; the rest is for details and for other callers.
 LIST_SHARE = 1 / 3
-# Rounds between questions about one video that fail, or that the list does not confirm.
-MAX_ROUNDS_APART = 6
-# Rounds before a list that failed or told nothing is tried again.
-MAX_ROUNDS_WITHOUT_LIST = 64
+# Polls between requests for one video that fail, or that the list does not confirm.
+MAX_POLLS_APART = 6
+# Polls before a list that failed or told nothing is tried again.
+MAX_POLLS_WITHOUT_LIST = 64
 # A refusal of the list (it is missing, or no list) counts as so many stray failures.
 REFUSAL = 4
-# A video the list shows unchanged so many times is asked directly: the list may be old.
-UNCHANGED_LOOKS = 24
-# Looks come a round further apart for each so many rounds in which no end is expected ...
-QUIET_ROUNDS = 4
-# ... but never further than this, since a render may fail before its time.
-QUIETEST = 3
-# Rounds before the list of completed videos is looked at again after it showed none of ours.
-ROUNDS_AFTER_NOTHING = 8
-# While nothing is answered the interval doubles, up to so many times.
-SLOWEST = 12
-# While Hooked calls when a render ends, rounds are so many intervals apart.
-CALLED_APART = 6
+# A video the list shows unchanged so many times is requested directly: the list may be old.
+MAX_UNCHANGED = 24
+# The list is read a poll less often for each so many polls in which no end is expected ...
+QUIET_POLLS = 4
+# ... but never less often than this, since a render may fail before its time.
+MAX_QUIET = 3
+# Polls between two readings of the list, under a limit, for more than a page of videos.
+MANY_APART = 2
+# Polls before the whole list is read again for few videos after it showed none of ours.
+POLLS_AFTER_NOTHING = 8
+# While nothing answers the interval doubles, up to so many times.
+MAX_SLOWER = 12
+# While webhook events tell of every end, polls are so many intervals apart.
+NOTIFIED_APART = 6
 _PROGRESS = ("status", "progress", "message", "updated_at")
+
+
+@dataclass
+class ListReading:
+    """One reading of the list, over one poll or several."""
+
+    status: str | None
+    number: int
+    began: int
+    pages: int = 0
+    cost: int = 0  # pages of the whole reading, as far as the list says
+    news: bool = False  # whether it showed an end
 
 
 class PollScheduler:
     """
-    The state of a watch: every video, the list, and how well Hooked answers.
+    The state of the loop: every video, the list, and how well Hooked answers.
 
     Parameters
     ----------
-    videos : in the order asked
-    per_round : requests the limit allows in one interval; infinite without a limit
-    rounds_a_minute : intervals in the window of the limit
+    videos : Sequence[VideoState]
+        In the order given.
+    per_poll : float
+        Requests the limit allows in one interval; infinite without a limit.
+    polls_a_minute : float
+        Intervals in the window of the limit.
     """
 
     def __init__(
-        self, videos: Sequence[VideoState], *, per_round: float, rounds_a_minute: float
+        self, videos: Sequence[VideoState], *, per_poll: float, polls_a_minute: float
     ) -> None:
         self.videos = videos
-        self.round = 0
-        self.pages = max(1, math.ceil(len(self.open) / PAGE_VIDEOS))
-        self.failing = 0  # rounds in a row in which nothing was answered
-        self._per_round = per_round
-        self._rounds_a_minute = rounds_a_minute
-        self._walks = 0
-        self._walked = -1
-        self._next_walk = 0.0
+        self.poll = 0
+        self.failing = 0  # polls in a row in which nothing answered
+        self.reading: ListReading | None = None
+        self._by_id = {video.video_id: video for video in videos}
+        self._per_poll = per_poll
+        self._polls_a_minute = polls_a_minute
+        pages = max(1, math.ceil(len(self.open) / PAGE_VIDEOS))
+        self._pages = {WHOLE: pages, RENDERING: pages}  # what a reading costs
+        self._readings = 0
+        self._read = -1  # the poll in which a reading last ended
+        self._next_list = 0.0
+        self._next_whole = 0
+        self._list_pages: deque[int] = deque([0], maxlen=max(1, math.ceil(polls_a_minute)))
         self._trouble = 0
         self._list_back = 0
-        self._next_glance = 0
-        self._by_turns = False  # this round does without the list
-        self._trust = FalseAlarmBudget()
+        self._by_turns = False  # this poll does without the list
+        self._budget = FalseAlarmBudget()
 
     @property
     def open(self) -> list[VideoState]:
         """Videos that can still change."""
         return [video for video in self.videos if not video.done]
 
+    def is_open(self, video_id: str | None) -> bool:
+        """Whether it is one of ours that can still change."""
+        video = self._by_id.get(video_id)
+        return video is not None and not video.done
+
+    # --- the list
+
+    def list_due(self, left: float) -> bool:
+        """Whether to read the list now, or to go on reading it."""
+        if self.reading is None and self.poll >= self._list_back:
+            status = self._list_to_read(left)
+            if status != "":
+                self._readings += 1
+                self.reading = ListReading(status, self._readings, self.poll)
+        return self.reading is not None
+
+    def _list_to_read(self, left: float) -> str | None:
+        """Choose between the whole list, what is rendering, and neither: an empty text."""
+        waiting = self._rendering()
+        if self.poll >= self._next_list and self._read != self.poll:
+            for status in (WHOLE, RENDERING) if len(waiting) > PAGE_VIDEOS else (RENDERING,):
+                if len(waiting) > self._pages[status]:
+                    return status
+        if self.poll < self._next_whole or self._cautious():
+            return ""
+        # more have left the list than can be requested now: the whole list says how they ended
+        gone = [video for video in self._due() if _newly_gone(video) and not video.is_final]
+        crowded = len(gone) > max(self._room(left) + 1, self._pages[WHOLE])
+        return WHOLE if crowded else ""
+
+    def _rendering(self) -> list[VideoState]:
+        """Videos whose end is not known; before the first reading, all."""
+        first = not self._readings
+        return [v for v in self.open if not v.is_final and (v.row is not None or first)]
+
     def list_serves(self) -> bool:
-        """Whether walking the list costs less than the details it would save."""
-        if self.round < self._list_back:
+        """Whether reading the list costs less than the details it would save."""
+        if self.poll < self._list_back:
             return False
-        rendering = [v for v in self.open if v.row is not None or not self._walks]
-        return len(rendering) > self.pages
+        return self.reading is not None or len(self._rendering()) > min(self._pages.values())
 
-    def walk_now(self) -> bool:
-        """Whether to walk the list in this round."""
-        return self.list_serves() and self.round >= self._next_walk
+    def page_quota(self, left: float) -> int:
+        """Pages to read in this poll: at first as many as may be, then the list's share."""
+        if self._readings > 1 and not math.isinf(self._per_poll):
+            left = min(left, math.ceil(LIST_SHARE * self._per_poll))
+        return 1_000_000 if math.isinf(left) else max(1, int(left))
 
-    def walked(self, seen: Mapping[str | None, Row], *, pages: int) -> None:
-        """Note what a walk of the list showed of our videos, and what another would cost."""
-        self._walks += 1
-        self._walked = self.round
-        self.pages = max(1, pages)
+    def note_page(self, seen: Mapping[str | None, Row], *, items: int, total: int | None) -> bool:
+        """Note what a page showed of ours; return whether to read on."""
+        reading = self.reading
+        if reading is None:
+            return False
+        reading.pages += 1
+        for video_id, row in seen.items():
+            video = self._by_id[video_id]
+            was_final, video.seen = video.is_final, reading.number
+            _listed(video, row, self.poll)
+            reading.news |= video.is_final and not was_final
+        reading.cost = max(reading.cost, reading.pages, math.ceil((total or 0) / max(1, items)))
+        unseen = self._unseen(reading)
+        return unseen > 0 and reading.cost - reading.pages < unseen
+
+    def _unseen(self, reading: ListReading) -> int:
+        return sum(not v.is_final and v.seen != reading.number for v in self.open)
+
+    def note_list_requests(self, count: int) -> None:
+        """Count requests of the list against its share of the limit."""
+        self._list_pages[-1] += count
+
+    def end_list(self) -> None:
+        """Note that the list was read to its end, or as far as it serves."""
+        reading, self.reading = self.reading, None
+        if reading is None:
+            return
+        cost = reading.cost if self._unseen(reading) else reading.pages
+        pages = self._pages[reading.status] = max(1, reading.pages, cost)
+        self._read = self.poll
         for video in self.open:
-            row = seen.get(video.video_id)
-            if row is None:
+            if video.seen != reading.number:
                 video.listed = False
-            else:
-                _listed(video, row, self.round)
-        every = self.pages / (LIST_SHARE * self._per_round)
         listed = [video for video in self.open if video.listed]
-        quiet = min((_looks_apart(video) for video in listed), default=1)
-        self._next_walk = max(self._next_walk + every, self.round + quiet)
-
-    def crowded(self, left: float) -> bool:
-        """
-        Whether more videos left the list than their details may be asked now.
-
-        One page of completed videos then says of many that they ended; their credits follow.
-        """
-        if self.round < max(self._list_back, self._next_glance) or self._cautious():
-            return False
-        ended = [video for video in self._due() if _newly_gone(video) and not video.is_final]
-        return len(ended) > self._room(left) + 1
-
-    def glanced(self, seen: Mapping[str | None, Row]) -> None:
-        """Note what a page of completed videos showed of ours."""
-        ours = [video for video in self.open if video.video_id in seen]
-        for video in ours:
-            _listed(video, seen[video.video_id], self.round)
-        self._next_glance = self.round + (1 if ours else ROUNDS_AFTER_NOTHING)
+        quiet = min((_polls_apart_by_pace(video) for video in listed), default=1)
+        every = pages / (LIST_SHARE * self._per_poll)
+        apart = max(quiet, MANY_APART if len(self.videos) > PAGE_VIDEOS and every else 1)
+        self._next_list = max(self._next_list + every, reading.began + apart)
+        if reading.status == WHOLE:
+            self._next_whole = self.poll + (1 if reading.news else POLLS_AFTER_NOTHING)
+        _log.info(
+            "list read: %d pages, %d of %d videos rendering",
+            reading.pages,
+            len(listed),
+            len(self.videos),
+        )
 
     def list_failed(self, error: HookedError) -> None:
-        """Note a walk that failed: the list is left alone for a while, longer each time."""
-        self._walks += 1
-        self._walked = self.round
+        """Note a reading that failed: the list is left alone for a while, longer each time."""
+        self.reading = None
+        self._read = self.poll
         self._avoid_list(1 if error.retryable else REFUSAL)
         if error.retryable:
             for video in self.open:
@@ -138,136 +215,144 @@ class PollScheduler:
 
     def _avoid_list(self, weight: int) -> None:
         self._trouble += weight
-        rounds = min(2 ** (self._trouble - 1), MAX_ROUNDS_WITHOUT_LIST)
-        self._list_back = self.round + rounds
+        polls = min(2 ** (self._trouble - 1), MAX_POLLS_WITHOUT_LIST)
+        self._list_back = self.poll + polls
+        _log.info("the list is not read for %d polls", polls)
+
+    # --- details
 
     def next_details(self, left: float) -> list[VideoState]:
-        """
-        Choose whose details to ask now, the longest waiting first.
-
-        Parameters
-        ----------
-        left : requests the client may send now without waiting
-        """
+        """Choose whose details to request now, with so many requests *left*; longest wait first."""
         self._by_turns = not self.list_serves()
         if self._by_turns:
             for video in self.open:
                 video.listed = False
-        due = self._due()
-        due.sort(key=lambda v: (not v.called, v.failed > 0, v.unlisted > 0, v.is_final, v.asked))
-        return due[: self._room(left)]
+        return self._in_order(self._due())[: self._room(left)]
 
-    def called(self, calls: Iterable[Sequence[str]]) -> None:
-        """Note whom Hooked called about, by video id or project; strangers are nobody's."""
-        ids = {video_id for call in calls for video_id in call}
+    def held_back(self, left: float) -> list[VideoState]:
+        """Choose whose details to request between two polls, as the limit frees requests."""
+        room = 0 if self.failing else max(0, int(min(self._spare(left), len(self.videos))))
+        return self._in_order(self._due())[:room] if room else []
+
+    def note_events(self, events: Iterable[Sequence[str]]) -> None:
+        """Mark the videos that webhook events name, by id or project; ignore unknown ids."""
+        ids = {video_id for event in events for video_id in event}
         for video in self.videos if ids else ():
             project = video.row[AT["project_id"]] if video.row else None
             if video.video_id not in ids and project not in ids:
                 continue
             if video.done:
-                self._trust.was_true()  # calls do come, this one late or twice
+                self._budget.was_true()  # events do come, this one late or twice
             else:
-                video.called, video.due = True, self.round
+                video.notified, video.due = True, self.poll
 
-    def next_called(self, left: float) -> list[VideoState]:
-        """Choose whose details to ask between two rounds; nobody may have to wait for them."""
-        called = [video for video in self._due() if video.called]
-        return called[: max(0, int(min(self._trust.left, self._spare(left))))]
+    def next_notified(self, left: float) -> list[VideoState]:
+        """Choose whose details to request at once because an event named them."""
+        notified = [video for video in self._due() if video.notified]
+        return notified[: max(0, int(min(self._budget.left, self._spare(left))))]
 
     def _due(self) -> list[VideoState]:
-        due = [video for video in self.open if video.due <= self.round]
-        believed = [video for video in due if video.called][: self._trust.left]
+        due = [video for video in self.open if video.due <= self.poll]
+        believed = {id(video) for video in [v for v in due if v.notified][: self._budget.left]}
         return [
             video
             for video in due
-            if not video.listed or video.unchanged >= UNCHANGED_LOOKS or video in believed
+            if not video.listed or video.unchanged >= MAX_UNCHANGED or id(video) in believed
+            if video.row is not None or video.is_final or not self._first_reading()
         ]
 
+    def _first_reading(self) -> bool:
+        """Whether the list is being read for the first time: it may still show the others."""
+        return self.reading is not None and self.reading.number == 1
+
+    def _in_order(self, due: list[VideoState]) -> list[VideoState]:
+        def rank(v: VideoState) -> tuple[bool, bool, bool, bool, int]:
+            return (not v.notified, v.failed > 0, v.unlisted > 0, v.is_final, v.requested)
+
+        return sorted(due, key=rank)
+
     def _cautious(self) -> bool:
-        """Whether nothing is known to answer: one question is enough to find out."""
-        return bool(self.failing) or (self._walked == self.round == self._list_back - 1)
+        """Whether nothing is known to answer: one request is enough to find out."""
+        return bool(self.failing) or (self._read == self.poll == self._list_back - 1)
 
     def _room(self, left: float) -> int:
-        """Details this round may ask, so that the list is never kept waiting by them."""
-        walked = self._walked == self.round
+        """Details this poll may request, so that the list never has to wait for them."""
         if self._cautious():
             return 1
         if math.isinf(left):
             return len(self.videos)
-        # at least one, or a client that others keep busy would never be asked anything
-        return max(0 if walked else 1, int(self._spare(left)))
+        # at least one, or a client that others keep busy would never request anything
+        at_least = 0 if self._list_pages[-1] else 1
+        return max(at_least, int(self._spare(left)))
 
     def _spare(self, left: float) -> float:
-        """Requests that are left beside those the list needs."""
-        reserved = 0.0
-        if any(video.listed for video in self.videos):
-            every = max(1, self._next_walk - self._walked)
-            reserved = self.pages * max(1.0, self._rounds_a_minute / every - self._walks)
-        return left - reserved
+        """Requests that are left beside those the list needs within a minute."""
+        if math.isinf(left) or not any(video.listed for video in self.videos):
+            return left
+        pages = self._pages[self.reading.status if self.reading else RENDERING]
+        pages = pages if self.reading else min(self._pages.values())
+        every = max(1.0, self._next_list - self._read, pages / (LIST_SHARE * self._per_poll))
+        needed = pages * self._polls_a_minute / every
+        quota = min(pages, math.ceil(LIST_SHARE * self._per_poll))
+        return left - max(quota, needed - sum(self._list_pages))
 
     def answered(self, video: VideoState, row: Row) -> None:
         """Note the details of a video."""
         was_rendering = video.row is not None and not video.is_final
         # first, so that no other thread takes this end for one that only the list told of
         video.done = row[AT["status"]] in FINAL_STATUSES
-        video.row = merged(video.row, row, from_list=False)
-        video.failure, video.asked = None, self.round
+        video.row = merge_rows(video.row, row, from_list=False)
+        video.failure, video.requested = None, self.poll
         video.failed = video.unchanged = 0
-        self._judge_calls(video, was_rendering=was_rendering)
+        if video.notified and video.done:
+            self._budget.was_true()
+        elif video.notified:
+            self._budget.was_false()
+        elif video.done and was_rendering:
+            self._budget.missed()
+        video.notified = False
         if not video.listed and (video.unlisted or not self._by_turns):
             video.unlisted += 1
-        video.note_progress(self.round)
-        video.due = self.round + max(_rounds_apart(video.unlisted), _looks_apart(video))
-
-    def _judge_calls(self, video: VideoState, *, was_rendering: bool) -> None:
-        if video.called and video.done:
-            self._trust.was_true()
-        elif video.called:
-            self._trust.was_false()
-        elif video.done and was_rendering:
-            self._trust.missed()
-        video.called = False
+        video.note_progress(self.poll)
+        video.due = self.poll + max(_polls_apart(video.unlisted), _polls_apart_by_pace(video))
 
     def failed(self, video: VideoState, kind: str, message: str) -> None:
         """Note why the details of a video could not be had."""
-        video.failure, video.asked = (kind, message), self.round
+        video.failure, video.requested = (kind, message), self.poll
         video.failed += 1
         video.done = kind in ENDING_FAILURES
-        video.due = self.round + _rounds_apart(video.failed)
+        video.due = self.poll + _polls_apart(video.failed)
 
-    def end_round(self, *, answers: int, failures: int) -> None:
-        """Count the round; the list's own page is one of the *answers* or *failures*."""
-        if answers:
+    # --- the loop
+
+    def end_poll(self, *, responses: int, failures: int) -> None:
+        """Count the poll; the list's own page is one of the *responses* or *failures*."""
+        if responses:
             if self.failing:  # everything failed, so the list was not to blame
                 self._trouble = self._list_back = 0
             self.failing = 0
         elif failures:
             self.failing += 1
-        if self._walked == self.round and self.round >= self._list_back:
+        if self._read == self.poll and self.poll >= self._list_back:
             shown = any(video.listed for video in self.videos)
             hidden = any(video.unlisted for video in self.open)
             if hidden and not shown:
                 self._avoid_list(1)
             elif shown:
                 self._trouble = 0
-        self._trust.regain()
-        self.round += 1
+        self._budget.regain()
+        self._list_pages.append(0)
+        self.poll += 1
 
     def slower_by(self, *, listening: bool = False) -> int:
-        """
-        How many times longer than its interval the next round waits.
-
-        Parameters
-        ----------
-        listening : whether calls can come, and not only questions tell of an end
-        """
-        apart = CALLED_APART if listening and self._trust.holds else 1
-        return int(max(apart, min(2**self.failing, SLOWEST)))
+        """Say how many intervals to wait; *listening* while webhook events can come."""
+        apart = NOTIFIED_APART if listening and self._budget.holds else 1
+        return int(max(apart, min(2**self.failing, MAX_SLOWER)))
 
 
 def _listed(video: VideoState, item: Row, number: int) -> None:
     """Take what the list says; the details of a video it calls ended are still to come."""
-    row = merged(video.row, item, from_list=True)
+    row = merge_rows(video.row, item, from_list=True)
     old = video.row or ()
     moved = not old or any(old[AT[name]] != row[AT[name]] for name in _PROGRESS)
     video.unchanged = 0 if moved else video.unchanged + 1
@@ -278,13 +363,13 @@ def _listed(video: VideoState, item: Row, number: int) -> None:
 
 
 def _newly_gone(video: VideoState) -> bool:
-    """Whether it left the list, or never was in it, and was not asked since."""
+    """Whether it left the list, or never was in it, and was not requested since."""
     return not (video.failed or video.unlisted or video.listed)
 
 
-def _looks_apart(video: VideoState) -> int:
-    return int(min(QUIETEST, 1 + video.rounds_left // QUIET_ROUNDS))
+def _polls_apart_by_pace(video: VideoState) -> int:
+    return int(min(MAX_QUIET, 1 + video.polls_left // QUIET_POLLS))
 
 
-def _rounds_apart(times: int) -> int:
-    return int(min(2 ** max(0, times - 1), MAX_ROUNDS_APART))
+def _polls_apart(times: int) -> int:
+    return int(min(2 ** max(0, times - 1), MAX_POLLS_APART))

@@ -1,10 +1,11 @@
-"""What is known of each watched video: answers merged into one row, rows into a frame."""
+"""What is known of each polled video: responses merged into one row, rows into a frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hooked_analytics.fetch.fetch_job import is_settled
 from hooked_analytics.schema import (
     FINAL_STATUSES,
     NAMES,
@@ -12,7 +13,6 @@ from hooked_analytics.schema import (
     arrow_from_frame,
     failed_row,
     frame_from_rows,
-    is_final,
 )
 
 if TYPE_CHECKING:
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
 AT = {name: position for position, name in enumerate(NAMES)}
 # They describe one state of a render; a new state without them has none.
 OF_THE_STATE = ("progress", "message")
-# They describe one answer; a list item knows less, so it does not replace what details said.
+# They describe one response; a list item knows less, so it does not replace what details said.
 OF_THE_DETAILS = ("data_issues", "extra")
 NOT_YET = "its turn has not come yet"
 
 
 @dataclass(slots=True, eq=False)
 class VideoState:
-    """One video under watch: what is known of it, and what decides when it is asked again."""
+    """One polled video: what is known of it, and what decides when it is requested again."""
 
     video_id: str | None
     row: Row | None = None  # the last good values
     kept: Row | None = None  # those of them an archive has
-    failure: tuple[str, str] | None = None  # kind and message, when the last question failed
+    failure: tuple[str, str] | None = None  # kind and message, when the last request failed
     done: bool = False
     listed: bool = False  # the list tells how far it is
-    called: bool = False  # Hooked called about it, and it was not asked since
-    due: int = 0  # the round from which details may be asked
-    asked: int = -1  # the round details were last asked in
-    failed: int = 0  # questions failed in a row
+    seen: int = 0  # number of the last reading of the list that showed it
+    notified: bool = False  # a webhook event named it, and it was not requested since
+    due: int = 0  # the poll from which details may be requested
+    requested: int = -1  # the poll that last requested details
+    failed: int = 0  # requests failed in a row
     unlisted: int = 0  # details that said "not final" while the list did not show it
-    unchanged: int = 0  # looks at the list that showed nothing new
-    first: tuple[int, float] | None = None  # round and progress when first seen rendering
-    rounds_left: float = 0.0  # expected from its own progress; 0 while nothing is known
+    unchanged: int = 0  # readings of the list that showed nothing new
+    first: tuple[int, float] | None = None  # poll and progress when first seen rendering
+    polls_left: float = 0.0  # expected from its own progress; 0 while nothing is known
 
     @property
     def is_final(self) -> bool:
@@ -53,17 +54,17 @@ class VideoState:
         return self.row is not None and self.row[AT["status"]] in FINAL_STATUSES
 
     def note_progress(self, number: int) -> None:
-        """Expect its end from its own pace between the first look and this one."""
+        """Expect its end from its own pace between the first observation and this one."""
         progress = self.row[AT["progress"]] if self.row else None
         if progress is None:
-            self.rounds_left = 0.0
+            self.polls_left = 0.0
             return
         self.first = self.first or (number, progress)
-        rounds, done = number - self.first[0], progress - self.first[1]
-        self.rounds_left = rounds * (100 - progress) / done if done > 0 else 0.0
+        polls, done = number - self.first[0], progress - self.first[1]
+        self.polls_left = polls * (100 - progress) / done if done > 0 else 0.0
 
     def shown(self) -> Row:
-        """Give the last good values, and why the last question failed where it did."""
+        """Give the last good values, and why the last request failed where it did."""
         kind, message = self.failure or ("not_fetched", NOT_YET)
         if self.row is None:
             return failed_row(self.video_id, kind, message, fetched_at=None)
@@ -74,9 +75,9 @@ class VideoState:
         return tuple(row)
 
 
-def merged(old: Row | None, new: Row, *, from_list: bool) -> Row:
+def merge_rows(old: Row | None, new: Row, *, from_list: bool) -> Row:
     """
-    Lay a new answer over an older one: what it does not tell stays, and so does an end.
+    Merge a response into an older one: what it lacks stays, and so does an end.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def merged(old: Row | None, new: Row, *, from_list: bool) -> Row:
     >>> details = {"id": "vid_1", "status": "STARTED", "type": "class", "progress": 10}
     >>> item = {"id": "vid_1", "status": "STARTED", "progress": 60}
     >>> old, new = (parse_record(record, fetched_at=now) for record in (details, item))
-    >>> row = merged(old, new, from_list=True)
+    >>> row = merge_rows(old, new, from_list=True)
     >>> row[AT["type"]], row[AT["progress"]]
     ('class', 60.0)
     """
@@ -104,24 +105,24 @@ def merged(old: Row | None, new: Row, *, from_list: bool) -> Row:
     return tuple(row)
 
 
-def frame_of(videos: Iterable[VideoState]) -> pd.DataFrame:
-    """Make the videos frame of one round: every id a row, in the order asked."""
+def to_frame(videos: Iterable[VideoState]) -> pd.DataFrame:
+    """Make the videos frame of one poll: every id a row, in the order given."""
     return frame_from_rows([video.shown() for video in videos])
 
 
-def recall(videos: Iterable[VideoState], known: pd.DataFrame) -> None:
-    """Start from what an archive knows; what is final there is not asked again."""
+def load_known(videos: Iterable[VideoState], known: pd.DataFrame) -> None:
+    """Start from what an archive knows; what is settled there is not requested again."""
     by_id = {video.video_id: video for video in videos if not video.done}
     ours = known[known["video_id"].isin(list(by_id)) & known["fetch_error"].isna()]
     table = arrow_from_frame(ours.reindex(columns=list(NAMES)))
-    for row, final in zip(table.to_pylist(), is_final(ours), strict=True):
+    for row, settled in zip(table.to_pylist(), is_settled(ours), strict=True):
         video = by_id[row["video_id"]]
         video.row = video.kept = tuple(row[name] for name in NAMES)
-        video.done = bool(final)
+        video.done = bool(settled)
 
 
-def news(videos: Iterable[VideoState]) -> list[tuple[VideoState, Row]]:
-    """Rows that an archive does not have yet, as they were answered, and whose they are."""
+def unsaved_rows(videos: Iterable[VideoState]) -> list[tuple[VideoState, Row]]:
+    """Rows that an archive does not have yet, and whose they are."""
     # an end that only the list told of is not kept: it would pass for the last word
     told = ((video, video.row) for video in videos if video.done or not video.is_final)
     return [(video, row) for video, row in told if row is not None and row is not video.kept]

@@ -1,115 +1,165 @@
 """
-Calls from outside: whom they concern, and how far they are believed.
+Webhook events: where they wait, and how far they are believed.
 
-A call is a hint that something may have happened. It is never an answer: whoever takes one
-asks the API, and only what the API says counts.
+An event says that something may have happened. It is never an answer: whoever takes one requests
+the details, and only what the API says counts.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-# Distinct calls that wait for one listener; beyond it the oldest go, for polling repairs.
+    from hooked_analytics.client import HookedClient
+    from hooked_analytics.fetch.poll_scheduler import PollScheduler
+
+# Distinct events that wait for one listener.
 MAX_WAITING = 4096
-# Hints in a row that may turn out false before the next one waits for a round.
+# Events in a row that may turn out false before the next one waits for a poll.
 MAX_FALSE = 50
 
 
 class EventQueue:
     """
-    Calls that came and were not taken yet; any thread may add, one listener takes.
+    Events that came and were not taken yet; any thread may add, one listener takes.
 
     Parameters
     ----------
-    most : distinct calls kept, the newest
-    listening : whether calls can come at all
+    capacity : int
+        Distinct events kept, the newest: what is dropped, polling repairs.
+    listening : bool
+        Whether events can come at all.
 
     Examples
     --------
-    >>> hints = EventQueue(most=2)
+    >>> events = EventQueue(2)
     >>> for video_id in ("vid_1", "vid_2", "vid_2", "vid_3"):
-    ...     hints.add([video_id])
-    >>> hints.take(), hints.take()
+    ...     events.add([video_id])
+    >>> events.take(), events.take()
     ([('vid_2',), ('vid_3',)], [])
     """
 
-    def __init__(self, most: int = MAX_WAITING, *, listening: bool = True) -> None:
+    def __init__(self, capacity: int = MAX_WAITING, *, listening: bool = True) -> None:
         self.listening = listening
-        self._most = most
+        self._capacity = capacity
         self._lock = threading.Lock()
-        self._calls: dict[tuple[str, ...], None] = {}
+        self._events: dict[tuple[str, ...], None] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether another distinct event would push one out."""
+        return len(self._events) >= self._capacity
 
     def add(self, video_ids: Sequence[str]) -> None:
-        """Note the ids one call may mean, the likeliest first, unless they wait already."""
+        """Note the ids one event may mean, the likeliest first, unless they wait already."""
         with self._lock:
-            self._calls[tuple(video_ids)] = None
-            while len(self._calls) > self._most:
-                del self._calls[next(iter(self._calls))]
+            self._events[tuple(video_ids)] = None
+            while len(self._events) > self._capacity:
+                del self._events[next(iter(self._events))]
 
     def take(self) -> list[tuple[str, ...]]:
         """Hand over what waits, the oldest first."""
         with self._lock:
-            calls, self._calls = list(self._calls), {}
-        return calls
+            events, self._events = list(self._events), {}
+        return events
 
 
 class EventSource(Protocol):
-    """What a watch needs of a receiver."""
+    """What a poll needs of a receiver."""
 
     def subscribe(self) -> EventQueue:
-        """Hints of its own for one listener."""
+        """Give one listener a queue of its own."""
 
-    def unsubscribe(self, hints: EventQueue) -> None:
-        """Stop adding to them."""
+    def unsubscribe(self, events: EventQueue) -> None:
+        """Stop adding to it."""
 
 
 class FalseAlarmBudget:
     """
-    How many hints may still be followed, learned from how many came true.
+    How many events may still be followed, learned from how many came true.
 
-    A hint that comes true costs nothing. A false one costs a unit, and time gives it back, so
-    that a flood of forged calls costs few requests and a burst of true ones all it needs.
+    A true event costs nothing. A false one costs a unit, and time gives it back, so that a flood
+    of forged events costs few requests and a burst of true ones all it needs.
 
     Parameters
     ----------
-    most : false hints in a row until it is used up
+    limit : int
+        False events in a row until it is used up.
 
     Examples
     --------
-    >>> trust = FalseAlarmBudget(most=2)
-    >>> trust.was_false(); trust.was_false(); trust.left
-    0
-    >>> trust.holds
-    False
-    >>> trust.regain(); trust.was_true(); trust.left, trust.holds
+    >>> budget = FalseAlarmBudget(2)
+    >>> budget.was_false(); budget.was_false(); budget.left, budget.holds
+    (0, False)
+    >>> budget.regain(); budget.was_true(); budget.left, budget.holds
     (1, True)
     """
 
-    def __init__(self, most: int = MAX_FALSE) -> None:
-        self.left = most
-        self.holds = True  # the last that is known of the calls speaks for them
-        self._most = most
+    def __init__(self, limit: int = MAX_FALSE) -> None:
+        self.left = limit
+        self.holds = True  # whether the latest event was confirmed, and no end came without one
+        self._limit = limit
         self._lock = threading.Lock()
 
     def was_true(self) -> None:
-        """Note a hint that the API confirmed."""
+        """Note an event that the API confirmed."""
         self.holds = True
 
     def was_false(self) -> None:
-        """Note a hint that the API did not confirm."""
+        """Note an event that the API did not confirm."""
         with self._lock:
             self.left = max(0, self.left - 1)
         self.holds = False
 
     def missed(self) -> None:
-        """Note an end of which no call told."""
+        """Note an end without an event."""
         self.holds = False
 
     def regain(self) -> None:
         """Get a unit back."""
         with self._lock:
-            self.left = min(self._most, self.left + 1)
+            self.left = min(self._limit, self.left + 1)
+
+
+class WebhookListener:
+    """The events of one loop, handed to its schedule as they come."""
+
+    def __init__(
+        self, webhooks: EventSource | None, schedule: PollScheduler, client: HookedClient
+    ) -> None:
+        self.pending = False  # whether there is a video to request before the next poll
+        self._webhooks = webhooks
+        self._schedule = schedule
+        self._client = client
+        self._events = EventQueue(listening=False)
+        self._more = False  # whether some that events named may still be waiting
+
+    def __enter__(self) -> Self:
+        if self._webhooks is not None:
+            self._events = self._webhooks.subscribe()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._webhooks is not None:
+            self._webhooks.unsubscribe(self._events)
+
+    @property
+    def listening(self) -> bool:
+        """Whether events can come."""
+        return self._events.listening
+
+    def heard(self) -> bool:
+        """Take the events that came; tell whether there is now a video to request."""
+        events: Iterable[Sequence[str]] = self._events.take()
+        if events or self._more:
+            self._schedule.note_events(events)
+            self.pending = bool(self._schedule.next_notified(self._client.requests_left))
+            self._more = self.pending
+        return self.pending
+
+    def followed(self, answered: bool) -> None:
+        """Note that these were requested; without a response the next poll comes first."""
+        self.pending, self._more = False, answered

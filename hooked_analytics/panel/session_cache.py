@@ -9,7 +9,7 @@ import pandas as pd
 from hooked_analytics.schema import is_final
 
 if TYPE_CHECKING:
-    from hooked_analytics.fetch.background_writer import Archive
+    from hooked_analytics.fetch import Archive
 
 _MAX_PARTS = 30
 

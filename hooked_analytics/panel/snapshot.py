@@ -11,7 +11,7 @@ import pandas as pd
 
 from hooked_analytics.analysis import estimate_completion
 from hooked_analytics.analysis.batch_completion import Ahead, look_ahead
-from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES
+from hooked_analytics.fetch import ENDING_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

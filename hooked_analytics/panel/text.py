@@ -13,9 +13,7 @@ from hooked_analytics.analysis import estimate_completion
 from hooked_analytics.analysis.batch_completion import span
 from hooked_analytics.client import HookedClient
 from hooked_analytics.errors import WaitTimeoutError
-from hooked_analytics.fetch import asked_ids, summary
-from hooked_analytics.fetch.poll_errors import interrupted
-from hooked_analytics.fetch.video_state import NOT_YET
+from hooked_analytics.fetch import NOT_YET, interrupted, summary, validate_ids
 from hooked_analytics.panel.picture import picture
 from hooked_analytics.panel.snapshot import Facts, facts, renders_like
 from hooked_analytics.panel.static import frozen
@@ -25,8 +23,7 @@ from hooked_analytics.schema import empty_videos, failed_row, frame_from_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hooked_analytics.fetch.background_writer import Archive
-    from hooked_analytics.fetch.webhook_events import EventSource
+    from hooked_analytics.fetch import Archive, EventSource
 
 TIMEOUT_SECONDS = 7200.0
 # Renders an archive gives to learn from: the newest, for speed drifts and looks shall be quick.
@@ -66,7 +63,7 @@ class Controls:
     ) -> None:
         used = client or HookedClient()
         self._owns_client = client is None
-        asked = asked_ids(video_ids, used)
+        asked = validate_ids(video_ids, used)
         known = empty_videos() if archive is None else archive.videos()
         if archive is not None and len(known):
             self._learnt = known.nlargest(MAX_LEARNT, "created_at")[_LEARNT]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hooked_analytics.errors import HookedError
-from hooked_analytics.fetch.video_state import AT
+from hooked_analytics.fetch import AT
 from hooked_analytics.schema import parse_record, record_id
 
 if TYPE_CHECKING:

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from hooked_analytics.client import Cancelled, CancelToken
-from hooked_analytics.fetch.poll import planned, rounds
-from hooked_analytics.fetch.poll_timer import PollTimer, check_pace, pause_seconds
+from hooked_analytics.fetch import (
+    PollTimer,
+    build_schedule,
+    check_interval,
+    pause_seconds,
+    poll_loop,
+)
 from hooked_analytics.panel.session_cache import History, Memory
 from hooked_analytics.panel.type_lookup import find_types
 
@@ -19,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.fetch.background_writer import Archive
-    from hooked_analytics.fetch.webhook_events import EventSource
+    from hooked_analytics.fetch import Archive, EventSource
 
 State = Literal["ready", "looking", "waiting", "paused", "stopped", "replaced", "ended", "failed"]
 _SLICE_SECONDS = 0.1
@@ -67,7 +71,7 @@ class Watcher:
         changed: Callable[[], None],
         ticked: Callable[[], None],
     ) -> None:
-        check_pace(client, interval_seconds, timeout_seconds)
+        check_interval(client, interval_seconds, timeout_seconds)
         self.client = client
         self.video_ids = video_ids
         self.videos = videos
@@ -94,7 +98,7 @@ class Watcher:
 
     @interval_seconds.setter
     def interval_seconds(self, seconds: float) -> None:
-        check_pace(self.client, seconds, self._timeout_seconds)
+        check_interval(self.client, seconds, self._timeout_seconds)
         self._interval_seconds = seconds
         if self.running and self.state != "paused":
             self.hurry()
@@ -192,8 +196,8 @@ class Watcher:
     def _rounds(self, thread: _Thread) -> bool:
         """Go round; return whether to begin anew, at another interval."""
         pace = _LivePace(self, thread)
-        plan = planned(self.video_ids, self.client, self._memory, pace)
-        for videos in rounds(
+        plan = build_schedule(self.video_ids, self.client, self._memory, pace)
+        for videos in poll_loop(
             self.client,
             plan,
             self._memory,

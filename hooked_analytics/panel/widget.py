@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hooked_analytics.client import HookedClient
-    from hooked_analytics.fetch.background_writer import Archive
-    from hooked_analytics.fetch.webhook_events import EventSource
+    from hooked_analytics.fetch import Archive, EventSource
 
 PAGE_ROWS = (10, 25, 50)
 INTERVALS_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)

@@ -133,7 +133,7 @@ def _pandas_dtype(arrow: pa.DataType) -> object:
 
 def frame_from_arrow(table: pa.Table) -> pd.DataFrame:
     """Turn an Arrow table into a frame with the dtypes of a videos frame."""
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_dtype)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_dtype, use_threads=False)
     return frame
 
 

@@ -14,17 +14,17 @@ from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics._internal.server_thread import ServerThread, bind_socket
 from hooked_analytics.client import HookedClient
 from hooked_analytics.client.video_id import check_video_id
-from hooked_analytics.fetch.webhook_events import EventQueue
-from hooked_analytics.webhooks.app import WebhookApp
+from hooked_analytics.fetch import EventQueue
 from hooked_analytics.webhooks.path_token import checked_token
 from hooked_analytics.webhooks.resolver import EventResolver
+from hooked_analytics.webhooks.webhook_app import WebhookApp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
-    from hooked_analytics.fetch.background_writer import Archive
+    from hooked_analytics.fetch import Archive
 
 MISSING_EXTRA = (
     "WebhookReceiver needs starlette and uvicorn, which are not installed; "

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hooked_analytics.errors import HookedError
-from hooked_analytics.fetch import fetch_videos
-from hooked_analytics.fetch.webhook_events import MAX_WAITING, FalseAlarmBudget
+from hooked_analytics.fetch import FalseAlarmBudget, fetch_videos
+from hooked_analytics.fetch.webhook_events import MAX_WAITING
 from hooked_analytics.schema import NAMES, empty_videos, is_final, parse_record
 
 if TYPE_CHECKING:

@@ -269,7 +269,7 @@ def test_fetch_uses_what_is_handed_in_by_its_two_methods(echoing):
 
 
 def test_rows_are_kept_while_the_batch_goes_on(archive, monkeypatch):
-    monkeypatch.setattr("hooked_analytics.fetch.background_writer.KEEP_SECONDS", 0.05)
+    monkeypatch.setattr("hooked_analytics.fetch.fetch_job.KEEP_SECONDS", 0.05)
     found = []
 
     def handler(request: Request) -> bytes:

@@ -1,0 +1,270 @@
+"""One batch of details requests: threads leave rows, an archive takes them, a bar shows them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from hooked_analytics._internal.cancel import BackgroundThread, despite_interrupts
+from hooked_analytics._internal.progress_bar import ProgressBar
+from hooked_analytics._internal.worker_pool import WorkerPool
+from hooked_analytics.client import CancelToken, HookedClient
+from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError
+from hooked_analytics.fetch.requested_ids import RequestedId
+from hooked_analytics.schema import (
+    Row,
+    empty_videos,
+    failed_row,
+    frame_from_rows,
+    is_final,
+    parse_record,
+)
+
+_log = logging.getLogger(__name__)
+_WAIT_SECONDS = 0.1
+KEEP_SECONDS = 30.0
+# Credits may be booked or refunded after the end: such a video is requested again so long after
+# its end [h], if the last request was so long ago [h].
+SETTLED_AFTER_HOURS = 72
+AGAIN_AFTER_HOURS = 1
+
+
+class Archive(Protocol):
+    """What a fetch needs of an archive."""
+
+    def videos(self) -> pd.DataFrame:
+        """Newest row of each video."""
+
+    def append(self, videos: pd.DataFrame) -> None:
+        """Keep rows."""
+
+
+def is_settled(videos: pd.DataFrame) -> pd.Series[bool]:
+    """Whether nothing of a video will change: it has ended, and so has the booking of credits."""
+    now = pd.Timestamp.now(UTC)
+    credits, status = videos["used_credits"], videos["status"]
+    # a completed video without credits may get them, a failed one with credits may lose them
+    booked = (status.eq("COMPLETED") & credits.notna()) | (status.eq("FAILED") & credits.eq(0))
+    ended = videos["updated_at"].fillna(videos["created_at"]).fillna(videos["fetched_at"])
+    old = now - ended > pd.Timedelta(hours=SETTLED_AFTER_HOURS)
+    fresh = now - videos["fetched_at"] < pd.Timedelta(hours=AGAIN_AFTER_HOURS)
+    went_well = is_final(videos) & videos["fetch_error"].isna()
+    settled: pd.Series[bool] = went_well & (booked.fillna(False) | old | fresh)
+    return settled.astype(bool)
+
+
+class Requested(NamedTuple):
+    """Every distinct id in order, those to request, and the rows that are known to be settled."""
+
+    order: list[str | None]
+    tasks: list[RequestedId]
+    held: pd.DataFrame
+
+    def frame(self, rows: list[Row]) -> pd.DataFrame:
+        """Put the rows of the tasks and the held ones into the order given."""
+        fetched = frame_from_rows(rows)
+        if self.held.empty:
+            return fetched
+        both = pd.concat([fetched, self.held], ignore_index=True)
+        ids = [*(task.shown for task in self.tasks), *self.held["video_id"]]
+        at = {video_id: row for row, video_id in enumerate(ids)}
+        return both.iloc[[at[video_id] for video_id in self.order]].reset_index(drop=True)
+
+
+def plan_requests(tasks: list[RequestedId], archive: Archive | None) -> Requested:
+    """Leave out the videos that an archive knows to be settled."""
+    order = [task.shown for task in tasks]
+    if archive is None:
+        return Requested(order, tasks, empty_videos())
+    known = archive.videos()
+    wanted = {task.shown for task in tasks if task.problem is None}
+    # a set, one by one: isin of pandas 2.2 takes a second for 100,000 ids
+    ours = known[np.fromiter((video_id in wanted for video_id in known["video_id"]), np.bool_)]
+    held = ours[is_settled(ours)]
+    settled = set(held["video_id"])
+    return Requested(order, [task for task in tasks if task.shown not in settled], held)
+
+
+class BackgroundWriter:
+    """
+    Append rows to an archive every half minute and at the end.
+
+    It has its own thread because an interrupt reaches the main thread alone: there it could end
+    an append just before or just after its file is in place, with no way to tell.
+
+    Parameters
+    ----------
+    archive : Archive
+        Where to keep rows; None keeps nothing.
+
+    Attributes
+    ----------
+    fault : Exception
+        What stopped the archive from taking rows, if anything did.
+
+    Examples
+    --------
+    >>> BackgroundWriter(None).close()
+    """
+
+    def __init__(self, archive: Archive | None) -> None:
+        self.fault: Exception | None = None
+        self._archive = archive
+        self._rows: deque[Row] = deque()
+        self._closing = threading.Event()
+        self._thread = BackgroundThread(self._work, self._closing, name="hooked-writer")
+        if archive is not None:
+            self._thread.start()
+
+    def put(self, row: Row) -> None:
+        """Take a row; any thread may."""
+        if self._archive is not None:
+            self._rows.append(row)
+
+    def close(self) -> None:
+        """Wait until every row taken so far is kept, or `fault` says why it is not."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closing.wait(KEEP_SECONDS):
+            self._append()
+        self._append()
+
+    def _append(self) -> None:
+        rows = [self._rows.popleft() for _ in range(len(self._rows))]
+        if not rows or self._archive is None or self.fault is not None:
+            return
+        try:
+            self._archive.append(frame_from_rows(rows))
+        except Exception as fault:  # noqa: BLE001 - raised on by the fetch, with every row
+            self.fault = fault
+
+
+class FetchJob:
+    """
+    Request every task once; rows are kept as they arrive, so an interrupt loses nothing.
+
+    The threads read the stop event before every request, so an interrupt is followed by silence.
+    """
+
+    def __init__(self, client: HookedClient, requested: Requested, archive: Archive | None) -> None:
+        self.client = client
+        self.requested = requested
+        self.token = CancelToken(threading.Event())
+        self.rows: list[Row | None] = [
+            failed_row(task.shown, "invalid_id", task.problem, fetched_at=None)
+            if task.problem
+            else None
+            for task in requested.tasks
+        ]
+        self._writer = BackgroundWriter(archive)
+        self._waiting = [at for at, row in enumerate(self.rows) if row is None]
+        self._arrived: deque[int] = deque()
+
+    def finish(self, progress: bool | None) -> pd.DataFrame:
+        """Run to the end, to the first fault, or to the interrupt."""
+        try:
+            with ProgressBar(len(self.rows), shown=progress) as bar:
+                if line := self._long_wait():
+                    _log.info(line)
+                    bar.say(line)
+                self._work(bar)
+                self._writer.close()
+                videos = self._so_far()
+                failed = bool(videos["fetch_error"].notna().any()) or self._writer.fault is not None
+                bar.close(self._summary(videos), failed=failed)
+        except KeyboardInterrupt:
+            self.token.stop.set()  # silence first: a long frame takes a while to make
+            raise despite_interrupts(self._interrupted) from self._writer.fault
+        except HookedError as error:
+            self.token.stop.set()
+            self._writer.close()
+            error.videos = self._so_far()
+            raise
+        finally:
+            self.token.stop.set()
+            self._writer.close()
+        if self._writer.fault is not None:
+            reason = str(self._writer.fault).rstrip(".")
+            raise FetchError(
+                f"What was fetched could not be kept in the archive: {reason}. "
+                "Every row is in .videos of this error.",
+                videos=videos,
+            ) from self._writer.fault
+        return videos
+
+    def _work(self, bar: ProgressBar) -> None:
+        """Wait for the threads: until all is done, one failed, or the archive takes no more."""
+        threads = min(self.client.max_workers, len(self._waiting))
+        jobs = (partial(self._request, at) for at in self._waiting)
+        pool = WorkerPool(jobs, self.token.stop, threads=threads, name="hooked-fetch")
+        known = len(self.rows) - len(self._waiting)
+        while not pool.done.wait(_WAIT_SECONDS):
+            if pool.fault is not None or self._writer.fault is not None:
+                self.token.stop.set()
+                break
+            bar.show(known + len(self._arrived))
+        if pool.fault is not None:
+            raise pool.fault
+
+    def _request(self, at: int) -> None:
+        video_id = self.requested.tasks[at].shown or ""
+        try:
+            response = self.client.request_video(video_id, cancel=self.token)
+        except HookedError as error:
+            if error.kind is None:
+                raise
+            row = failed_row(video_id, error.kind, str(error), fetched_at=datetime.now(UTC))
+        else:
+            seen_at, flags = response.seen_at, response.flags
+            row = parse_record(response.record, fetched_at=seen_at, flags=flags)
+        self._writer.put(row)  # first, so that what a frame shows has been kept
+        self.rows[at] = row
+        self._arrived.append(at)
+
+    def _interrupted(self) -> FetchInterrupted:
+        self._writer.close()
+        videos = self._so_far()
+        done = int(videos["fetch_error"].ne("not_fetched").fillna(True).sum())
+        return FetchInterrupted(
+            f"Stopped after {done:,} of {len(videos):,} videos. What arrived is in .videos of "
+            "this error; fetch the rows whose fetch_error is 'not_fetched' again.",
+            videos=videos,
+        )
+
+    def _so_far(self) -> pd.DataFrame:
+        rows = list(self.rows)
+        return self.requested.frame(
+            [
+                row or failed_row(task.shown, "not_fetched", "stopped first", fetched_at=None)
+                for row, task in zip(rows, self.requested.tasks, strict=True)
+            ]
+        )
+
+    def _long_wait(self) -> str | None:
+        """Say so when the rate limit stretches the batch beyond a minute."""
+        limit, count = self.client.requests_per_minute, len(self._waiting)
+        if not limit or count - self.client.requests_left <= limit:
+            return None
+        minutes = round((count - self.client.requests_left) / limit)
+        return f"{count:,} videos at {limit:g} requests a minute: about {minutes:,} min"
+
+    def _summary(self, videos: pd.DataFrame) -> str:
+        kinds = Counter(videos["fetch_error"].dropna())
+        failed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        held = len(self.requested.held)
+        fetched = len(videos) - kinds.total() - held
+        return (
+            f"{len(videos):,} videos: {fetched:,} fetched"
+            f"{f', {held:,} from the archive' if held else ''}{f', {failed}' if failed else ''}"
+            f" · {self.token.requests_sent:,} requests{f', {held:,} saved' if held else ''}"
+        )
