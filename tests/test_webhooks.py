@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from hooked_analytics import (
+    FetchError,
     ProgressPanel,
     Sandbox,
     WebhookReceiver,
@@ -144,10 +145,10 @@ def test_only_post_is_taken(method, heard):
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "json"])
-def test_only_json_is_taken(kind, heard):
-    receiver, hints = heard
-    assert call(receiver.url, Content_Type=kind) == 415
-    assert hints.take() == []
+def test_json_is_taken_whatever_its_content_type(kind, heard):
+    receiver, events = heard
+    assert call(receiver.url, Content_Type=kind) == 200
+    assert events.take() == [("vid_1",)]
 
 
 def padded(size: int) -> bytes:
@@ -265,6 +266,9 @@ def test_connections_are_bounded(monkeypatch):
         ({"token": "a/slash/in/the/token"}, "token has characters"),
         ({"public_url": "hooks.example.org"}, "public_url is an address"),
         ({"public_url": "https://hooks.example.org/?a=1"}, "public_url is an address"),
+        ({"public_url": "https://[::1"}, "public_url is an address"),
+        ({"public_url": "http://hooks.example.org"}, "public_url is an address"),
+        ({"host": ""}, "host is an address"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, match):
@@ -301,7 +305,7 @@ def test_the_token_is_in_no_repr_log_pickle_or_traceback(monkeypatch):
                     time.sleep(0.02)
                 assert sandbox.webhook_deliveries[0].outcome == "200"
                 shown += [repr(receiver), str(vars(receiver)), repr(receiver.counts)]
-                shown += [repr(vars(receiver._door))]
+                shown += [repr(vars(receiver._app))]
                 shown += [repr(sandbox), repr(sandbox.webhook_deliveries), repr(client)]
                 shown += [
                     traced(lambda: pickle.dumps(receiver)),
@@ -597,6 +601,32 @@ def test_listen_gives_each_end_once_by_the_apis_word():
         assert hooked.asked == {"a": 1, "b": 2, "c": 1, "unknown": 1}
     assert list(ends) == []
     assert [frame["video_id"].tolist() for frame in archive.frames] == [["a"], ["c"], ["b"]]
+
+
+def test_an_event_waits_until_it_was_claimed_and_appended():
+    class Full(Memory):
+        def append(self, videos) -> None:
+            raise OSError(28, "No space left on device")
+
+    hooked = Hooked(a="COMPLETED", b="COMPLETED")
+    with watching(hooked) as client, WebhookReceiver(client=client) as receiver:
+        assert call(receiver.url, completed("a")) == 200  # nobody listens yet
+        with pytest.raises(FetchError, match="No space left") as raised:
+            next(receiver.listen(archive=Full(), timeout_seconds=20))
+        assert raised.value.videos["video_id"].tolist() == ["a"]
+        assert call(receiver.url, completed("b")) == 200  # between two listens
+        archive = Memory()
+        ends = receiver.listen(archive=archive, timeout_seconds=20)
+        seen = set(next(ends)["video_id"])
+        seen |= set() if seen == {"a", "b"} else set(next(ends)["video_id"])
+        assert seen == {"a", "b"}
+    assert {i for frame in archive.frames for i in frame["video_id"]} == {"a", "b"}
+
+
+def test_with_nobody_there_a_full_queue_refuses_so_that_the_event_comes_again(monkeypatch):
+    with WebhookReceiver() as receiver:
+        receiver._unclaimed = EventQueue(2)
+        assert [call(receiver.url, completed(i)) for i in ("a", "b", "c")] == [200, 200, 503]
 
 
 def test_listen_finds_a_failure_by_its_project():

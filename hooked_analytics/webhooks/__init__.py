@@ -1,8 +1,8 @@
 """
-Hearing Hooked call: a small server that takes completion calls as hints.
+Webhook events: a small server that takes them as hints.
 
-``receiver`` is what the user holds, ``door`` what a call has to pass, ``calls`` reads whom it
-means, ``follow`` asks the API what is true.
+``receiver`` is the server and its listeners, ``webhook_app`` what an event has to pass,
+``path_token`` the secret of the address, ``resolver`` asks the API what is true.
 """
 
 from hooked_analytics.webhooks.receiver import WebhookReceiver

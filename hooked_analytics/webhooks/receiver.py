@@ -1,4 +1,4 @@
-"""The receiver as its user holds it."""
+"""The receiver: its server, who listens to it, and the events that wait."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, NoReturn, Self, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from hooked_analytics._internal.cancel import stopped_at_exit
+from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics._internal.server_thread import ServerThread, bind_socket
 from hooked_analytics.client import HookedClient
 from hooked_analytics.client.video_id import check_video_id
+from hooked_analytics.errors import FetchError
 from hooked_analytics.fetch import EventQueue
 from hooked_analytics.webhooks.path_token import checked_token
 from hooked_analytics.webhooks.resolver import EventResolver
@@ -32,8 +35,8 @@ MISSING_EXTRA = (
 )
 MAX_CONNECTIONS = 256
 CONNECTION_SECONDS = 10.0
-# How often a listener looks whether calls came [s].
-_LOOK_SECONDS = 0.05
+# How often `listen` takes the events that came [s].
+_SLICE_SECONDS = 0.05
 # Addresses that mean every address of this machine, and what to write in a link instead.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the user's own choice
 
@@ -42,22 +45,28 @@ class WebhookReceiver:
     """
     A small server that Hooked calls when a render has ended.
 
-    A call is taken as a hint and nothing more: its id is checked, the API is asked, and only
-    the API's answer enters a frame or an archive. So a forged, repeated or late call changes
-    nothing, and a thousand of them cost less than two hundred requests. Hand the receiver to
-    `poll_videos`, or go through `listen`.
+    An event is a hint and nothing more: its id is checked, the API is asked, and only the API's
+    response enters a frame or an archive. So a forged, repeated or late event changes nothing, and
+    a thousand of them cost less than two hundred requests. Hand the receiver to `poll_videos`, or
+    go through `listen`. An event that comes while nobody polls or listens waits for `listen`; when
+    4,096 wait, the next is refused (503), and Hooked sends it again later.
 
-    Hooked calls https addresses only: let a tunnel or a proxy pass calls on to the port, and
-    say its address in *public_url*. Whoever knows `url` can make calls; keep it to yourself.
+    Hooked sends to https addresses only: let a tunnel or a proxy pass events on to the port, and
+    give its address as *public_url*. Whoever knows `url` can send events; keep it to yourself.
 
     Parameters
     ----------
-    host : address to listen at; this machine alone, if missing
-    port : 0 for any free one
-    client : whom `listen` asks; a new `HookedClient` when missing
-        Its ``video_id_pattern`` also decides what can be an id.
-    public_url : https address of the tunnel or proxy in front, perhaps with a path
-    token : secret part of the path, to be the same after a restart; a new one when missing
+    host : str, default "127.0.0.1"
+        Address to listen at; this machine alone, if missing.
+    port : int, default 0
+        0 for any free one.
+    client : HookedClient, optional
+        Used by `listen`; a new one when missing. Its ``video_id_pattern`` also decides what can be
+        an id.
+    public_url : str, optional
+        The https address of the tunnel or proxy in front, perhaps with a path.
+    token : str, optional
+        Secret part of the path, to be the same after a restart; a new one when missing.
 
     Raises
     ------
@@ -77,11 +86,11 @@ class WebhookReceiver:
     ...     for videos in poll_videos(video_id, client=client, webhooks=receiver):
     ...         pass
     >>> receiver
-    WebhookReceiver(not running, 1 call)
+    WebhookReceiver(not running, 1 event)
     """
 
     # so that a receiver whose making failed can still be shown in a traceback
-    _door: WebhookApp | None = None
+    _app: WebhookApp | None = None
     _address: str | None = None
 
     def __init__(
@@ -99,19 +108,23 @@ class WebhookReceiver:
             del token
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise ImportError(MISSING_EXTRA)
-        self._host, self._port, self._client = host, port, client
+        if not isinstance(host, str) or not host.strip():
+            raise ValueError("host is an address of this machine, such as 127.0.0.1, not empty")
+        self._host, self._port, self._client = host.strip(), port, client
         self._public_url = _checked_public_url(public_url)
         self._path = chosen or SecretStr(secrets.token_urlsafe(32))
         check = client.check_video_id if client else check_video_id
-        self._door = WebhookApp(self._path, check, self._hand_on)
+        self._app = WebhookApp(self._path, check, self._hand_on)
         self._lock = threading.Lock()
         self._listeners: WeakSet[EventQueue] = WeakSet()
+        self._unclaimed = EventQueue()
+        self._listening = 0  # how many `listen`
         self._server: ServerThread | None = None
 
     def __repr__(self) -> str:
-        calls = self.counts.get("taken", 0)
+        events = self.counts.get("taken", 0)
         where = self._address or "not running"
-        return f"WebhookReceiver({where}, {calls:,} call{'' if calls == 1 else 's'})"
+        return f"WebhookReceiver({where}, {events:,} event{'' if events == 1 else 's'})"
 
     def __enter__(self) -> Self:
         return self.start()
@@ -124,17 +137,22 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """What Hooked is to call: the ``webhook`` of a new video. It is a secret."""
+        """The ``webhook`` of a new video. It is a secret."""
         return f"{self._public_url or self._running()}/{self._path.reveal()}"
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many calls came, by what became of them: ``taken``, ``wrong path``, ..."""
-        return self._door.counts if self._door else {}
+        """How many requests came, by what became of them: ``taken``, ``wrong path``, ..."""
+        return self._app.counts if self._app else {}
 
     def start(self) -> Self:
         """
-        Start the server, unless it runs, and wait until it answers; gives itself back.
+        Start the server, unless it runs, and wait until it answers.
+
+        Returns
+        -------
+        WebhookReceiver
+            Itself.
 
         Examples
         --------
@@ -145,7 +163,7 @@ class WebhookReceiver:
             return self
         sock = bind_socket(self._port, self._host)
         server = ServerThread(
-            cast("WebhookApp", self._door),
+            cast("WebhookApp", self._app),
             sock,
             name="webhook receiver",
             max_connections=MAX_CONNECTIONS,
@@ -162,7 +180,7 @@ class WebhookReceiver:
         """
         Stop the server and free its port; closing twice does nothing.
 
-        Who listens goes on without calls: a watch asks at its ordinary pace again.
+        Who polls goes on at its ordinary pace.
 
         Examples
         --------
@@ -181,18 +199,30 @@ class WebhookReceiver:
         stop: threading.Event | None = None,
     ) -> Iterator[pd.DataFrame]:
         """
-        Go through the ends of renders as Hooked calls about them, whichever they are.
+        Go through the ends of renders as events tell of them, whichever they are.
 
         Parameters
         ----------
-        archive : something with ``.append(frame)`` that keeps what is given out
-        timeout_seconds : ends it after so long; None listens until the receiver is closed [s]
-        stop : set it, from any thread, and it ends
+        archive : VideoArchive, optional
+            Keeps what is given out. Where it cannot be written, the events wait for the next
+            `listen`.
+        timeout_seconds : float, optional
+            Ends it after so long; None listens until the receiver is closed [s].
+        stop : threading.Event, optional
+            Set it, from any thread, and it ends.
 
         Yields
         ------
-        videos frame of those that have ended by the API's own word, each once
-            A call that the API does not confirm is followed again, up to five times.
+        DataFrame
+            A videos frame of those that have ended by the API's own word, each once. An event that
+            the API does not confirm is followed again, up to five times.
+
+        Raises
+        ------
+        FetchError
+            The archive could not be written; ``.videos`` has the rows.
+        AuthenticationError, SubscriptionError
+            The key or the subscription is refused.
 
         Examples
         --------
@@ -206,37 +236,57 @@ class WebhookReceiver:
         True
         """
         self._running()
-        hints = self.subscribe()
-        return self._ends(hints, archive, timeout_seconds, stop or threading.Event())
+        with self._lock:
+            self._listening += 1
+        return self._ends(archive, timeout_seconds, stop or threading.Event())
 
     def _ends(
-        self,
-        hints: EventQueue,
-        archive: Archive | None,
-        timeout_seconds: float | None,
-        stop: threading.Event,
+        self, archive: Archive | None, timeout_seconds: float | None, stop: threading.Event
     ) -> Iterator[pd.DataFrame]:
         client = self._client or HookedClient()
-        follower = EventResolver(client)
+        resolver = EventResolver(client)
         until = time.monotonic() + (float("inf") if timeout_seconds is None else timeout_seconds)
         try:
-            while hints.listening and time.monotonic() < until:
-                follower.take(hints.take())
-                videos = follower.ends()
-                if len(videos):
-                    if archive is not None:
-                        archive.append(videos)
-                    yield videos
-                elif stop.wait(_LOOK_SECONDS):
-                    return
+            with stopped_at_exit(stop):
+                while self._server is not None and time.monotonic() < until:
+                    resolver.take(self._unclaimed.take())
+                    videos = resolver.ends()
+                    if len(videos):
+                        self._keep(videos, archive)
+                        yield videos
+                    elif stop.wait(_SLICE_SECONDS):
+                        return
         finally:
-            self.unsubscribe(hints)
+            with self._lock:
+                self._listening -= 1
+                for ids in resolver.waiting():
+                    self._unclaimed.add(ids)
             if self._client is None:
                 client.close()
 
+    def _keep(self, videos: pd.DataFrame, archive: Archive | None) -> None:
+        """Append to the archive; where that fails, the events wait for the next `listen`."""
+        if archive is None:
+            return
+        try:
+            archive.append(videos)
+        except OSError as fault:
+            for video_id in videos["video_id"]:
+                self._unclaimed.add([video_id])
+            raise FetchError(
+                f"Ended videos could not be kept in the archive: {str(fault).rstrip('.')}. They "
+                "are in .videos of this error, and come again with the next listen().",
+                videos=videos,
+            ) from fault
+
     def subscribe(self) -> EventQueue:
         """
-        Hints of its own for one listener, such as a watch.
+        Give one listener, such as `poll_videos`, a queue of its own.
+
+        Returns
+        -------
+        EventQueue
+            Events that come from now on.
 
         Examples
         --------
@@ -244,14 +294,19 @@ class WebhookReceiver:
         >>> receiver.subscribe().listening
         False
         """
-        hints = EventQueue(listening=self._server is not None)
+        events = EventQueue(listening=self._server is not None)
         with self._lock:
-            self._listeners.add(hints)
-        return hints
+            self._listeners.add(events)
+        return events
 
-    def unsubscribe(self, hints: EventQueue) -> None:
+    def unsubscribe(self, events: EventQueue) -> None:
         """
-        Stop adding to somebody's hints.
+        Stop adding to a queue.
+
+        Parameters
+        ----------
+        events : EventQueue
+            From `subscribe`.
 
         Examples
         --------
@@ -259,29 +314,42 @@ class WebhookReceiver:
         >>> receiver.unsubscribe(receiver.subscribe())
         """
         with self._lock:
-            self._listeners.discard(hints)
+            self._listeners.discard(events)
 
     def _running(self) -> str:
         if self._address is None:
             raise RuntimeError("the receiver is not running; use `with WebhookReceiver() as ...:`")
         return self._address
 
-    def _hand_on(self, video_ids: list[str]) -> None:
+    def _hand_on(self, video_ids: list[str]) -> bool:
+        """Give an event to whoever listens; without anybody it waits, while there is room."""
         with self._lock:
-            for hints in self._listeners:
-                hints.add(video_ids)
+            for events in self._listeners:
+                events.add(video_ids)
+            if self._listening or not self._listeners:
+                if self._unclaimed.full and not self._listeners:
+                    return False
+                self._unclaimed.add(video_ids)
+        return True
 
     def _say_listening(self, listening: bool) -> None:
         with self._lock:
-            for hints in self._listeners:
-                hints.listening = listening
+            for events in self._listeners:
+                events.listening = listening
 
 
 def _checked_public_url(public_url: str | None) -> str | None:
     if public_url is None:
         return None
-    parts = urlsplit(public_url.strip().rstrip("/"))
-    plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
+    try:
+        parts = urlsplit(public_url.strip().rstrip("/"))
+        fits = bool(parts.hostname) and (parts.port or 1) > 0
+    except (ValueError, AttributeError):
+        fits = False
+    if fits:
+        local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        fits = (parts.scheme == "https" or local) and plain
+    if not fits:
         raise ValueError("public_url is an address such as https://hooks.example.org, and no more")
     return parts.geturl()

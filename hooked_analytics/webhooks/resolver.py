@@ -1,4 +1,4 @@
-"""From calls to ends: ask the API about whom a call may mean, and believe the API alone."""
+"""From events to ends: request the videos that an event may mean, and believe the API alone."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     from hooked_analytics.client import HookedClient
 
-# An id that is not what the call seemed to mean: the next of its ids may be.
+# An id that is not what the event seemed to mean: the next of its ids may be.
 _OTHER_ID = ("invalid_id", "not_found", "forbidden")
-# Waits before a call is followed once more that the API did not confirm or not answer [s].
+# Waits before an event is followed once more that the API did not confirm [s].
 _AGAIN_SECONDS = (2.0, 5.0, 15.0, 60.0, 300.0)
-# A unit of trust comes back in such a time [s].
+# A unit of the budget comes back in such a time [s].
 _REGAIN_SECONDS = 6.0
 _REMEMBERED = 10_000
 
 
 @dataclass
-class _Call:
+class _Event:
     ids: list[str]
     due: float
     tries: int = 0
@@ -36,56 +36,58 @@ class _Call:
 
 @dataclass
 class EventResolver:
-    """
-    Follow calls as far as they are trusted, each video to its end and no further.
-
-    Parameters
-    ----------
-    client : asked about the videos
-    """
+    """Follow events as far as they are believed, each video to its end and no further."""
 
     client: HookedClient
-    _waiting: dict[str, _Call] = field(default_factory=dict)
+    _waiting: dict[str, _Event] = field(default_factory=dict)
     _ended: dict[str, None] = field(default_factory=dict)
-    _trust: FalseAlarmBudget = field(default_factory=FalseAlarmBudget)
+    _budget: FalseAlarmBudget = field(default_factory=FalseAlarmBudget)
     _regained: float = field(default_factory=time.monotonic)
 
-    def take(self, calls: Iterable[tuple[str, ...]]) -> None:
-        """Note calls, but those about videos whose end is known."""
-        for ids in calls:
+    def waiting(self) -> list[list[str]]:
+        """Ids of the events that are not settled yet."""
+        return [event.ids for event in self._waiting.values()]
+
+    def take(self, events: Iterable[tuple[str, ...]]) -> None:
+        """Note events, but those about videos whose end is known."""
+        for ids in events:
             if not any(video_id in self._ended for video_id in ids):
-                self._waiting.setdefault(ids[0], _Call(list(ids), due=time.monotonic()))
+                self._waiting.setdefault(ids[0], _Event(list(ids), due=time.monotonic()))
         while len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
 
     def ends(self) -> pd.DataFrame:
-        """Ask about the calls that are due; give the videos that the API says have ended."""
+        """Request the videos of the events that are due; give those that have ended."""
         self._regain()
         now = time.monotonic()
-        due = [first for first, call in self._waiting.items() if call.due <= now]
-        chosen = {first: self._waiting.pop(first) for first in due[: self._trust.left]}
+        due = [first for first, event in self._waiting.items() if event.due <= now]
+        chosen = {first: self._waiting.pop(first) for first in due[: self._budget.left]}
         if not chosen:
             return empty_videos()
-        videos = fetch_videos(chosen, client=self.client, progress=False)
+        try:
+            videos = fetch_videos(chosen, client=self.client, progress=False)
+        except BaseException:
+            self._waiting |= chosen
+            raise
         ended = is_final(videos)
         errors = videos["fetch_error"].fillna("")
         for video_id, end, error in zip(videos["video_id"], ended, errors, strict=True):
             if end:
                 self._note_end(video_id)
                 continue
-            self._trust.was_false()
+            self._budget.was_false()
             if error in _OTHER_ID and len(chosen[video_id].ids) > 1:
                 del chosen[video_id].ids[0]
                 self._waiting[chosen[video_id].ids[0]] = chosen[video_id]
             elif error not in _OTHER_ID:
                 self._again(chosen[video_id])
         unknown = videos.loc[errors.isin(_OTHER_ID), "video_id"]
-        self._look_for_failures([chosen[i] for i in unknown if len(chosen[i].ids) == 1])
+        self._find_failures([chosen[i] for i in unknown if len(chosen[i].ids) == 1])
         return videos[ended].reset_index(drop=True)
 
-    def _look_for_failures(self, calls: list[_Call]) -> None:
-        """Find whom a call about a failed render means: it may name the project alone."""
-        projects = {call.ids[0] for call in calls}
+    def _find_failures(self, events: list[_Event]) -> None:
+        """Find the video of a failed render: its event may name the project alone."""
+        projects = {event.ids[0] for event in events}
         if not projects:
             return
         try:
@@ -93,22 +95,22 @@ class EventResolver:
         except HookedError as error:
             if error.kind is None:
                 raise
-            for call in calls:
-                self._again(call)
+            for event in events:
+                self._again(event)
             return
         if page is None:
             return
         for record in page.records:
             row = dict(zip(NAMES, parse_record(record, fetched_at=page.seen_at), strict=True))
             if row["project_id"] in projects:
-                self._trust.regain()
+                self._budget.regain()
                 self.take([(row["video_id"],)])
 
-    def _again(self, call: _Call) -> None:
-        if call.tries < len(_AGAIN_SECONDS):
-            call.due = time.monotonic() + _AGAIN_SECONDS[call.tries]
-            call.tries += 1
-            self._waiting.setdefault(call.ids[0], call)
+    def _again(self, event: _Event) -> None:
+        if event.tries < len(_AGAIN_SECONDS):
+            event.due = time.monotonic() + _AGAIN_SECONDS[event.tries]
+            event.tries += 1
+            self._waiting.setdefault(event.ids[0], event)
 
     def _note_end(self, video_id: str) -> None:
         self._ended[video_id] = None
@@ -118,4 +120,4 @@ class EventResolver:
     def _regain(self) -> None:
         while time.monotonic() - self._regained >= _REGAIN_SECONDS:
             self._regained += _REGAIN_SECONDS
-            self._trust.regain()
+            self._budget.regain()

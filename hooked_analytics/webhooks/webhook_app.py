@@ -1,21 +1,26 @@
-"""What a call has to pass before it counts as a hint."""
+"""The ASGI application of the receiver: what a webhook event has to pass, and whom it names."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hooked_analytics.webhooks.payload import called_ids
+from hooked_analytics.client.responses import decode
+from hooked_analytics.errors import InvalidVideoIdError
+from hooked_analytics.schema import record_id, unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
 
     from hooked_analytics._internal.secret import SecretStr
     from hooked_analytics._internal.server_thread import Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 # A body may take so long to arrive [s] ...
@@ -33,28 +38,25 @@ TAKEN = _Verdict(200, "taken")
 NOT_AN_END = _Verdict(200, "not an end")
 WRONG_PATH = _Verdict(404, "wrong path")
 WRONG_METHOD = _Verdict(405, "not POST")
-WRONG_TYPE = _Verdict(415, "not JSON")
 TOO_LARGE = _Verdict(413, "too large")
 TOO_SLOW = _Verdict(408, "too slow")
-NO_CALL = _Verdict(400, "no call")
+NO_EVENT = _Verdict(400, "no event")
+FULL = _Verdict(503, "too many events wait")
 
 
 class WebhookApp:
     """
-    The ASGI application behind the receiver's port: it reads, judges, counts, and asks nobody.
+    Read, judge and count requests; it sends none of its own.
 
-    Parameters
-    ----------
-    path : of the calls, after its first slash
-    check : gives an id back, or raises `InvalidVideoIdError`
-    hand_on : takes the ids one call may mean
+    *path* is that of the events, after its first slash; *check* gives an id back, or raises
+    `InvalidVideoIdError`; *hand_on* takes the ids one event may mean, and tells whether it could.
     """
 
     def __init__(
         self,
         path: SecretStr,
         check: Callable[[object], str],
-        hand_on: Callable[[list[str]], None],
+        hand_on: Callable[[list[str]], bool],
     ) -> None:
         self._path = path
         self._check = check
@@ -64,7 +66,7 @@ class WebhookApp:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many calls came, by what became of them."""
+        """How many requests came, by what became of them."""
         with self._lock:
             return dict(self._counts)
 
@@ -83,7 +85,7 @@ class WebhookApp:
         with self._lock:
             self._counts[verdict.why] += 1
         fine = verdict.status == 200
-        # one call a connection, so that nobody holds one open
+        # one request a connection, so that nobody holds one open
         headers = {"Connection": "close", **({"Allow": "POST"} if verdict == WRONG_METHOD else {})}
         body = {"success": True} if fine else {"success": False, "message": verdict.why}
         await JSONResponse(body, verdict.status, headers)(scope, receive, send)
@@ -94,20 +96,17 @@ class WebhookApp:
             return WRONG_PATH
         if request.method != "POST":
             return WRONG_METHOD
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            return WRONG_TYPE
         body = await _read(request)
         if body is None:
             return TOO_LARGE
         try:
-            ids = called_ids(body, self._check)
+            ids = event_ids(body, self._check)
         except ValueError:
-            return NO_CALL
+            return NO_EVENT
         if not ids:
             return NOT_AN_END
-        self._hand_on(ids)
-        return TAKEN
+        _log.info("webhook event: %s", ids[0])
+        return TAKEN if self._hand_on(ids) else FULL
 
 
 async def _read(request: Request) -> bytes | None:
@@ -121,3 +120,50 @@ async def _read(request: Request) -> bytes | None:
         if size <= MAX_BODY_BYTES:
             pieces.append(piece)
     return b"".join(pieces) if size <= MAX_BODY_BYTES else None
+
+
+# An event about a render that goes on is no news of an end.
+_GOES_ON = frozenset({"processing", "started", "draft"})
+
+
+def event_ids(body: bytes, check: Callable[[object], str]) -> list[str]:
+    """
+    Read the ids that an event may mean, the likeliest first.
+
+    One shape nests the video (``video.id``) and has a ``projectId`` that may be an id of
+    either kind, or stands alone when a render failed; the other is flat (``videoId``).
+
+    None when the event tells of no end. *check* gives an id back, or raises `InvalidVideoIdError`;
+    a body that is no event is a ValueError that says why without quoting it.
+
+    Examples
+    --------
+    >>> event_ids(b'{"event": "project.completed", "projectId": "proj_1",'
+    ...            b' "video": {"id": "video_1"}}', check=str)
+    ['video_1', 'proj_1']
+    >>> event_ids(b'{"videoId": "vid_1", "status": "processing"}', check=str)
+    []
+    """
+    event = decode(body)
+    if not isinstance(event, dict):
+        raise ValueError("JSON that is not an object")
+    said = unwrap(event)
+    ids = [video_id for given in _given(said) if (video_id := _checked(given, check))]
+    if not ids:
+        raise ValueError("an event without the id of a video")
+    status = said.get("status")
+    goes_on = isinstance(status, str) and status.strip().lower() in _GOES_ON
+    return [] if goes_on else list(dict.fromkeys(ids))
+
+
+def _given(said: Mapping[str, Any]) -> list[object]:
+    video = said.get("video")
+    nested = record_id(video) if isinstance(video, dict) else None
+    return [nested, record_id(said), said.get("projectId")]
+
+
+def _checked(given: object, check: Callable[[object], str]) -> str | None:
+    try:
+        return check(given) if given is not None else None
+    except InvalidVideoIdError:
+        return None
