@@ -698,8 +698,8 @@ def test_the_command_tells_the_time_left_from_an_archive_and_keeps_what_it_saw(
     archive.append(videos_from_records(past))
     assert main(["watch", str(rendering), "--archive", str(archive.directory), *QUICK]) == 3
     lines = [line for line in capsys.readouterr().out.splitlines() if "2 videos: " in line]
-    assert re.search(r"2 rendering .* · [\d–]+ min left$", lines[0])
-    assert not lines[-1].endswith("left")
+    assert re.search(r"\d+% · [\d–]+ min left · 2 videos: 2 rendering", lines[0])
+    assert "left" not in lines[-1]
     assert len(archive.videos()) == 202
 
 

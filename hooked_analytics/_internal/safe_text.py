@@ -64,7 +64,7 @@ class SafeStream(io.TextIOBase):
     --------
     >>> under = io.StringIO()
     >>> SafeStream(under).write("a\x1b[2Jb\n"), under.getvalue()
-    (6, 'a[2Jb\n')
+    (7, 'a[2Jb\n')
     """
 
     def __init__(self, stream: TextIO | None) -> None:

@@ -28,7 +28,7 @@ def write_metrics(
     """Write the textfile whole; labels hold the command, a status or an error, never an id."""
     # name, help, value for each further label
     metrics: list[tuple[str, str, dict[str, float]]] = [
-        ("exit_status", "Exit status of the last run.", {"": status}),
+        ("exit_status", "Exit status of the last run.", {"": int(status)}),
         ("last_run_timestamp_seconds", "When the last run ended.", {"": time.time()}),
         ("run_seconds", "Duration of the last run.", {"": seconds}),
         ("requests", "Requests sent by the last run.", {"": requests}),

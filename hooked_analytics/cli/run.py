@@ -69,7 +69,10 @@ class Run:
         self.table = _read_table(path)
         if self.table is None:
             return _ids_of_lines(path.read_bytes())
-        return self.table["video_id"].dropna().astype(str).tolist()
+        ids = self.table["video_id"] = self.table["video_id"].astype("string").str.strip()
+        if many := int(ids.dropna().duplicated().sum()):
+            say(f"{many:,} rows of {path} repeat an id; each row is kept, the id requested once")
+        return ids.dropna().unique().tolist()
 
     def save(self, videos: pd.DataFrame) -> None:
         """Leave the rows in the output file, or beside it where it cannot be written."""
@@ -77,18 +80,17 @@ class Run:
         if output is None or self._saved:
             return
         self.saving, self._saved = True, True
+        urls = self.arguments.include_urls
         try:
-            rows = self._joined(videos)
-            try:
-                path = ha.export_videos(rows, output, include_urls=self.arguments.include_urls)
-            except (OSError, ValueError, ImportError) as error:
-                path = Path(tempfile.mkdtemp(prefix="hooked-analytics-"), "videos.parquet")
-                ha.export_videos(rows, path, include_urls=self.arguments.include_urls)
-                say(f"hooked-analytics: {output} could not be written: {one_line(str(error))}")
-                self.status = Status.ERROR
-            say(f"{len(rows):,} rows in {path}")
+            path = ha.export_videos(self._joined(videos), output, include_urls=urls)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rows are not lost
+            path = Path(tempfile.mkdtemp(prefix="hooked-analytics-"), "videos.parquet")
+            ha.export_videos(videos, path, include_urls=urls)
+            say(f"hooked-analytics: {output} could not be written: {one_line(str(error))}")
+            self.status = Status.ERROR
         finally:
             self.saving = False
+        say(f"{len(videos):,} videos in {path}")
 
     def save_rest(self, error: BaseException) -> None:
         """Save what an error that ended the command carries, or what was known before it."""
@@ -137,10 +139,9 @@ class Run:
         """Keep every row and column of the caller's own table beside the details."""
         if self.table is None:
             return videos
-        own = [c for c in self.table.columns if c == "video_id" or c not in videos.columns]
-        ids = self.table["video_id"].astype("string").str.strip()
-        rows = self.table[own].assign(video_id=ids).merge(videos, on="video_id", how="left")
-        return rows[[*videos.columns, *own[1:]]] if own else videos
+        own = [name for name in self.table.columns if name not in videos.columns]
+        rows = self.table[["video_id", *own]].merge(videos, on="video_id", how="left")
+        return rows[[*videos.columns, *own]]
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:

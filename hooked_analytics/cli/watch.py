@@ -147,7 +147,7 @@ class _StatusLine:
             passed = self._written - self._at
             low, high = (max(end - passed, 1.0) for end in self._left)
             left = f" · {span(low, high)} left" if span(low, high) else ""
-            line = f"{datetime.now().astimezone():%H:%M:%S}  {self._state} · {self._percent}%{left}"
+            line = f"{datetime.now().astimezone():%H:%M:%S}  {self._percent}%{left} · {self._state}"
             if not self._quiet and sys.stdout.isatty():
                 print(f"\r{fit(line, columns() - 1)}", end="", flush=True)
             elif not self._quiet:

@@ -1,0 +1,89 @@
+"""Whatever ends a command, the rows that arrived are in a file."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from hooked_analytics import VideoArchive, read_videos
+from hooked_analytics.cli import main
+
+
+@pytest.mark.parametrize(
+    ("signals", "status"),
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGINT, signal.SIGINT], 130),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGHUP], 129),
+        ([signal.SIGTERM, signal.SIGINT], 143),
+    ],
+)
+def test_a_signal_leaves_the_file_with_every_row_that_arrived(
+    signals, status, under_way, slow_sandbox, tmp_path
+):
+    out = tmp_path / "videos.parquet"
+    child = under_way("-o", str(out))
+    for number in signals:
+        child.send_signal(number)
+        time.sleep(0.02)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == status
+    assert "Stopped after" in said
+    assert ".videos" not in said
+    videos = read_videos(out)
+    assert videos["video_id"].tolist() == slow_sandbox.video_ids
+    assert 50 - 16 <= videos["fetch_error"].isna().sum() < 400
+
+
+def test_an_interrupted_fetch_goes_on_from_its_archive(under_way, slow_sandbox, ids_file, tmp_path):
+    out, archive = tmp_path / "videos.csv", str(tmp_path / "archive")
+    child = under_way("-o", str(out), "--archive", archive)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=60) == 143
+    ended = VideoArchive(archive).videos()
+    ended = int(ended["status"].isin(["COMPLETED", "FAILED"]).sum())
+    assert ended > 0
+    before = len(slow_sandbox.requests_seen)
+    again = ["fetch", ids_file(*slow_sandbox.video_ids), "-o", str(out), "--archive", archive]
+    assert main([*again, "--requests-per-minute", "100000"]) == 0
+    assert len(slow_sandbox.requests_seen) - before <= 400 - ended
+    assert read_videos(out)["fetch_error"].isna().all()
+
+
+def test_rows_that_cannot_be_written_in_the_end_are_saved_beside(under_way, tmp_path):
+    out = tmp_path / "videos.csv"
+    child = under_way("-o", str(out))
+    out.mkdir()
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 1
+    assert f"{out} could not be written" in said
+    (saved,) = tmp_path.glob("hooked-analytics-*/videos.parquet")
+    assert f"400 videos in {saved}" in said
+    assert len(read_videos(saved)) == 400
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["fetch", "{ids}", "-o", "x.docx"], ".docx"),
+        (["fetch", "{ids}", "-o", "{folder}"], "must end in one of"),
+        (["fetch", "{ids}", "-o", "{folder}/none/x.csv"], "there is no folder"),
+        (["fetch", "{ids}", "-o", "s3://bucket/x.csv"], "is an address"),
+        (["fetch", "{ids}"], "required"),
+        (["list", "--limit", "-1"], "not above 0"),
+        (["list", "--metrics", "{folder}"], "is a folder"),
+        (["watch", "{ids}", "--interval", "nan"], "not a time"),
+    ],
+)
+def test_wrong_usage_ends_with_2_before_any_request(
+    argv, says, sandbox, ids_file, tmp_path, capsys
+):
+    ids = ids_file("vid_abc123")
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(ids=ids, folder=tmp_path) for word in argv])
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+    assert sandbox.requests_seen == []

@@ -1,0 +1,112 @@
+"""Files are written first, output never fails a command, and no text steers a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from hooked_analytics import read_videos
+from hooked_analytics._internal.safe_text import SafeStream
+from hooked_analytics.cli import main
+from tests.cli.conftest import COMMAND
+
+HOSTILE = "\x1b[2J\x07\x9b1mevil\u202e\nÜ 東京"
+STEERING = {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+def arguments(command: str, ids: str, out: str) -> list[str]:
+    return {
+        "fetch": ["fetch", ids, "-o", out],
+        "list": ["list", "-o", out],
+        "watch": ["watch", ids, "-o", out, "--interval", "1"],
+    }[command]
+
+
+@pytest.mark.parametrize("command", ["fetch", "list", "watch"])
+@pytest.mark.parametrize("way", ["ascii", "cp1252", "closed", "head"])
+def test_the_file_is_there_whatever_the_streams_are(command, way, sandbox, ids_file, tmp_path):
+    sandbox.create_video("class", name=HOSTILE, render_seconds=0.1, fails=HOSTILE)
+    out = tmp_path / "videos.jsonl"
+    words = [*COMMAND, *arguments(command, ids_file("vid_abc123", "vid_none"), str(out))]
+    line = {"closed": '"$@" <&- >&- 2>&-', "head": '"$@" 2>&1 | head -c 1 >&2; exit ${PIPESTATUS}'}
+    done = subprocess.run(
+        ["bash", "-c", line.get(way, '"$@"'), "bash", *words],
+        env=os.environ | ({} if way in line else {"PYTHONIOENCODING": way}),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == (0 if command == "list" else 3), done.stderr
+    assert b"Traceback" not in done.stderr
+    assert len(read_videos(out)) == (31 if command == "list" else 2)
+
+
+def test_no_text_of_the_api_steers_a_terminal(sandbox, tmp_path, capsys):
+    hostile = sandbox.create_video("class", name=HOSTILE, render_seconds=0.01, fails=HOSTILE)
+    (tmp_path / "ids.txt").write_text(f"{hostile}\nvid\x1b[2J\n")
+    table = tmp_path / "videos.csv"
+    for command in ("fetch", "list", "watch"):
+        main(["-vv", *arguments(command, str(tmp_path / "ids.txt"), str(table))])
+    main(["list"])
+    main(["list", "--json"])
+    main(["report", str(table), "-o", str(tmp_path / "report.html")])
+    said = capsys.readouterr()
+    assert "evil" in said.out
+    assert not STEERING & set(said.out + said.err)
+
+
+def test_warnings_and_errors_of_libraries_pass_the_same_stream(capsys, monkeypatch):
+    before = sys.stderr
+    monkeypatch.setattr(sys, "stderr", SafeStream(before))
+    warnings.warn(HOSTILE, stacklevel=1)
+    print(HOSTILE, file=sys.stderr)
+    monkeypatch.setattr(sys, "stderr", before)
+    assert not STEERING & set(capsys.readouterr().err)
+
+
+def test_a_full_disk_behind_the_output_is_said(sandbox):
+    done = subprocess.run(
+        ["bash", "-c", '"$@" > /dev/full', "bash", *COMMAND, "list"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "No space left" in done.stderr) == (1, True)
+
+
+def test_list_is_a_table_of_80_columns_on_a_terminal_and_tabs_in_a_pipe(sandbox):
+    sandbox.create_video("class", name="Ein sehr langer Name " * 9)
+    parent, child = pty.openpty()
+    with os.fdopen(parent, "rb", 0) as screen:
+        subprocess.run([*COMMAND, "list"], stdout=child, check=True, env=os.environ)
+        os.close(child)
+        shown = b""
+        try:
+            while block := screen.read(65536):
+                shown += block
+        except OSError:  # Linux says so at the end
+            pass
+    heading, *rows = shown.decode().splitlines()
+    assert heading.split() == ["video_id", "status", "done", "created", "name"]
+    assert max(map(len, rows)) == 80
+    piped = subprocess.run([*COMMAND, "list"], capture_output=True, text=True, check=True).stdout
+    assert {line.count("\t") for line in piped.splitlines()} == {4}
+    assert len(rows) == len(piped.splitlines()) == 31
+
+
+def test_json_and_metrics_for_schedules(sandbox, ids_file, tmp_path, capsys):
+    assert main(["list", "--json", "--limit", "2"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [sorted(record)[-1] for record in records] == ["webhook", "webhook"]
+    metrics, out = tmp_path / "hooked.prom", tmp_path / "videos.csv"
+    ids = ids_file("vid_abc123", "vid_none")
+    assert main(["fetch", ids, "-o", str(out), "--json", "--metrics", str(metrics)]) == 3
+    assert json.loads(capsys.readouterr().out) == {"videos": 2, "failed": 1, "requests": 2}
+    lines = metrics.read_text().splitlines()
+    assert 'hooked_videos{command="fetch",status="COMPLETED"} 1' in lines
+    assert 'hooked_fetch_errors{command="fetch",error="not_found"} 1' in lines
+    assert 'hooked_exit_status{command="fetch"} 3' in lines
+    assert "vid_" not in metrics.read_text()
