@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.safe_text import SafeStream
-from hooked_analytics.cli.arguments import make_parser
+from hooked_analytics.cli.arguments import Status, make_parser
 from hooked_analytics.cli.show import say, without_python
 
 if TYPE_CHECKING:
@@ -70,15 +70,17 @@ def _run(arguments: Namespace) -> int:
 
             run.status = COMMANDS[arguments.name](run)
         except KeyboardInterrupt as stopped:
+            run.saving = True
+            run.save_rest(stopped)
             run.status = 128 + (signals.number or signal.SIGINT)
             if stopped.args:
                 say(describe(stopped))
-            run.save_rest(stopped)
         except Exception as error:
-            run.status = run.status_of(error)
+            run.saving = True
+            run.save_rest(error)
+            run.status = Status.ERROR
             say(f"hooked-analytics: {describe(error)}")
             logging.getLogger(__name__).debug("the command failed", exc_info=error)
-            run.save_rest(error)
         if signals.late and not signals.number:  # it came while the rows were being saved
             run.status = 128 + signals.late
         run.end()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import hooked_analytics as ha
+from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.prometheus import write_metrics
@@ -61,17 +62,13 @@ class Run:
                 raise ValueError("standard input is closed: name a file of ids")
             return _ids_of_lines(getattr(sys.stdin, "buffer", sys.stdin).read())
         path = Path(source).expanduser()
-        kind = FORMATS.get(path.suffix.lower())
-        if kind is None and path.suffix.lower() not in {".csv", ".tsv"}:
-            return _ids_of_lines(path.read_bytes())
-        if kind is not None and not kind.holds_ids:
-            raise ValueError(f"{path} cannot be read back: give a table in another format")
         self.table = _read_table(path)
         if self.table is None:
             return _ids_of_lines(path.read_bytes())
-        ids = self.table["video_id"] = self.table["video_id"].astype("string").str.strip()
+        ids = self.table["video_id"].astype("string").map(one_line, na_action="ignore")
+        self.table["video_id"] = ids
         if many := int(ids.dropna().duplicated().sum()):
-            say(f"{many:,} rows of {path} repeat an id; each row is kept, the id requested once")
+            say(f"{count(many, 'row')} of {path} repeat an id: all are kept, the id requested once")
         return ids.dropna().unique().tolist()
 
     def save(self, videos: pd.DataFrame) -> None:
@@ -79,7 +76,7 @@ class Run:
         self.videos, output = videos, self.arguments.output
         if output is None or self._saved:
             return
-        self.saving, self._saved = True, True
+        before, self.saving, self._saved = self.saving, True, True
         urls = self.arguments.include_urls
         try:
             path = ha.export_videos(self._joined(videos), output, include_urls=urls)
@@ -89,7 +86,7 @@ class Run:
             say(f"hooked-analytics: {output} could not be written: {one_line(str(error))}")
             self.status = Status.ERROR
         finally:
-            self.saving = False
+            self.saving = before
         say(f"{len(videos):,} videos in {path}")
 
     def save_rest(self, error: BaseException) -> None:
@@ -113,10 +110,6 @@ class Run:
             say(f"  and {len(failed) - MAX_NAMED:,} more")
         return len(failed)
 
-    def status_of(self, error: Exception) -> Status:
-        """Exit status of a command that an error ended."""
-        return Status.TIMEOUT if isinstance(error, ha.WaitTimeoutError) else Status.ERROR
-
     def end(self) -> None:
         """Write the metrics, last, so that they tell the exit status."""
         path = getattr(self.arguments, "metrics", None)
@@ -139,24 +132,32 @@ class Run:
         """Keep every row and column of the caller's own table beside the details."""
         if self.table is None:
             return videos
-        own = [name for name in self.table.columns if name not in videos.columns]
-        rows = self.table[["video_id", *own]].merge(videos, on="video_id", how="left")
+        table = self.table
+        if not set(videos.columns) <= set(table.columns):  # else it is a videos frame of before
+            table = table.rename(
+                columns={name: f"{name}_own" for name in videos.columns if name != "video_id"}
+            )
+        own = [name for name in table.columns if name not in videos.columns]
+        rows = table[["video_id", *own]].merge(videos, on="video_id", how="left")
         return rows[[*videos.columns, *own]]
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:
-    """Read a table that has a column video_id; None for lines of ids that only look like one."""
+    """Read a table that has a column video_id; None for lines of ids."""
     suffix = path.suffix.lower()
+    if suffix in FORMATS and not FORMATS[suffix].holds_ids:
+        raise ValueError(f"{path} cannot be read: give a table in another format, or a text file")
     if suffix == ".parquet":
         table = pd.read_parquet(path)
     elif suffix == ".jsonl":
         table = pd.read_json(path, lines=True, dtype={"video_id": str}, convert_dates=False)
     else:
-        table = pd.read_csv(
-            path, dtype={"video_id": str}, sep=None, engine="python", encoding="utf-8-sig"
-        )
-        if "video_id" not in table and len(table.columns) == 1:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            heading = file.readline()
+        separator = next((mark for mark in ",;\t" if mark in heading), None)
+        if separator is None:
             return None
+        table = pd.read_csv(path, sep=separator, dtype={"video_id": str}, encoding="utf-8-sig")
     if "video_id" not in table:
         raise ValueError(f"{path} has no column video_id; it has {', '.join(map(str, table))}")
     return table

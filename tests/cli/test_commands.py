@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import requests
 
@@ -41,6 +42,46 @@ def test_fetch_reads_standard_input(sandbox, tmp_path, monkeypatch):
         check=True,
     )
     assert read_videos(out)["video_id"].tolist() == ["vid_abc123"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "campaign,video_id\nspring,vid_abc123\nsummer,vid_none\nautumn,vid_abc123\n"),
+        ("t.txt", "\ufeffcampaign;video_id\nspring;vid_abc123\u200b\nsummer;vid_none\n"
+                  "autumn; vid_abc123\n"),
+        ("t.jsonl", '{"campaign":"spring","video_id":"vid_abc123"}\n{"campaign":"summer",'
+                    '"video_id":"vid_none"}\n{"campaign":"autumn","video_id":"vid_abc123"}\n'),
+    ],
+)  # fmt: skip
+def test_fetch_keeps_every_row_and_column_of_a_table(name, text, sandbox, tmp_path, capsys):
+    table, out = tmp_path / name, tmp_path / "videos.parquet"
+    table.write_text(text, encoding="utf-8")
+    assert main(["fetch", str(table), "-o", str(out)]) == 3
+    rows = pd.read_parquet(out)[["video_id", "campaign", "status"]].fillna("").values.tolist()
+    assert rows == [
+        ["vid_abc123", "spring", "COMPLETED"],
+        ["vid_none", "summer", ""],
+        ["vid_abc123", "autumn", "COMPLETED"],
+    ]
+    assert sandbox.request_counts["details"] == 2
+    assert "1 row of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ids.csv", "ids.txt"])
+def test_one_column_of_ids_is_read_with_and_without_heading(name, sandbox, tmp_path):
+    ids, out = tmp_path / name, tmp_path / "videos.csv"
+    for heading in ("video_id\n", ""):
+        ids.write_text(f"{heading}vid_abc123\n")
+        assert main(["fetch", str(ids), "-o", str(out)]) == 0
+        assert read_videos(out)["video_id"].tolist() == ["vid_abc123"]
+
+
+def test_a_table_without_ids_is_refused_before_any_request(sandbox, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("campaign,id\na,vid_abc123\n")
+    assert main(["fetch", str(tmp_path / "t.csv"), "-o", str(tmp_path / "o.csv")]) == 1
+    assert "no column video_id; it has campaign, id" in capsys.readouterr().err
+    assert sandbox.requests_seen == []
 
 
 def test_links_are_written_with_their_signature_only_when_asked(
