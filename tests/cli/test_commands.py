@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ import requests
 
 from hooked_analytics import read_videos
 from hooked_analytics.cli import main
+from tests.cli.conftest import COMMAND
 
 
 def test_fetch_writes_a_file(sandbox, ids_file, tmp_path, capsys):
@@ -183,3 +185,40 @@ def test_download_names_what_failed_and_exits_with_3(sandbox, ids_file, tmp_path
     (tmp_path / "file").touch()
     assert main(["download", ids_file("vid_abc123"), "-o", str(tmp_path / "file")]) == 1
     assert "is a file, not a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("budget", "status"), [("1", 5), ("1000000", 0)])
+def test_a_budget_that_will_be_exceeded_ends_with_5_when_asked(budget, status, tmp_path, capsys):
+    sample = Path(__file__).parents[2] / "data" / "sample_videos.parquet"
+    words = ["report", str(sample), "-o", str(tmp_path / "r.html"), "--budget", budget]
+    assert main(words) == 0
+    assert main([*words, "--fail-on-budget"]) == status
+    assert "chance to exceed the budget" in capsys.readouterr().err
+
+
+def test_a_profile_names_the_key(sandbox, monkeypatch, capsys):
+    monkeypatch.delenv("HOOKED_API_KEY")
+    monkeypatch.setenv("HOOKED_API_KEY_AGENCY", sandbox.api_key)
+    assert main(["list", "--limit", "1"]) == 1
+    assert main(["list", "--limit", "1", "--profile", "agency"]) == 0
+    assert "HOOKED_API_KEY" in capsys.readouterr().err
+
+
+def test_a_fetch_of_minutes_says_so_beforehand(sandbox, ids_file, tmp_path, capsys):
+    ids = ids_file(*sandbox.video_ids)
+    out = str(tmp_path / "videos.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hooked_analytics.fetch_videos", lambda *_, **__: 1 / 0, raising=False)
+        assert main(["fetch", ids, "-o", out, "--requests-per-minute", "10"]) == 1
+    assert "30 requests at 10 a minute take about 2 min" in capsys.readouterr().err
+
+
+def test_completion_offers_commands(tmp_path):
+    pytest.importorskip("argcomplete")
+    line, offered = "hooked-analytics wat", tmp_path / "offered"
+    subprocess.run(
+        ["bash", "-c", f'exec 8>"{offered}" 9>/dev/null; exec "$@"', "bash", *COMMAND],
+        env=os.environ | {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))},
+        check=True,
+    )
+    assert offered.read_text().strip() == "watch"

@@ -6,13 +6,10 @@ import json
 import os
 import pty
 import subprocess
-import sys
-import warnings
 
 import pytest
 
 from hooked_analytics import read_videos
-from hooked_analytics._internal.safe_text import SafeStream
 from hooked_analytics.cli import main
 from tests.cli.conftest import COMMAND
 
@@ -58,15 +55,6 @@ def test_no_text_of_the_api_steers_a_terminal(sandbox, tmp_path, capsys):
     said = capsys.readouterr()
     assert "evil" in said.out
     assert not STEERING & set(said.out + said.err)
-
-
-def test_warnings_and_errors_of_libraries_pass_the_same_stream(capsys, monkeypatch):
-    before = sys.stderr
-    monkeypatch.setattr(sys, "stderr", SafeStream(before))
-    warnings.warn(HOSTILE, stacklevel=1)
-    print(HOSTILE, file=sys.stderr)
-    monkeypatch.setattr(sys, "stderr", before)
-    assert not STEERING & set(capsys.readouterr().err)
 
 
 def test_a_full_disk_behind_the_output_is_said(sandbox):
