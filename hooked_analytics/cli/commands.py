@@ -107,7 +107,9 @@ def report(run: Run) -> int:
     files = made.export(arguments.tables) if arguments.tables else []
     over = False
     if arguments.json:
-        run.tell(**json.loads(made.tables["totals"].to_json(orient="records"))[-1])
+        run.tell(
+            **json.loads(made.tables["totals"].to_json(orient="records", date_format="iso"))[-1]
+        )
     else:
         print(made)
     if arguments.budget is not None:
