@@ -20,6 +20,7 @@ from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
 from benchmarks.bench_panel import bench_panel
 from benchmarks.bench_report import bench_report
 from benchmarks.bench_statistics import bench_statistics
+from benchmarks.bench_time_left import bench_time_left
 from benchmarks.bench_watch import bench_watch
 from benchmarks.figures import HEAD, Figure
 from benchmarks.results import keep
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "report": (bench_report, 5, 1),
     "engines": (bench_engines, 5, 1),
     "statistics": (bench_statistics, 1000, 40),
+    "time left": (bench_time_left, 100, 3),
 }
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.bench_eta import bench_eta
 from benchmarks.figures import Figure
 from benchmarks.invented import MEDIAN, P90, SEED, SIGMA, START, frame, gate, times
 from hooked_analytics import (
@@ -38,7 +37,6 @@ def bench_statistics(runs: int = 1000) -> list[Figure]:
         _not_reached(runs),
         *_median_interval(runs),
         _completed_by(runs),
-        *bench_eta(runs),
         *_forecast(runs),
         *_run_out(runs),
         _split(runs),

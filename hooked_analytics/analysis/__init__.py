@@ -19,11 +19,19 @@ from hooked_analytics.analysis.render_times import (
     render_times,
 )
 from hooked_analytics.analysis.retries import retry_chains
+from hooked_analytics.analysis.time_left import (
+    TimeLeft,
+    batch_time_left,
+    seconds_range_text,
+    time_left_text,
+)
 from hooked_analytics.analysis.usage import credit_usage, failures
 
 __all__ = [
     "Forecast",
     "compare_groups",
+    "TimeLeft",
+    "batch_time_left",
     "completion_curve",
     "credit_change",
     "credit_outliers",
@@ -38,5 +46,7 @@ __all__ = [
     "render_seconds",
     "render_times",
     "retry_chains",
+    "seconds_range_text",
     "spend_anomalies",
+    "time_left_text",
 ]

@@ -1,37 +1,34 @@
-"""
-When renders under way will be over, and which of them are stuck.
-
-``renders`` reads frames into plain arrays, ``by_elapsed`` estimates from how long a render has
-been running, ``looks`` reads what an archive has seen, ``by_progress`` estimates from how far
-a render is, ``batch`` for a whole list, ``stuck`` finds those that run or stand still for too
-long.
-"""
+"""When each render under way will be over, and whether it is stuck."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.analysis.by_elapsed import MIN_COMPARABLE, ranges_by_elapsed
-from hooked_analytics.analysis.by_progress import one_look_each, ranges_by_progress
 from hooked_analytics.analysis.past_renders import (
     LOST_SECONDS,
-    Ranges,
     Renders,
-    ends_of,
+    batch_numbers,
     read_renders,
+    recency_weights,
     status_in,
     type_codes,
 )
-from hooked_analytics.analysis.progress_history import LOOK_COLUMNS, read_looks
 from hooked_analytics.analysis.stuck import (
-    longest_stalls,
+    MARGIN,
+    OBSERVED_COLUMNS,
+    read_progress,
     stalls,
     stands_still,
-    standstill,
     tail_limit,
+)
+from hooked_analytics.analysis.survival import (
+    conditional_quantile,
+    count_ends,
+    kaplan_meier,
+    quantile,
 )
 from hooked_analytics.schema.frames import usable_frame
 
@@ -39,7 +36,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hooked_analytics.analysis.past_renders import Floats
+    from hooked_analytics.analysis.survival import Curve, Ends
 
+MIN_COMPARED = 10
+# Finished renders of a batch from which it is compared with itself.
+MIN_OF_BATCH = 10
+# A batch this many standard deviations off the past is not like the past.
+MAX_DEVIATION = 2.0
+# Nearest in progress: a quarter of those observed, twenty at least.
+MIN_NEAR, SHARE_NEAR = 20, 4
+_ROUNDING = 1e-9
 _NEEDED = ["type", "status", "created_at", "updated_at", "fetched_at"]
 
 
@@ -51,56 +57,56 @@ def estimate_completion(
     coverage: float = 0.8,
 ) -> pd.DataFrame:
     """
-    When each render under way will be over, given how long it has run and how far it is.
+    Estimate when each render under way will be over, given how long it has run and how far it is.
 
-    From renders of the same type: among those still running after the same time, when were
-    they over? An end is COMPLETED or FAILED. Where an archive has seen renders on their way,
-    the question is: among those as far as this one, how wrong was the straight line through
-    their progress?
+    Each is compared with past renders of its type that ran for as long; recent ones count more. An
+    end is COMPLETED or FAILED. Once ten renders of its own batch have ended, the past is stretched
+    to the pace of that batch. With *observations* of an archive, progress counts before time.
 
     Parameters
     ----------
-    videos : one row per video
-        Needs ``video_id``, ``type``, ``status``, ``created_at``, ``updated_at`` and
-        ``fetched_at``, and ``progress`` with *observations*.
-    history : renders to learn from, *videos* itself when missing
-        Running ones count as "longer than so far", except past 24 h.
-    observations : any number of rows per video, as of `VideoArchive.observations`
-        Those of the last 90 days teach progress and stalls.
-    coverage : share of intervals that shall hold the true time
+    videos : DataFrame
+        One row per video. Needs ``video_id``, ``type``, ``status``, ``created_at``,
+        ``updated_at`` and ``fetched_at``, and ``progress`` with *observations*.
+    history : DataFrame, optional
+        Past renders; *videos* itself when missing. Those under way count as "longer than so far",
+        except past 24 h.
+    observations : DataFrame, optional
+        Any number of rows per video, as of `VideoArchive.observations`. The last 90 days are used.
+    coverage : float, default 0.8
+        Share of ranges that shall hold the true time.
 
     Returns
     -------
-    one row per video with status STARTED, in the order of *videos*
-        ``video_id, type, elapsed_seconds`` [s]; ``eta_low, eta, eta_high`` (UTC), missing
-        with fewer than 10 comparable renders or where none ran so long (a missing high end:
-        not bounded); ``time_source`` in words; ``stuck``: has it run longer than 99 of 100 do, or
-        longer than 24 h, or stood still for longer than 99 of 100 ever do? Missing where
-        fewer than 20 renders of the type are finished.
+    DataFrame
+        One row per video with status STARTED, in the order of *videos*: ``video_id``, ``type``,
+        ``elapsed_seconds`` [s]; ``eta_low``, ``eta``, ``eta_high`` (UTC), all missing with fewer
+        than 10 comparable renders, or while the batch is unlike them and fewer than 10 of it have
+        ended (only a high end missing: not bounded); ``time_source`` in words; ``stuck``, missing
+        with fewer than 50 finished renders of the type.
 
     Raises
     ------
     ValueError
         A needed column is not there, or *coverage* is not between 0 and 1.
 
-    Notes
-    -----
-    *By time elapsed*: Kaplan-Meier S, the smallest t > e with S(t) <= (1 - p) S(e), at ranks
-    corrected for the number still running after e.
-
-    *By progress*: conformal ranks of log(total / straight line) about a local line in log
-    progress; one look per completed render, the 20 or the quarter nearest in progress; of the
-    same type, or of any where both ways have too few. Not where progress is missing, 0, or
-    never moved.
-
-    *Stuck*: from 20 finished renders the 99th percentile of a lognormal law fitted with
-    censoring; from 100 that of S, at a corrected rank, if it is lower; from 1,000 S alone.
-    Standing still is measured against the mean of the same tenth of progress, from 99
-    finished renders of the type that were seen on their way.
-
     See Also
     --------
+    batch_time_left : When all renders under way are over.
     VideoArchive.observations : What was seen on the way.
+
+    Notes
+    -----
+    *By time*: Kaplan-Meier S, weights halved per seven days; the smallest t > e with
+    S(t) <= (1 - p) S(e), at ranks corrected for the effective number still running after e.
+
+    *By progress*: conformal ranks of log(total / straight line) about a local line in log
+    progress, one observation per completed render of the type. Not where progress is missing, 0,
+    or never moved.
+
+    *Stuck*: half as long again as 99 of 100 renders of the type, and as the slowest render of its
+    batch that ended, once half of the batch has. Or progress stands still for longer than in 99 of
+    100 past renders, and half again, at the spacing of their observations. Or 24 h.
 
     Examples
     --------
@@ -114,8 +120,8 @@ def estimate_completion(
     >>> estimate = estimate_completion(videos).iloc[0]
     >>> [str(estimate[name].time()) for name in ("eta_low", "eta", "eta_high")]
     ['10:01:00', '10:02:10', '10:03:20']
-    >>> estimate["time_source"], bool(estimate["stuck"])
-    ('Kaplan-Meier of 15 comparable renders; stuck: lognormal', False)
+    >>> estimate["time_source"]
+    'elapsed, 20 past renders'
     """
     if not 0 < coverage < 1:
         raise ValueError(f"coverage is between 0 and 1, for example 0.8, not {coverage!r}")
@@ -127,99 +133,256 @@ def estimate_completion(
         usable_frame(frame, columns, what=caller)
         for frame, columns in ((videos, needed), (history, _NEEDED))
     )
-    if observations is not None:
-        observations = usable_frame(observations, LOOK_COLUMNS, what=caller, once=False)
-    (started,) = status_in(videos["status"], ["STARTED"])
-    under_way = videos.loc[started, needed]
-    running = read_renders(under_way)
-    ranges, stuck, tests = _from_history(running, read_renders(history), coverage)
+    renders = read_renders(videos)
+    found = _Estimates.nothing(renders.seconds[renders.rendering])
+    _by_elapsed(found, renders, read_renders(history), coverage)
+    under_way = videos.loc[renders.rendering, needed]
     if observations is not None and len(under_way):
-        too_long = _from_looks(under_way, running, observations, coverage, ranges)
-        stuck = np.fmax(stuck, too_long)
-        tests = np.where(np.isnan(too_long), tests, tests + ", standstill")
+        observations = usable_frame(observations, OBSERVED_COLUMNS, what=caller, once=False)
+        _by_progress(found, under_way, observations, coverage)
+    created = renders.created[renders.rendering]
     return pd.DataFrame(
         {
             "video_id": under_way["video_id"].array,
             "type": under_way["type"].array,
-            "elapsed_seconds": running.seconds,
-            "eta_low": _moment(running, ranges.low),
-            "eta": _moment(running, ranges.middle),
-            "eta_high": _moment(running, ranges.high),
-            "time_source": pd.array(_basis(running, ranges, tests), dtype="string"),
-            "stuck": pd.Series(stuck).astype("boolean"),
+            "elapsed_seconds": found.seconds,
+            "eta_low": _moment(created, found.low),
+            "eta": _moment(created, found.middle),
+            "eta_high": _moment(created, found.high),
+            "time_source": pd.array(found.source, dtype="string"),
+            "stuck": pd.Series(found.stuck).astype("boolean"),
         }
     )
 
 
-def _from_history(
-    running: Renders, learnt: Renders, coverage: float
-) -> tuple[Ranges, Floats, NDArray[np.object_]]:
-    """Ranges by time elapsed; whether each ran beyond the tail, and how the tail was found."""
-    count = len(running.seconds)
-    ranges, limits = Ranges.nothing(count), np.full(count, np.nan)
-    tests = np.full(count, "", object)
-    here, there = type_codes(running.types, learnt.types)
-    for code in np.unique(here):
-        rows, ends = here == code, ends_of(learnt, there == code)
-        ranges.put(rows, ranges_by_elapsed(ends, running.seconds[rows], coverage))
-        limits[rows], tests[rows] = tail_limit(ends)
-    limits = np.where(running.seconds > LOST_SECONDS, LOST_SECONDS, limits)
-    unknown = np.isnan(limits) | np.isnan(running.seconds)
-    return ranges, np.where(unknown, np.nan, running.seconds > limits), tests
+class _Estimates(NamedTuple):
+    """Total times of renders under way [s], NaN where unknown; filled in step by step."""
+
+    seconds: Floats  # so far
+    low: Floats
+    middle: Floats
+    high: Floats
+    source: NDArray[np.object_]
+    stuck: Floats
+
+    @classmethod
+    def nothing(cls, seconds: Floats) -> _Estimates:
+        low, middle, high, stuck = np.full((4, len(seconds)), np.nan)
+        source = np.full(len(seconds), "no usable time", dtype=object)
+        return cls(seconds, low, middle, high, source, stuck)
+
+    def put(self, rows: NDArray[np.intp], total: list[Floats], source: str) -> None:
+        """Fill in ranges; the words stand also where there is none."""
+        for each, values in zip((self.low, self.middle, self.high), total, strict=True):
+            each[rows] = values
+        self.source[rows] = source
 
 
-def _from_looks(
-    under_way: pd.DataFrame,
-    running: Renders,
-    observations: pd.DataFrame,
-    coverage: float,
-    ranges: Ranges,
-) -> Floats:
-    """Put ranges by progress over those by time; whether each has stood still for too long."""
-    last = under_way.assign(observed_at=under_way["fetched_at"])[LOOK_COLUMNS]
-    both = pd.concat([last, observations[LOOK_COLUMNS]], ignore_index=True)
-    looks = read_looks(both, under_way["fetched_at"].max())
-    past, stood = one_look_each(looks), stalls(looks)
-    longest = longest_stalls(stood, len(looks.ids))
-    here, there, of_videos = type_codes(running.types, past.types, looks.types)
-    now = stood.at(looks.place[: len(last)])
-    too_long = np.full(len(here), np.nan)
-    for code in np.unique(here):
-        rows, alike = here == code, looks.over & (of_videos == code)
-        too_long[rows] = stands_still(now.at(np.flatnonzero(rows)), standstill(longest[alike]))
-    moves = ((now.looks == 1) | (now.figures > 1)) & ~(too_long == 1)
-    progress = under_way["progress"].to_numpy(dtype=float, na_value=np.nan)
-    progress = np.where(moves & (running.seconds <= LOST_SECONDS), progress, np.nan)
-    for code in np.unique(here):
-        rows, alike = here == code, past.of(there == code)
-        found = ranges_by_progress(running.seconds[rows], progress[rows], alike, coverage)
-        ranges.put_known(rows, found)
-    without = np.isnan(ranges.middle)
-    anyone = ranges_by_progress(running.seconds[without], progress[without], past, coverage)
-    anyone.how[:] = "progress in any type"
-    ranges.put_known(without, anyone)
-    return too_long
+class _Past(NamedTuple):
+    """Past renders of one type, weighed by recency."""
+
+    ends: Ends
+    squares: Ends  # the same counts with squared weights
+    curve: Curve
+    finished: int
+
+    @classmethod
+    def of(cls, renders: Renders, rows: NDArray[np.bool_]) -> _Past:
+        weights = recency_weights(renders.created[rows])
+        ends, squares = (
+            count_ends(
+                renders.seconds[rows],
+                completed=w * renders.completed[rows],
+                failed=w * renders.failed[rows],
+                running=w * renders.rendering[rows],
+            )
+            for w in (weights, weights**2)
+        )
+        return cls(ends, squares, kaplan_meier(ends), int(renders.over[rows].sum()))
+
+    def comparable(self, elapsed: Floats) -> Floats:
+        """Effective number of renders that ran for longer: (sum of weights)² / sum of squares."""
+        at = np.searchsorted(self.ends.seconds, elapsed, side="right")
+        weights, squares = (np.r_[each.at_risk, 0.0][at] for each in (self.ends, self.squares))
+        effective: Floats = np.floor(weights**2 / np.maximum(squares, 1e-300) + _ROUNDING)
+        return effective
 
 
-def _basis(running: Renders, ranges: Ranges, tests: NDArray[np.object_]) -> list[str]:
+def _by_elapsed(found: _Estimates, videos: Renders, history: Renders, coverage: float) -> None:
+    """Compare each render with past ones of its type, its own batch first."""
+    place = np.flatnonzero(videos.rendering)
+    here, there = type_codes(videos.types, history.types)
+    batches = batch_numbers(videos.created)
+    apart = history.usable & ~_created_within(history, videos, batches)
+    for code in np.unique(here[place]):
+        everyone = _Past.of(history, history.usable & (there == code))
+        others = _Past.of(history, apart & (there == code))
+        limit = tail_limit(everyone.ends, everyone.finished)
+        for batch in np.unique(batches[place[here[place] == code]]):
+            of_batch = (batches == batch) & (here == code) & videos.usable
+            rows = np.flatnonzero((here[place] == code) & (batches[place] == batch))
+            past, factor = everyone, 1.0
+            if others.finished >= MIN_COMPARED:
+                past, factor = others, _factor(videos, of_batch, others)
+            source = f"elapsed, {past.finished:,} past renders"
+            if np.isnan(factor):
+                source = "none: its batch is unlike past renders"
+            elif factor != 1:
+                source = f"elapsed, {past.finished:,} past renders at the pace of its batch"
+            found.put(rows, _conditional(past, found.seconds[rows], factor, coverage), source)
+            found.stuck[rows] = _too_long(videos, of_batch, found.seconds[rows], limit)
+    short = np.isnan(found.middle) & (found.source != "no usable time")
+    few = short & np.char.startswith(found.source.astype(str), "elapsed")
+    found.source[few] = "too few comparable renders"
+    lost = found.seconds > LOST_SECONDS
+    found.put(np.flatnonzero(lost), [np.full(int(lost.sum()), np.nan)] * 3, "lost: over 24 h")
+    found.stuck[lost] = 1.0
+    found.source[np.isnan(found.seconds)] = "no usable time"
+    found.stuck[np.isnan(found.seconds)] = np.nan
+
+
+def _created_within(
+    history: Renders, videos: Renders, batches: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Which past renders belong to a batch that is under way."""
+    within = np.zeros(len(history.created), bool)
+    for batch in np.unique(batches[videos.rendering & (batches >= 0)]):
+        created = videos.created[batches == batch]
+        within |= (history.created >= created.min()) & (history.created <= created.max())
+    return within
+
+
+def _factor(videos: Renders, rows: NDArray[np.bool_], past: _Past) -> float:
+    """How much slower a batch is than the past; NaN where it differs and too few have ended."""
+    seconds, over = videos.seconds[rows], videos.over[rows]
+    if over.sum() >= MIN_OF_BATCH:
+        own = kaplan_meier(count_ends(seconds, completed=over, running=~over))
+        last = np.flatnonzero(own.seconds <= seconds[over].max())[-1]
+        usual = quantile(past.curve, 1 - own.share[last]).seconds
+        return float(own.seconds[last]) / usual if usual > 0 else float("nan")
+    at = np.searchsorted(past.curve.seconds, seconds, side="right")
+    left = np.maximum(np.r_[1.0, past.curve.share][at], 1 / (past.finished + 1))
+    expected = float(-np.log(left).sum())
+    off = (over.sum() - expected) / np.sqrt(max(expected, _ROUNDING))
+    return 1.0 if abs(off) <= MAX_DEVIATION else float("nan")
+
+
+def _conditional(past: _Past, elapsed: Floats, factor: float, coverage: float) -> list[Floats]:
+    """Total times at the low, middle and high level, given the time elapsed [s]."""
+    scaled = elapsed / factor
+    comparable = past.comparable(scaled)
+    enough = (comparable >= MIN_COMPARED) & (elapsed <= LOST_SECONDS)
+    outside, m = (1 - coverage) / 2, np.maximum(comparable, 1)
+    levels = (
+        np.floor(outside * (m + 1) + _ROUNDING) / m,
+        np.full(len(m), 0.5),
+        np.ceil((1 - outside) * (m + 1) - _ROUNDING) / m,
+    )
     return [
-        _in_words(*row)
-        for row in zip(running.seconds, ranges.how, ranges.comparable, tests, strict=True)
+        np.where(enough, factor * conditional_quantile(past.curve, scaled, p), np.nan)
+        for p in levels
     ]
 
 
-def _in_words(elapsed: float, how: str, comparable: int, tests: str) -> str:
-    if np.isnan(elapsed):
-        return "no usable time"
-    if elapsed > LOST_SECONDS:
-        return "lost: under way for more than 24 h"
-    basis = "too few:" if comparable < MIN_COMPARABLE else f"{how} of"
-    return f"{basis} {comparable} comparable renders; stuck: {tests}"
+def _too_long(videos: Renders, rows: NDArray[np.bool_], elapsed: Floats, limit: float) -> Floats:
+    """Whether each ran beyond the limit while most of its batch has ended well before."""
+    stuck = np.where(np.isnan(limit), np.nan, elapsed > limit)
+    over = videos.over & rows
+    if rows.sum() >= 3:  # a batch; of one or two renders the others tell nothing
+        most = over.sum() >= (rows.sum() - 1) / 2
+        slowest = videos.seconds[over].max(initial=0.0)
+        stuck = np.where(stuck == 1, most & (elapsed > MARGIN * slowest), stuck)
+    return stuck
 
 
-def _moment(running: Renders, total: Floats) -> pd.Series[pd.Timestamp]:
+def _by_progress(
+    found: _Estimates, under_way: pd.DataFrame, observations: pd.DataFrame, coverage: float
+) -> None:
+    """Put ranges by progress over those by time, and renders that stand still to the stuck ones."""
+    now = under_way.assign(observed_at=under_way["fetched_at"])[OBSERVED_COLUMNS]
+    both = pd.concat([now, observations[OBSERVED_COLUMNS]], ignore_index=True)
+    seen = read_progress(both, under_way["fetched_at"].max())
+    stood = stalls(seen)
+    past = _one_each(seen[seen["total"].gt(0)], both)
+    of_row = type_codes(both["type"])[0]
+    current = stood[stood["row"] < len(now)]
+    for code in np.unique(of_row[: len(now)]):
+        rows = current[of_row[current["row"]] == code]
+        alike = stood[(of_row[stood["row"]] == code) & stood["total"].notna()]
+        place = rows["row"].to_numpy()
+        too_long = stands_still(rows, alike)
+        found.stuck[place] = np.fmax(found.stuck[place], too_long)
+        told = (rows["run"] > 0) | (rows["at_least"] == 0)
+        told &= (too_long != 1) & (rows["progress"] > 0) & (found.seconds[place] <= LOST_SECONDS)
+        place, progress = place[told], rows["progress"].to_numpy()[told]
+        known = past[of_row[past["row"]] == code]
+        if len(known) >= MIN_COMPARED:
+            total = _ranges_by_progress(found.seconds[place], progress, known, coverage)
+            found.put(place, total, f"progress, {len(known):,} past renders")
+
+
+def _one_each(seen: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
+    """
+    Draw one observation of each completed render; which one depends on its id alone.
+
+    Two observations of one render are alike, so that more would make ranges too narrow.
+    """
+    ended = seen.loc[seen["over"], ["video", "row"]]
+    (completed,) = status_in(observations["status"].iloc[ended["row"]], ["COMPLETED"])
+    usable = seen[
+        seen["video"].isin(ended["video"][completed])
+        & seen["progress"].between(0, 100, inclusive="right")
+        & seen["seconds"].gt(0)
+    ]
+    ids = observations["video_id"].iloc[usable["row"]].to_numpy(dtype=object)
+    draw = pd.Series(pd.util.hash_array(ids), usable.index)
+    number, count = (
+        usable.groupby("video").cumcount(),
+        usable.groupby("video")["row"].transform("size"),
+    )
+    drawn = usable[number == (draw % count.astype("uint64")).astype("int64")]
+    straight = drawn["seconds"] / (drawn["progress"] / 100)
+    # nearest in progress are chosen among equals, and not by when they were created
+    order = np.argsort(draw[drawn.index].to_numpy(), kind="stable")
+    return drawn.assign(error=np.log(drawn["total"] / straight)).iloc[order]
+
+
+def _ranges_by_progress(
+    elapsed: Floats, progress: Floats, past: pd.DataFrame, coverage: float
+) -> list[Floats]:
+    """
+    Correct the straight line through progress by how wrong it was at such progress.
+
+    Split conformal ranks of the errors of the renders nearest in progress (Vovk et al., 2005).
+    """
+    near = min(max(MIN_NEAR, len(past) // SHARE_NEAR), len(past))
+    outside = (1 - coverage) / 2
+    first = int(np.floor(outside * (near + 1) + _ROUNDING))
+    last = min(int(np.ceil((1 - outside) * (near + 1) - _ROUNDING)), near + 1)
+    at, error = past["progress"].to_numpy(), past["error"].to_numpy()
+    factors = np.empty((3, len(progress)))
+    for value in np.unique(progress):
+        nearest = np.argsort(np.abs(at - value), kind="stable")[:near]
+        ranked = np.r_[-np.inf, np.sort(_errors_at(value, at[nearest], error[nearest])), np.inf]
+        chosen = np.exp([ranked[first], np.median(ranked[1:-1]), ranked[last]])
+        factors[:, progress == value] = chosen[:, None]
+    total = np.maximum(elapsed, elapsed / (progress / 100) * factors)
+    return list(np.where(np.isinf(total), np.nan, total))
+
+
+def _errors_at(value: float, at: Floats, error: Floats) -> Floats:
+    """Errors that renders near a progress [%] would have had there, by a line through them."""
+    log = np.log(at)
+    off = log - log.mean()
+    square = float(off @ off)
+    slope = float(off @ error) / square if square > 1e-6 else 0.0
+    errors: Floats = error - slope * (log - np.log(value))
+    return errors
+
+
+def _moment(created: NDArray[np.datetime64], total: Floats) -> pd.Series[pd.Timestamp]:
     """Point in time so many seconds after the start, in UTC."""
     known = ~np.isnan(total)
     took = np.round(np.where(known, total, 0.0) * 1e6).astype("timedelta64[us]")
-    moment = np.where(known, running.created + took, np.datetime64("NaT", "us"))
+    moment = np.where(known, created + took, np.datetime64("NaT", "us"))
     return pd.Series(pd.DatetimeIndex(moment).tz_localize("UTC"))

@@ -34,7 +34,8 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    one row per video that was seen well, in the order first seen; a plain frame with
+    DataFrame
+        One row per video that was fetched without an error, in the order first observed.
 
     ============================  ==========================================================
     ``video_id``

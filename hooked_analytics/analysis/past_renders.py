@@ -1,4 +1,4 @@
-"""Renders as plain arrays: a panel asks every few seconds, and frames cost more than the sums."""
+"""Renders as plain arrays: a panel estimates at every poll, and frames cost more than the sums."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.analysis.survival import count_ends
 from hooked_analytics.schema.outcomes import STATUS_COLUMNS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hooked_analytics.analysis.survival import Ends
-
     Floats = NDArray[np.float64]
 
-# Beyond a day a render says nothing about the others any more: it is lost, not slow.
+# After a day a render says nothing about others any more: it is lost, not slow.
 LOST_SECONDS = 86_400.0
 SECOND = np.timedelta64(1, "s")
+HALF_LIFE = np.timedelta64(7, "D")
+# Videos created closer together than this belong to one batch.
+_BATCH_GAP = np.timedelta64(5, "m")
 
 
 class Renders(NamedTuple):
-    """One render per place; *seconds* to its end or to the last look at it, if that is known."""
+    """One render per place; *seconds* to its end or to its last observation, NaN if unknown."""
 
     types: pd.Series[str]
     created: NDArray[np.datetime64]
@@ -32,39 +32,21 @@ class Renders(NamedTuple):
     failed: NDArray[np.bool_]
     rendering: NDArray[np.bool_]
 
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """Which ended, and when is known."""
+        return (self.completed | self.failed) & ~np.isnan(self.seconds)
 
-class Ranges(NamedTuple):
-    """When renders will be over, counted from their start [s], and what that was learnt from."""
-
-    low: Floats
-    middle: Floats
-    high: Floats
-    comparable: NDArray[np.intp]
-    how: NDArray[np.object_]
-
-    @classmethod
-    def nothing(cls, count: int) -> Ranges:
-        """Make room for *count* ranges."""
-        low, middle, high = np.full((3, count), np.nan)
-        return cls(low, middle, high, np.zeros(count, np.intp), np.full(count, "", object))
-
-    def put(self, rows: NDArray[np.bool_], found: Ranges) -> None:
-        """Fill in what was found for some rows."""
-        for all_of_them, some in zip(self, found, strict=True):
-            all_of_them[rows] = some
-
-    def put_known(self, rows: NDArray[np.bool_], found: Ranges) -> None:
-        """Fill in what was found for some rows, where it is a range."""
-        known = ~np.isnan(found.middle)
-        rows = rows.copy()
-        rows[rows] = known
-        for all_of_them, some in zip(self, found, strict=True):
-            all_of_them[rows] = some[known]
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which ended or run, and since when is known, those that are lost left out."""
+        running = self.rendering & (self.seconds <= LOST_SECONDS)
+        return self.over | running
 
 
 def read_renders(videos: pd.DataFrame) -> Renders:
     """
-    Lay out each render's end and its time.
+    Read each render's way and time to its end.
 
     Examples
     --------
@@ -85,6 +67,40 @@ def read_renders(videos: pd.DataFrame) -> Renders:
     return Renders(videos["type"].reset_index(drop=True), created, seconds, **known)
 
 
+def recency_weights(created: NDArray[np.datetime64]) -> Floats:
+    """
+    Weigh renders by age: half for each seven days before the newest; 0 where it is unknown.
+
+    Examples
+    --------
+    >>> recency_weights(np.array(["2024-01-15", "2024-01-08", "NaT"], "datetime64[us]")).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    known = ~np.isnat(created)
+    if not known.any():
+        return np.zeros(len(created))
+    age = (created[known].max() - created) / HALF_LIFE
+    return np.where(known, 0.5**age, 0.0)
+
+
+def batch_numbers(created: NDArray[np.datetime64]) -> NDArray[np.intp]:
+    """
+    Number the batches: videos created less than five minutes apart; -1 where it is unknown.
+
+    Examples
+    --------
+    >>> at = np.array(["2024-01-15T10:09", "2024-01-15T10:00", "2024-01-15T10:04", "NaT"])
+    >>> batch_numbers(at.astype("datetime64[us]")).tolist()
+    [1, 0, 0, -1]
+    """
+    order = np.argsort(created)  # NaT comes last
+    later = np.diff(created[order], prepend=created[order][:1]) >= _BATCH_GAP
+    numbers = np.empty(len(created), np.intp)
+    numbers[order] = np.cumsum(later)
+    numbers[np.isnat(created)] = -1
+    return numbers
+
+
 def type_codes(*types: pd.Series[str]) -> list[NDArray[np.intp]]:
     """
     Number the types of several lists alike; a missing one has a number too.
@@ -98,22 +114,11 @@ def type_codes(*types: pd.Series[str]) -> list[NDArray[np.intp]]:
     return np.split(codes, np.cumsum([len(each) for each in types])[:-1])
 
 
-def ends_of(renders: Renders, chosen: NDArray[np.bool_]) -> Ends:
-    """Count the ends of some renders; those that are lost do not count."""
-    used = chosen & ~(renders.rendering & (renders.seconds > LOST_SECONDS))
-    return count_ends(
-        renders.seconds[used],
-        completed=renders.completed[used],
-        failed=renders.failed[used],
-        running=renders.rendering[used],
-    )
-
-
 def status_in(
     status: pd.Series[str], *lists: list[str] | tuple[str, ...]
 ) -> list[NDArray[np.bool_]]:
     """
-    Whether a status is in one list of them, in the next, and so on; a missing one is in none.
+    Whether a status is in one list, in the next, and so on; a missing one is in none.
 
     Examples
     --------
@@ -127,5 +132,5 @@ def status_in(
 
 
 def times(column: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
-    """Moments in UTC, without saying so."""
+    """Moments in UTC, without a zone."""
     return column.to_numpy(dtype="datetime64[us]")

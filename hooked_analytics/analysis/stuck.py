@@ -2,141 +2,164 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from hooked_analytics.analysis.past_renders import SECOND
-from hooked_analytics.analysis.survival import kaplan_meier, lognormal_quantile, quantile
+from hooked_analytics.analysis.past_renders import SECOND, status_in, times
+from hooked_analytics.analysis.survival import kaplan_meier, quantile
+from hooked_analytics.schema import FINAL_STATUSES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hooked_analytics.analysis.past_renders import Floats
-    from hooked_analytics.analysis.progress_history import PollExecutor
     from hooked_analytics.analysis.survival import Ends
 
+OBSERVED_COLUMNS = [
+    "video_id", "observed_at", "type", "status", "progress", "created_at", "updated_at",
+]  # fmt: skip
+MIN_FINISHED = 50
 TAIL = 0.99
-# Finished renders from which a far tail is fitted, read off, and read off alone.
-MIN_FOR_FIT, MIN_FOR_TAIL, MIN_WITHOUT_FIT = 20, 100, 1000
-# Looks seconds apart see no shorter stall.
-_SHORTEST = 1.0
-TENTHS = 10
+# Times drift, machines get busy: only half as much again is out of the ordinary.
+MARGIN = 1.5
+STALL_TAIL = 0.97
+_RECENT = np.timedelta64(90, "D")
 _ROUNDING = 1e-9
 
 
-def tail_limit(ends: Ends) -> tuple[float, str]:
+def tail_limit(ends: Ends, finished: int) -> float:
     """
-    Time beyond which a render of this type is stuck [s], and how it was found.
-
-    At 100 renders the second slowest is the 99th percentile as it is read off, and one of ten
-    medians may hide below it. So the slowest is taken (the rank that counts the new one in),
-    or the lognormal law's if that is lower.
+    Time beyond which a render of this type is stuck [s]: 99 of 100 take less, and half again.
 
     Examples
     --------
     >>> from hooked_analytics.analysis.survival import count_ends
-    >>> tail_limit(count_ends(range(10, 1010, 10), completed=1))
-    (1000.0, 'Kaplan-Meier')
-    >>> tail_limit(count_ends([1, 2], completed=1))
-    (nan, 'too few finished')
+    >>> tail_limit(count_ends(range(10, 1010, 10), completed=1), 100)
+    1485.0
     """
-    finished = float(ends.over.sum())
-    if finished < MIN_FOR_FIT:
-        return float("nan"), "too few finished"
-    if finished < MIN_FOR_TAIL:
-        fitted = lognormal_quantile(ends, TAIL)
-        return fitted, "tail not reached" if np.isnan(fitted) else "lognormal"
-    curve = kaplan_meier(ends)
-    plain = quantile(curve, TAIL).seconds
-    if np.isnan(plain):
-        return plain, "tail not reached"
-    if finished >= MIN_WITHOUT_FIT:
-        return plain, "Kaplan-Meier"
-    ranked = quantile(curve, min(_rank(int(finished)) / finished, 1.0)).seconds
-    limits = {"Kaplan-Meier": ranked, "lognormal": lognormal_quantile(ends, TAIL)}
-    known = {how: limit for how, limit in limits.items() if not np.isnan(limit)}
-    how = min(known, key=lambda name: known[name], default="tail not reached")
-    return known.get(how, float("nan")), how
+    enough = finished >= MIN_FINISHED
+    return MARGIN * quantile(kaplan_meier(ends), TAIL).seconds if enough else float("nan")
 
 
-class Stalls(NamedTuple):
-    """How long progress has stood still, and of how many looks and figures that is known."""
-
-    video: NDArray[np.intp]
-    tenth: NDArray[np.intp]  # of progress, 0 to 9
-    seconds: Floats
-    looks: NDArray[np.intp]
-    figures: NDArray[np.intp]  # of progress, different ones in a row
-
-    def at(self, place: NDArray[np.intp]) -> Stalls:
-        """Pick looks by number; -1 is one that is not known."""
-        unknown = (-1, 0, np.nan, 0, 0)
-        return Stalls(*(np.append(e, u)[place] for e, u in zip(self, unknown, strict=True)))
-
-
-class Standstill(NamedTuple):
-    """How long renders of one type stand still."""
-
-    usual: Floats  # in each tenth of progress, the mean of the longest of each render [s]
-    limit: float  # 99th percentile of the longest of each whole render, in such means
-
-
-def stalls(looks: PollExecutor) -> Stalls:
-    """Tell at each look since when progress was what it is; the time is missing where it is."""
-    number = np.arange(len(looks.video))
-    known = ~np.isnan(looks.progress)
-    started = np.r_[True, looks.video[1:] != looks.video[:-1]][: len(number)]
-    moved = started | np.r_[True, looks.progress[1:] != looks.progress[:-1]][: len(number)]
-    first, since = (np.maximum.accumulate(np.where(at, number, 0)) for at in (started, moved))
-    seen = np.cumsum(moved)
-    stood = (looks.at - looks.at[since]) / SECOND
-    return Stalls(
-        video=looks.video,
-        tenth=np.clip(np.where(known, looks.progress, 0) // 10, 0, 9).astype(np.intp),
-        seconds=np.where(known, stood, np.nan),
-        looks=number - first + 1,
-        figures=seen - seen[first] + 1,
-    )
-
-
-def longest_stalls(stood: Stalls, videos: int) -> Floats:
-    """Longest stall [s] of each of so many videos, a row, in each tenth, a column."""
-    longest = np.full((videos, TENTHS), -np.inf)
-    known = ~np.isnan(stood.seconds)
-    np.maximum.at(longest, (stood.video[known], stood.tenth[known]), stood.seconds[known])
-    return np.where(longest < 0, np.nan, longest)
-
-
-def standstill(longest: Floats) -> Standstill:
+def read_progress(observations: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
     """
-    Learn from the longest stalls of finished renders of one type.
+    Order the observations of each render up to the first that shows its end.
 
-    A render passes ten tenths of progress: the 99th percentile of each would raise up to ten
-    alarms in a hundred healthy lives. So each stall is measured against its tenth, and the
-    limit is that of the longest one in each life.
+    Parameters
+    ----------
+    observations : DataFrame
+        Any number of rows per video, with `OBSERVED_COLUMNS`.
+    now : Timestamp
+        Later observations are left out, and renders created more than 90 days before.
+
+    Returns
+    -------
+    DataFrame
+        A row per observation: ``row`` (its place in *observations*), ``video``, ``seconds`` since
+        the start, ``progress`` (inf at the end), ``over``; and of its video ``total`` [s] to the
+        end, from ``updated_at`` but never outside the last two observations.
 
     Examples
     --------
-    >>> found = standstill(np.full((99, 10), 4.0))
-    >>> float(found.usual[0]), found.limit
-    (4.0, 1.0)
+    >>> at = pd.to_datetime(["2024-01-15T10:00Z", "2024-01-15T10:01Z", "2024-01-15T10:04Z"])
+    >>> read_progress(pd.DataFrame({
+    ...     "video_id": "vid_1", "observed_at": at, "type": "class", "progress": [0, 50, 100],
+    ...     "status": ["STARTED", "STARTED", "COMPLETED"], "created_at": at[0],
+    ...     "updated_at": at + pd.to_timedelta([0, 0, 9000], unit="s")}), at[2])["total"].tolist()
+    [240.0, 240.0, 240.0]
     """
-    counts = (~np.isnan(longest)).sum(axis=0)
-    sums = np.nansum(longest, axis=0)
-    usual = np.where(counts > 0, np.maximum(sums / np.maximum(counts, 1), _SHORTEST), np.nan)
-    times = np.fmax.reduce(longest / usual, axis=1, initial=np.nan)
-    of_lives = np.sort(times[~np.isnan(times)])
-    rank = _rank(len(of_lives))
-    return Standstill(usual, float(of_lives[rank - 1]) if rank <= len(of_lives) else float("nan"))
+    created, at, updated = (
+        times(observations[name]) for name in ("created_at", "observed_at", "updated_at")
+    )
+    today = now.tz_convert(None).to_datetime64()
+    started, over = status_in(observations["status"], ["STARTED"], FINAL_STATUSES)
+    recent = (created >= today - _RECENT) & (at <= today) & observations["video_id"].notna()
+    progress = observations["progress"].to_numpy(dtype=float, na_value=np.nan)
+    codes = pd.factorize(observations["video_id"])[0]
+    seen = pd.DataFrame(
+        {
+            "row": np.arange(len(observations)),
+            "video": codes,
+            "seconds": (at - created) / SECOND,
+            "updated": (updated - created) / SECOND,
+            "over": over,
+            "progress": np.where(over, np.inf, np.minimum(progress, 100.0)),
+        }
+    )[recent & (started | over)]
+    seen = seen.sort_values(["video", "seconds", "over"], kind="stable")
+    seen = seen.drop_duplicates(["video", "seconds", "over"])
+    seen = seen[seen["over"].groupby(seen["video"]).cumsum() - seen["over"] == 0]
+    before = seen.groupby("video")["seconds"].shift().fillna(0.0)
+    ended = seen["updated"].fillna(np.inf).clip(before, seen["seconds"]).where(seen["over"])
+    total = ended.groupby(seen["video"]).transform("max")
+    return seen.assign(total=total).drop(columns="updated").reset_index(drop=True)
 
 
-def stands_still(now: Stalls, past: Standstill) -> Floats:
-    """Whether progress has stood still for too long: 1, 0, or missing where that is not known."""
-    times = now.seconds / past.usual[now.tenth]
-    return np.where(np.isnan(times) | np.isnan(past.limit), np.nan, times > past.limit)
+def stalls(seen: pd.DataFrame) -> pd.DataFrame:
+    """
+    Tell how long progress stood at each of its values.
+
+    A stall lasted no longer than from the last observation before it to the first after it; it has
+    gone on for no less than between its own. The difference is the spacing of the observations,
+    which nobody can judge.
+
+    Examples
+    --------
+    >>> stood = stalls(pd.DataFrame({"video": 0, "row": range(4), "seconds": [10.0, 20, 50, 70],
+    ...     "progress": [5, 15, 15, np.inf], "over": [False, False, False, True], "total": 65.0}))
+    >>> stood[["progress", "at_least", "at_most"]].values.tolist()
+    [[5.0, 0.0, 20.0], [15.0, 30.0, 60.0]]
+    """
+    known = seen[seen["progress"].notna()]
+    of_video = known.groupby("video")["progress"]
+    run = known["progress"].ne(of_video.shift()).groupby(known["video"]).cumsum()
+    runs = known.groupby(["video", run.rename("run")], as_index=False).agg(
+        row=("row", "last"), progress=("progress", "first"),
+        first=("seconds", "first"), last=("seconds", "last"), total=("total", "first"),
+    )  # fmt: skip
+    by_video = runs.groupby("video")
+    before = by_video["last"].shift().fillna(0.0)
+    after = by_video["first"].shift(-1).fillna(runs["last"])
+    waited = runs["last"].where(runs["progress"].eq(0)).groupby(runs["video"]).transform("max")
+    return runs.assign(
+        run=by_video.cumcount(),
+        at_least=runs["last"] - runs["first"],
+        at_most=after - before,
+        moving=runs["first"] - waited.fillna(0.0),
+    )[runs["progress"] < np.inf]
 
 
-def _rank(count: int) -> int:
-    """Which of *count* is the 99th percentile when the new one is counted in."""
-    return int(np.ceil(TAIL * (count + 1) - _ROUNDING))
+def stands_still(now: pd.DataFrame, past: pd.DataFrame) -> Floats:
+    """
+    Whether each stall is longer than any of past renders was: 1, 0, or NaN where unknown.
+
+    Parameters
+    ----------
+    now, past : DataFrame
+        Rows of `stalls`: those to judge, and those of renders of the same type that are over.
+
+    Notes
+    -----
+    In seconds, and against the pace of the same render: both must be out of the ordinary. Each
+    is measured in means of the same tenth of progress. At 0 % a render may wait for a machine.
+    """
+    if past["video"].nunique() < MIN_FINISHED:
+        return np.full(len(now), np.nan)
+    verdicts = []
+    for per_pace in (False, True):
+        longest, held = _measured(past, "at_most", per_pace), _measured(now, "at_least", per_pace)
+        tenths = (past["progress"] // 10).clip(upper=9)
+        in_tenth = longest.groupby([past["video"], tenths]).max()
+        usual = in_tenth.groupby(level=1).mean().clip(lower=_ROUNDING)
+        lives = np.sort((in_tenth / usual.reindex(in_tenth.index, level=1)).groupby(level=0).max())
+        rank = min(int(np.ceil(STALL_TAIL * (len(lives) + 1) - _ROUNDING)), len(lives))
+        limits = (now["progress"] // 10).clip(upper=9).map(usual) * lives[rank - 1]
+        verdicts.append(np.where(limits.isna(), np.nan, held > limits))
+    both: Floats = np.minimum(*verdicts)
+    return np.where(now["progress"] > 0, both, np.nan)
+
+
+def _measured(stood: pd.DataFrame, name: str, per_pace: bool) -> pd.Series[float]:
+    if not per_pace:
+        return stood[name]
+    return stood[name] * stood["progress"] / stood["moving"].clip(lower=1.0)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # Shares are products of many fractions: 5 of 10 left may come out a hair above 0.5.
 _ROUNDING = 1e-9
-_MAX_ROUNDS = 2000
 
 
 class Ends(NamedTuple):
@@ -212,38 +211,6 @@ def conditional_quantile(curve: Curve, elapsed: ArrayLike, p: ArrayLike) -> Floa
     reached = np.searchsorted(-curve.share, -target, side="left")
     total = np.r_[curve.seconds, np.nan][np.maximum(reached, after)]
     return np.where(level > 1, np.nan, np.where(level <= 0, since, total))
-
-
-def lognormal_quantile(ends: Ends, p: float) -> float:
-    """
-    Time by which the share *p* is over if times are lognormal, running ones censored [s].
-
-    Maximum likelihood by expectation and maximisation; for lists too short to read a far
-    tail from. Times under a second count as one. Missing where the times do not vary.
-
-    Examples
-    --------
-    >>> ends = count_ends([100, 200, 400], completed=1)
-    >>> round(lognormal_quantile(ends, 0.5))
-    200
-    """
-    from scipy.special import log_ndtr
-
-    log = np.log(np.maximum(ends.seconds, 1.0))
-    total = (ends.over + ends.running).sum()
-    if not ends.over.sum() or np.ptp(log[ends.over > 0]) == 0:
-        return float("nan")
-    mean, spread = np.average(log, weights=ends.over), float(np.std(log)) or 1.0
-    for _ in range(_MAX_ROUNDS):
-        z = (log - mean) / spread
-        hazard = np.exp(-(z**2) / 2 - np.log(2 * np.pi) / 2 - log_ndtr(-z))
-        first = (ends.over * log + ends.running * (mean + spread * hazard)).sum() / total
-        square = ends.over * (log - mean) ** 2 + ends.running * spread**2 * (1 + z * hazard)
-        before = mean, spread
-        mean, spread = first, float(np.sqrt(square.sum() / total - (first - mean) ** 2))
-        if abs(mean - before[0]) + abs(spread - before[1]) < _ROUNDING:
-            break
-    return float(np.exp(mean + spread * NormalDist().inv_cdf(p)))
 
 
 def _log_log_band(share: Floats, spread: Floats, level: float) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 import hooked_analytics as ha
-from hooked_analytics.analysis.batch_completion import look_ahead, span
+from hooked_analytics.analysis import TimeLeft, batch_time_left, time_left_text
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.show import clean, columns, fit, say, show_table, without_python
 from hooked_analytics.fetch import last_frame, summary
@@ -97,7 +97,7 @@ class _StatusLine:
         self.figures: dict[str, object] = {}
         self._past, self._quiet = past, quiet
         self._state, self._percent, self._at, self._written = "", 0, 0.0, 0.0
-        self._left = (math.nan, math.nan)
+        self._left: TimeLeft | None = None
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._repeat, name="hooked-status", daemon=True)
 
@@ -113,7 +113,7 @@ class _StatusLine:
 
     def update(self, videos: pd.DataFrame) -> None:
         """Take the frame of a poll, and show it."""
-        ahead = look_ahead(videos, _with_past(videos, self._past))
+        left = batch_time_left(videos, history=self._past)
         final, progress = ha.is_final(videos), videos["progress"].fillna(0.0)
         unavailable = videos["fetch_error_message"].dropna()
         share = progress.where(~final, 100.0).mean() if len(videos) else 100.0
@@ -123,14 +123,17 @@ class _StatusLine:
         with self._lock:
             changed = state != self._state
             self._state, self._percent, self._at = state, math.floor(share), time.monotonic()
-            self._left = (ahead.all_low, ahead.all_high) if ahead else (math.nan, math.nan)
-        low, high = (None if math.isnan(end) else round(end) for end in self._left)
+            self._left = left
+        low, middle, high = (
+            None if math.isnan(end) else round(end) for end in (left or (math.nan,) * 3)[:3]
+        )
         self.figures = {
             "videos": len(videos),
             "ended": int(final.sum()),
             "unavailable": len(unavailable),
             "percent": self._percent,
             "left_low_seconds": low,
+            "left_seconds": middle,
             "left_high_seconds": high,
         }
         if changed or sys.stdout.isatty():
@@ -145,8 +148,8 @@ class _StatusLine:
         with self._lock:
             self._written = time.monotonic()
             passed = self._written - self._at
-            low, high = (max(end - passed, 1.0) for end in self._left)
-            left = f" · {span(low, high)} left" if span(low, high) else ""
+            text = time_left_text(self._left and self._left.after(passed))
+            left = f" · {text} left" if text else ""
             line = f"{datetime.now().astimezone():%H:%M:%S}  {self._percent}%{left} · {self._state}"
             if not self._quiet and sys.stdout.isatty():
                 print(f"\r{fit(line, columns() - 1)}", end="", flush=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from hooked_analytics._internal.formatting import duration, share as in_per_cent
 from hooked_analytics._internal.safe_text import one_line
-from hooked_analytics.analysis.batch_completion import span
+from hooked_analytics.analysis import seconds_range_text, time_left_text
 from hooked_analytics.panel.css import COLOURS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hooked_analytics.analysis.batch_completion import Ahead
+    from hooked_analytics.analysis import TimeLeft
     from hooked_analytics.panel.snapshot import Facts
 
 WORDS = {
@@ -117,11 +117,12 @@ def _tiles(shown: Facts, requests: int, limit: float | None) -> list[tuple[str, 
 def _left(shown: Facts) -> tuple[str, str]:
     if not (shown.counts["rendering"] or shown.counts["waiting"] or shown.counts["unknown"]):
         return ("over" if shown.total else "–"), "nothing left to wait for"
-    ahead: Ahead | None = shown.ahead
-    if ahead is None or math.isnan(ahead.all_low):
-        return "–", "left: too few to compare"
-    label = "left at least" if math.isnan(ahead.all_high) else "left, 80 % range"
-    return span(ahead.all_low, ahead.all_high) or "–", label
+    ahead: TimeLeft | None = shown.ahead
+    if ahead is None:
+        return "–", "left: no pace yet"
+    if math.isnan(ahead.low_seconds):
+        return time_left_text(ahead), "left at this pace"
+    return time_left_text(ahead), "left, 80 % range"
 
 
 def reasons(shown: Facts) -> str:
@@ -204,7 +205,9 @@ def left_text(row: dict[Any, Any]) -> str:
     """Say how long a render still takes, or that it seems stuck."""
     if row["kind"] != "rendering":
         return ""
-    return "stuck?" if row["stuck"] else span(row["left_low"], row["left_high"]) or "–"
+    return (
+        "stuck?" if row["stuck"] else seconds_range_text(row["left_low"], row["left_high"]) or "–"
+    )
 
 
 def _left_of(row: dict[Any, Any]) -> str:

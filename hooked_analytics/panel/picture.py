@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from hooked_analytics.analysis.batch_completion import Ahead
+    from hooked_analytics.analysis import TimeLeft
 
 WIDTH_PX = 1200
 _DPI = 100
@@ -28,7 +29,7 @@ _LEFT = (0.043, 0.13, 0.56, 0.70)
 _RIGHT = (0.675, 0.13, 0.315, 0.70)
 
 
-def picture(history: pd.DataFrame, *, total: int, now: float, ahead: Ahead | None) -> bytes:
+def picture(history: pd.DataFrame, *, total: int, now: float, ahead: TimeLeft | None) -> bytes:
     """
     Draw the picture on a figure of its own; pyplot and its settings are not touched.
 
@@ -55,8 +56,8 @@ def picture(history: pd.DataFrame, *, total: int, now: float, ahead: Ahead | Non
     figure.patch.set_alpha(0)
     looks = seconds_of(history)
     until = max(now * 1.25, 10.0)
-    if ahead is not None and len(ahead.seconds):
-        until = max(until, now + min(np.nan_to_num(ahead.all_high, nan=0.0), 2 * now + 60))
+    if ahead is not None:
+        until = max(until, now + min(np.nanmax(ahead[:3]), 2 * now + 60))
     left = _axes(figure.add_axes(_LEFT), "Progress")
     right = _axes(figure.add_axes(_RIGHT), "Finished videos, expected range ahead")
     if len(looks):
@@ -96,6 +97,8 @@ def _now(ax: Axes, now: float, *, named: bool) -> None:
                 fontsize=LABEL_POINTS, annotation_clip=False)  # fmt: skip
 
 
-def _expected(ax: Axes, ahead: Ahead, *, now: float, finished: int) -> None:
-    ax.fill_between(now + ahead.seconds, finished + ahead.low, finished + ahead.high,
-                    color=PALETTE["completed"], alpha=0.18, lw=0)  # fmt: skip
+def _expected(ax: Axes, ahead: TimeLeft, *, now: float, finished: int) -> None:
+    ends = [ahead.low_seconds, ahead.high_seconds]
+    known = [ahead.seconds] * 2 if math.isnan(ends[0]) else ends
+    corners = [(now, finished), *((now + end, finished + ahead.remaining) for end in known)]
+    ax.fill(*zip(*corners, strict=True), color=PALETTE["completed"], alpha=0.18, lw=1)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.analysis import estimate_completion
-from hooked_analytics.analysis.batch_completion import Ahead, look_ahead
+from hooked_analytics.analysis import TimeLeft, batch_time_left, estimate_completion
 from hooked_analytics.fetch import ENDING_FAILURES
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Facts:
     counts: dict[str, int]
     done: dict[str, float]
     elapsed_seconds: float
-    ahead: Ahead | None
+    ahead: TimeLeft | None
     credits: float
     wasted: float
     credits_unknown: int
@@ -103,7 +102,7 @@ def facts(
         counts=counts,
         done={kind: float(part.get(kind, 0.0)) / 100 / max(len(rows), 1) for kind in KINDS},
         elapsed_seconds=elapsed_seconds,
-        ahead=look_ahead(videos, learnt),
+        ahead=batch_time_left(videos, history=learnt),
         credits=_sum(credits),
         wasted=_sum(credits[failed]),
         credits_unknown=int(credits.isna().sum()),

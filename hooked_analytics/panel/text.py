@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hooked_analytics.analysis import estimate_completion
-from hooked_analytics.analysis.batch_completion import span
+from hooked_analytics.analysis import estimate_completion, time_left_text
 from hooked_analytics.client import HookedClient
 from hooked_analytics.errors import WaitTimeoutError
 from hooked_analytics.fetch import NOT_YET, interrupted, summary, validate_ids
@@ -220,8 +219,7 @@ class Controls:
 
     def _line(self) -> str:
         shown = self._facts()
-        ahead = shown.ahead
-        left = "" if ahead is None else span(ahead.all_low, ahead.all_high)
+        left = time_left_text(shown.ahead)
         return summary(self.videos) + (f" · {left} left" if left else "")
 
     def _say(self) -> None:
