@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -141,23 +142,14 @@ def test_a_stuck_render_says_so():
     assert left_text({**row, "kind": "completed"}) == ""
 
 
-def test_the_range_left_comes_from_renders_of_the_same_type():
-    at = pd.Timestamp("2024-01-15T10:00Z")
-    past = [
-        {"id": f"vid_{n}", "status": "COMPLETED", "type": "class", "createdAt": f"{at:%FT%TZ}",
-         "updatedAt": f"{at + pd.Timedelta(seconds=10 * n):%FT%TZ}"}
-        for n in range(1, 41)
-    ]  # fmt: skip
-    running = [{"id": "vid_0", "status": "STARTED", "type": "class", "createdAt": f"{at:%FT%TZ}"}]
-    seen = (at + pd.Timedelta(seconds=100)).to_pydatetime()
-    ahead = facts(videos_from_records(past + running, fetched_at=seen)).ahead
-    # 30 of 40 took longer than 100 s: the 10 % and 90 % of those, corrected for their number
-    assert ahead.all_low == pytest.approx(30, rel=0.05)
-    assert ahead.all_high == pytest.approx(280, rel=0.05)
-    untold = [{name: value for name, value in running[0].items() if name != "type"}]
-    assert facts(videos_from_records(past + untold, fetched_at=seen)).ahead.all_low == ahead.all_low
-    other = [{**running[0], "type": "story"}]
-    assert facts(videos_from_records(past + other, fetched_at=seen)).ahead is None
+def test_the_time_left_is_that_of_the_pace_of_the_batch():
+    at = "2024-01-15T10:00:00Z"
+    ended = {"status": "COMPLETED", "createdAt": at, "updatedAt": "2024-01-15T10:01:00Z"}
+    batch = [{**ended, "id": "vid_1"}, {"id": "vid_2", "status": "STARTED", "createdAt": at}]
+    seen = pd.Timestamp("2024-01-15T10:01:40Z").to_pydatetime()
+    ahead = facts(videos_from_records(batch, fetched_at=seen)).ahead
+    assert ahead.seconds == 100
+    assert np.isnan(ahead.low_seconds)
 
 
 # a panel that watches

@@ -29,9 +29,9 @@ from hooked_analytics.analysis.usage import credit_usage, failures
 
 __all__ = [
     "Forecast",
-    "compare_groups",
     "TimeLeft",
     "batch_time_left",
+    "compare_groups",
     "completion_curve",
     "credit_change",
     "credit_outliers",
