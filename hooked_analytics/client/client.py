@@ -19,11 +19,11 @@ from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics.client import rate_limiter
-from hooked_analytics.client.key import checked_key
+from hooked_analytics.client.key import checked_key, limit_file
 from hooked_analytics.client.rate_limiter import RateLimiter
 from hooked_analytics.client.responses import list_items, video_record
 from hooked_analytics.client.retry import RetryBudget, retry_after_seconds, retry_delay
-from hooked_analytics.client.shared_limit import SharedWindow, limit_file
+from hooked_analytics.client.shared_window import SharedWindow
 from hooked_analytics.client.transport import HTTPResponse, Transport
 from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
 from hooked_analytics.errors import HookedError, RateLimitError

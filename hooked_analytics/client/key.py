@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+from pathlib import Path
 
 from hooked_analytics._internal.secret import (
     SecretStr,
@@ -85,3 +88,10 @@ def keys_of_environment() -> dict[str, SecretStr]:
     names = [KEY_VARIABLE, *variables_of_environment(f"{KEY_VARIABLE}_")]
     found = ((name, secret_from_environment(name)) for name in names)
     return {name: key for name, key in found if key is not None}
+
+
+def limit_file(key: SecretStr, base_url: str) -> Path:
+    """Name the file that counts the requests of a key, by a digest that tells nothing of it."""
+    folder = Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache") / "hooked_analytics"
+    digest = hashlib.blake2b(f"{base_url}\n{key.reveal()}".encode(), digest_size=8).hexdigest()
+    return folder / f"limit-{digest}.json"

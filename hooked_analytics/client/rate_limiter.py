@@ -23,7 +23,7 @@ from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics.errors import RateLimitError
 
 if TYPE_CHECKING:
-    from hooked_analytics.client.shared_limit import SharedWindow
+    from hooked_analytics.client.shared_window import SharedWindow
 
 logger = logging.getLogger(__name__)
 

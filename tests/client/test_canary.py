@@ -19,7 +19,9 @@ KEY = "canary+key/9c2f=41"
 CELLS = [
     "%xmode Verbose",
     """
-import logging, os, pickle, threading, _thread
+import faulthandler, logging, os, pickle, threading, _thread
+import rich.console, rich.traceback
+faulthandler.enable(open("fault.log", "w"))
 logging.basicConfig(filename="debug.log", level=logging.DEBUG, force=True)
 import hooked_analytics as ha
 client = ha.HookedClient(timeout_seconds=1)
@@ -41,17 +43,37 @@ ha.fetch_videos(["slow"], client=client)
 """,
     "ha.HookedClient(os.environ['HOOKED_API_KEY'] + '\\n' + 'x')",
     "ha.HookedClient(os.environ['HOOKED_API_KEY'] + '\\u2713')",
+    "ha.HookedClient('bad\\nkey')",
+    "ha.HookedClient(profile='a b')",
+    "ha.HookedClient(profile='nobody')",
     "ha.HookedClient(timeout_seconds=-1)",
+    "ha.HookedClient(base_url='https://[::1')",
+    "client.get_video('unpaid')",
     "pickle.dumps(client)",
     """
 for name in ("parquet", "csv", "jsonl", "xlsx"):
     ha.export_videos(videos, f"videos.{name}")
 videos.to_pickle("videos.pickle")
+faulthandler.dump_traceback(open("fault.log", "w"), all_threads=True)
 try:
     client.get_video("gone")
 except ha.HookedError as error:
     open("error.pickle", "wb").write(pickle.dumps(error))
 vars(client), client.__dict__
+""",
+    """
+page = rich.console.Console(file=open("rich.txt", "w"), width=300, force_jupyter=False)
+every = {"show_locals": True, "locals_max_length": None, "locals_max_string": None}
+for wrong in (
+    lambda: ha.HookedClient("bad\\nkey"), lambda: ha.HookedClient(profile="nobody"),
+    lambda: client.get_video("gone"), lambda: client.get_video("cut"),
+    lambda: ha.fetch_videos(["vid_1", "refused"], client=client),
+):
+    try:
+        wrong()
+    except Exception:
+        page.print(rich.traceback.Traceback(**every))
+page.file.close()
 """,
     "%tb",
 ]
@@ -62,14 +84,16 @@ REPLIES = {
     "moved": answer(b"", 302, Location="https://elsewhere.example/x"),
     "cut": iter([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"]),
     "slow": None,
+    "unpaid": answer({"error": {"code": "SUBSCRIPTION_REQUIRED"}}, 403),
 }
 
 
 ERRORS = [
     "VideoNotFoundError", "ForbiddenError", "NetworkError", "BadResponseError", "NetworkError",
     "AuthenticationError", "AuthenticationError", "FetchError", "KeyboardInterrupt",
-    "FetchInterrupted", "AuthenticationError", "AuthenticationError", "ValueError", "TypeError",
-    "TypeError",  # the last traceback again, by %tb
+    "FetchInterrupted", "AuthenticationError", "AuthenticationError", "AuthenticationError",
+    "ValueError", "AuthenticationError", "ValueError", "ValueError", "SubscriptionError",
+    "TypeError", "TypeError",  # the last traceback again, by %tb
 ]  # fmt: skip
 
 
@@ -107,6 +131,7 @@ def test_the_key_is_in_nothing_a_notebook_leaves_behind(tmp_path: Path):
     assert errors == ERRORS
     assert set(seen) == {KEY}
     written = {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "rich.txt").read_text().count("locals") > 10
     assert {"debug.log", "done.ipynb", "error.pickle", "videos.parquet", "videos.xlsx"} <= written
     assert (tmp_path / "debug.log").stat().st_size > 0
     assert leaks(KEY, tmp_path) == []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import logging
 import pickle
 import traceback
+from pathlib import Path
 
 import pytest
 
+import hooked_analytics
 from hooked_analytics import AuthenticationError, HookedClient, NetworkError
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics.client import keys_of_environment
@@ -133,3 +136,53 @@ def test_no_log_shows_it(caplog):
             HookedClient(CANARY, base_url=server.url).get_video("vid_1")
     assert caplog.text
     assert CANARY not in caplog.text
+
+
+PACKAGE = Path(hooked_analytics.__file__).parent
+# the functions that may name the environment or lay a secret open: they cannot raise
+OPEN = {
+    ("_internal/secret.py", "variables_of_environment"),
+    ("_internal/secret.py", "secret_from_environment"),
+    ("_internal/secret.py", "is_same"),
+    ("client/key.py", "checked_key"),
+    ("client/key.py", "limit_file"),
+    # its failures are returned as values, so that no traceback has its frame
+    ("client/transport.py", "_exchange"),
+}
+
+
+def opened(path: Path) -> set[tuple[str, str]]:
+    """Functions of a file that name `environ`, open a secret, or write the key's header."""
+    found = set()
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            for node in ast.walk(function):
+                named = getattr(node, "attr", getattr(node, "id", getattr(node, "value", None)))
+                if named in {"environ", "reveal", "x-api-key"} and not isinstance(
+                    getattr(node, "ctx", None), ast.Store
+                ):
+                    found.add((path.relative_to(PACKAGE).as_posix(), function.name))
+    return found
+
+
+def test_no_frame_that_can_raise_names_the_environment_or_opens_a_secret():
+    elsewhere = {"sandbox", "secrets_scan.py", "webhooks"}  # another secret, or none
+    modules = [
+        path
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in elsewhere
+    ]
+    assert set().union(*map(opened, modules)) == OPEN
+
+
+def test_no_name_ever_holds_an_opened_secret():
+    wrong = [
+        f"{path.name}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "attr", "") in {"reveal", "getenv"}
+        and "KEY" in ast.unparse(node.value).upper()
+    ]
+    assert wrong == []

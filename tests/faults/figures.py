@@ -49,7 +49,7 @@ FIGURES = (
         "`%xmode Verbose`, pickling, logging at DEBUG",
         "canary",
         3,
-        "tests/test_canary.py",
+        "tests/client/test_canary.py",
         "0 hits in what it leaves, also unpacked, base64 and URL-encoded",
         lambda f: f["hits"] == 0 and f["failures as expected"],
     ),

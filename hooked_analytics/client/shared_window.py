@@ -1,5 +1,5 @@
 """
-One limit for all processes of a key on this machine: the requests of the last minute in a file.
+One limit for several processes: the requests of the last minute in a locked file.
 
 Every request is entered before it is sent and counts until a minute after it ended, as in
 `RateLimiter`. An entry of a process that was killed counts until its request had to end.
@@ -7,31 +7,21 @@ Every request is entered before it is sent and counts until a minute after it en
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hooked_analytics.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from hooked_analytics._internal.secret import SecretStr
+    from pathlib import Path
 
 LOCK_SECONDS = 30.0
 # No entry can lie further ahead; one that does is of a clock that was set back.
 MAX_AHEAD_SECONDS = 3_600.0
-
-
-def limit_file(key: SecretStr, base_url: str) -> Path:
-    """Name the file of a key, by a digest that tells nothing of the key."""
-    folder = Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache") / "hooked_analytics"
-    digest = hashlib.blake2b(f"{base_url}\n{key.reveal()}".encode(), digest_size=8).hexdigest()
-    return folder / f"limit-{digest}.json"
 
 
 class SharedWindow:
@@ -57,6 +47,7 @@ class SharedWindow:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "limit.json")
     ...     windows = [SharedWindow(path, 2, 60, 15) for process in range(3)]
