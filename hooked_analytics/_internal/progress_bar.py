@@ -58,7 +58,7 @@ class ProgressBar:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._end(failed=True)
+        self._end(failed=True, full=False)
 
     def show(self, done: int, *, total: int | None = None) -> None:
         """Move the bar to *done* steps, of a *total* that may have become known meanwhile."""
@@ -73,14 +73,14 @@ class ProgressBar:
 
     def close(self, line: str, *, failed: bool = False) -> None:
         """End the bar and leave *line* with the time it took; *failed* colours the bar red."""
-        self._end(failed=failed)
+        self._end(failed=failed, full=True)
         self.say(f"{line} · {time.monotonic() - self._began:.1f} s")
 
-    def _end(self, *, failed: bool) -> None:
+    def _end(self, *, failed: bool, full: bool) -> None:
         bar, self._bar = self._bar, None
         if bar is None:
             return
-        if not failed:
+        if full:
             # tqdm paints a bar that ends before its total red
             bar.n = bar.total
             bar.refresh()

@@ -121,9 +121,9 @@ def poll_videos(
     stop : threading.Event, optional
         Set it, from any thread, and the loop ends at once.
 
-    Yields
-    ------
-    DataFrame
+    Returns
+    -------
+    Iterator[DataFrame]
         One row per distinct id, in the order given. With webhooks also one frame for each event
         that was followed. Where the last request failed, the row keeps its last good values, and
         ``fetch_error`` and ``fetch_error_message`` say what failed; ``not_fetched`` means its turn

@@ -211,9 +211,9 @@ class WebhookReceiver:
         stop : threading.Event, optional
             Set it, from any thread, and it ends.
 
-        Yields
-        ------
-        DataFrame
+        Returns
+        -------
+        Iterator[DataFrame]
             A videos frame of those that have ended by the API's own word, each once. An event that
             the API does not confirm is followed again, up to five times.
 

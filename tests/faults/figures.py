@@ -132,7 +132,7 @@ FIGURES = (
         "forged, replayed, duplicate and late webhooks",
         "webhook_storm",
         1000,
-        "tests/test_webhooks.py",
+        "tests/webhooks/test_webhooks.py",
         "0 wrong states; the receiver answers p99 ≤ 100 ms",
         lambda f: f["wrong_states"] == 0 and f["calls"] > 0,
         in_time=lambda f: f["p99_ms"] <= 100,

@@ -10,6 +10,7 @@ import sys
 import termios
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 FETCH = """
@@ -95,3 +96,19 @@ def test_downloads_are_shown_in_bytes():
     assert process.wait(60) == 0
     assert re.search(rb"\d+%\|.*\| \d+(\.\d+)?k/\d+(\.\d+)?k .*B/s", said)
     assert re.search(rb"\d of 6 files, 0\.\d MB", said)
+
+
+COLOURS = """
+from hooked_analytics import Sandbox, AuthenticationError, fetch_videos
+with Sandbox(videos=60) as sandbox, sandbox.client() as client:
+    fetch_videos(sandbox.video_ids[:{good}] + ["no/id"] * {bad}, client=client)
+"""
+
+
+@pytest.mark.parametrize(("good", "bad", "style"), [(60, 0, "success"), (59, 1, "danger")])
+def test_the_bar_of_a_notebook_is_full_and_red_only_for_a_failure(good, bad, style):
+    cell = nbformat.v4.new_code_cell(COLOURS.format(good=good, bad=bad))
+    done = NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=60).execute()
+    widgets = done.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    (bar,) = [w["state"] for w in widgets.values() if w["model_name"] == "FloatProgressModel"]
+    assert (bar["bar_style"], bar["value"], bar["max"]) == (style, 60, 60)

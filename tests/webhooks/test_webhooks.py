@@ -35,8 +35,8 @@ from hooked_analytics.schema import parse_record
 from hooked_analytics.webhooks import receiver as receiver_module
 from tests.faults.callers import make_calls
 from tests.faults.webhook_storm import run as storm
+from tests.fetch.test_poll import Hooked, started, watching
 from tests.scripted import answer
-from tests.test_watch import Hooked, started, watching
 
 NESTED = {
     "event": "project.completed",

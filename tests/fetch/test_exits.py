@@ -1,0 +1,38 @@
+"""A script that ends while a loop or a receiver runs in a thread ends as a process too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+POLL = """
+    import threading, time
+    from hooked_analytics import Sandbox, poll_videos
+    sandbox = Sandbox(videos=1).start()
+    client = sandbox.client(requests_per_minute=None)
+    ids = [sandbox.create_video("class", render_seconds=900) for _ in range(50)]
+    def poll():
+        for videos in poll_videos(ids, client=client, interval_seconds=0.01):
+            pass
+    threading.Thread(target=poll, daemon=True).start()
+    time.sleep(0.5)
+"""
+LISTEN = """
+    import threading, time
+    from hooked_analytics import HookedClient, WebhookReceiver
+    receiver = WebhookReceiver(client=HookedClient("k")).start()
+    threading.Thread(target=lambda: list(receiver.listen()), daemon=True).start()
+    time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("script", [POLL, LISTEN], ids=["poll", "listen"])
+def test_the_process_ends(script):
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)], timeout=60, capture_output=True
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
