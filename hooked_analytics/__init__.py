@@ -15,7 +15,7 @@ answers from it      `render_times`, `completion_curve`, `credit_usage`, `failur
                      `credit_outliers`, `spend_anomalies`, `render_drift`
 kept over time       `VideoArchive`, `observed_renders` (finish, stalls, speed)
 pictures of it       `plot_render_times`, `plot_credits`, `plot_credits_over_time`,
-                     `plot_forecast`, `plot_progress`
+                     `plot_forecast`, `plot_progress`, `plot_comparison`
 out of it            `export_videos`, `download_videos`, `build_report` (a page, a folder
                      of tables), `read_report`
 behind it            `HookedClient` (key, limit), `Sandbox` (the API on localhost)

@@ -45,6 +45,7 @@ from hooked_analytics.fetch import (
 )
 from hooked_analytics.panel import ProgressPanel as ProgressPanel
 from hooked_analytics.plots import (
+    plot_comparison as plot_comparison,
     plot_credits as plot_credits,
     plot_credits_over_time as plot_credits_over_time,
     plot_forecast as plot_forecast,

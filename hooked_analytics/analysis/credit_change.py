@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from hooked_analytics.analysis.collected import column_names
+from hooked_analytics.analysis.intervals import RESAMPLES, percentiles
 from hooked_analytics.schema.engines import known, like, open_frame
+from hooked_analytics.schema.epoch import with_microseconds
 from hooked_analytics.schema.groups import group_keys, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from hooked_analytics.schema.engines import FrameT, Opened
 
-_COLUMNS = [
-    "credits_before", "credits_after", "change", "volume", "mix", "rate", "unknown_before",
-    "unknown_after",
-]  # fmt: skip
-
+    Floats = NDArray[np.float64]
 
 _PERIODS = ("before", "after")
-_SUMS = [f"{what}_{name}" for what in ("credits", "known", "unknown") for name in _PERIODS]
+_PARTS = ("volume", "mix", "rate")
+_COLUMNS = [
+    "credits_before", "credits_after", "change", *_PARTS, "unknown_before", "unknown_after",
+    "days_before", "days_after", *(f"{part}_{end}" for part in _PARTS for end in ("low", "high")),
+]  # fmt: skip
+_SUMS = [f"{what}_{n}" for what in ("credits", "squares", "known", "unknown") for n in _PERIODS]
 
 
 def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
@@ -45,10 +52,13 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
     one row per group, the largest change first; the kind of frame that *before* is
         The keys, ``credits_before``, ``credits_after``, ``change``, ``volume``, ``mix``,
         ``rate`` [credits] with ``volume + mix + rate == change`` in every row and in the
-        totals, and ``unknown_before``, ``unknown_after``: videos without a figure, which
-        are in no other column. A group with such videos only has missing credits. A group
-        that is new or has ended is mix alone, for there is no second rate. The three parts
-        are missing throughout where one period has no video with a figure.
+        totals; ``unknown_before``, ``unknown_after``: videos without a figure, which
+        are in no other column; ``days_before``, ``days_after``: from the first to the last day
+        (UTC) of each period, for a comparison per day, missing without ``created_at``; and the 95 %
+        interval of each part in ``volume_low``, ``volume_high`` and so on: a part whose interval
+        holds 0 is within the usual variation. A group with such videos only has missing
+        credits. A group that is new or has ended is mix alone, for there is no second rate. The
+        three parts are missing throughout where one period has no video with a figure.
 
     Raises
     ------
@@ -58,7 +68,8 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
     Notes
     -----
     With N videos, m a group's share of them and r its credits per video, 0 before and 1
-    after: (N1 - N0) m0 r0, N1 (m1 - m0) r0 and N1 m1 (r1 - r0).
+    after: (N1 - N0) m0 r0, N1 (m1 - m0) r0 and N1 m1 (r1 - r0). The intervals are of resampled
+    videos, a Poisson number of them in each group, with sums that have the normal law.
 
     Examples
     --------
@@ -70,9 +81,7 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
      {'type': 'ugc', 'change': 0.0, 'volume': 2.0, 'mix': -2.0, 'rate': 0.0}]
     """
     keys = group_keys(by)
-    opened = [
-        open_frame(each, ["used_credits"], keys, what="credit_change") for each in (before, after)
-    ]
+    opened = [_open(each, keys) for each in (before, after)]
     sums = pd.concat(
         [_one_period(each, keys, name) for each, name in zip(opened, _PERIODS, strict=True)],
         ignore_index=True,
@@ -81,42 +90,89 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
         grouped(sums, keys)
         .sum()
         .reset_index()
-        .pipe(_split)
+        .pipe(_with_parts)
+        .assign(**{f"days_{n}": _days(each) for each, n in zip(opened, _PERIODS, strict=True)})
         .reindex(columns=[*keys, *_COLUMNS])
         .astype(dict.fromkeys(["unknown_before", "unknown_after"], "int64"))
+        .astype(dict.fromkeys(["days_before", "days_after"], "Int64"))
         .sort_values("change", ascending=False, key=abs, kind="stable", ignore_index=True)
     )
     return like(table, before)
 
 
+def _open(videos: Any, keys: list[str]) -> Opened:
+    dated = ["created_at"] if "created_at" in column_names(videos) else []
+    return open_frame(videos, ["used_credits", *dated], keys, what="credit_change")
+
+
 def _one_period(videos: Opened, keys: list[str], name: str) -> pd.DataFrame:
     """Plain columns to sum, zero in the other period."""
+    import narwhals.stable.v2 as nw
+
     rows = videos.rows.with_columns(credits=known("used_credits"))
-    sums = videos.sums(rows, keys, ["credits"])
+    rows = rows.with_columns(squares=nw.col("credits") * nw.col("credits"))
+    sums = videos.sums(rows, keys, ["credits", "squares"])
     return sums[keys].assign(
         **{
             f"credits_{name}": sums["credits"],
+            f"squares_{name}": sums["squares"],
             f"known_{name}": sums["credits_known"],
             f"unknown_{name}": sums["videos"] - sums["credits_known"],
         }
     )
 
 
-def _split(sums: pd.DataFrame) -> pd.DataFrame:
-    n0, n1 = (sums[f"known_{name}"].astype("float64") for name in ("before", "after"))
-    c0, c1 = (
-        sums[f"credits_{name}"].mask(sums[f"known_{name}"].eq(0) & sums[f"unknown_{name}"].gt(0))
-        for name in ("before", "after")
+def _days(videos: Opened) -> Any:
+    """Days from the first video to the last."""
+    import narwhals.stable.v2 as nw
+
+    if "created_at" not in videos.rows.collect_schema().names():
+        return pd.NA
+    day = with_microseconds(videos.rows, _at="created_at").select(
+        nw.col("_at").min().alias("first"), nw.col("_at").max().alias("last")
     )
-    total0, total1 = (n.sum() if n.sum() else float("nan") for n in (n0, n1))
-    rate0 = (c0 / n0.where(n0 > 0)).fillna(c1 / n1.where(n1 > 0))
-    change = c1 - c0
-    known = change.notna()
-    return sums.assign(
-        credits_before=c0,
-        credits_after=c1,
-        change=change,
-        volume=((total1 - total0) * c0 / total0).where(known),
-        mix=((n1 - total1 * n0 / total0) * rate0).where(known),
-        rate=(c1 - n1 * rate0).where(known & pd.notna(total0 + total1)),
+    first, last = day.collect("pyarrow").rows()[0]
+    day_length = 24 * 3600 * 1_000_000
+    return pd.NA if pd.isna(first) else int(last) // day_length - int(first) // day_length + 1
+
+
+def _with_parts(sums: pd.DataFrame) -> pd.DataFrame:
+    """Split the change of each group, and give each part its interval."""
+    known, unknown, credits, squares = (
+        np.array([sums[f"{what}_{n}"].to_numpy(dtype=float) for n in _PERIODS])
+        for what in ("known", "unknown", "credits", "squares")
+    )
+    credits = np.where((known == 0) & (unknown > 0), np.nan, credits)
+    parts = _split(*known, *credits)
+    draw = np.random.default_rng(0)
+    mean = credits / np.where(known > 0, known, np.nan)
+    variance = np.maximum(squares / np.where(known > 0, known, np.nan) - mean**2, 0.0)
+    number = draw.poisson(known, (RESAMPLES, *known.shape)).astype(float)
+    noise = draw.standard_normal(number.shape)
+    drawn = number * np.nan_to_num(mean) + noise * np.sqrt(number * np.nan_to_num(variance))
+    drawn = np.where(np.isnan(credits), np.nan, drawn)
+    resampled = _split(number[:, 0], number[:, 1], drawn[:, 0], drawn[:, 1])
+    table = sums.assign(
+        credits_before=credits[0], credits_after=credits[1], change=credits[1] - credits[0]
+    )
+    for name, part, each in zip(_PARTS, parts, resampled, strict=True):
+        low, high = percentiles(each)
+        table = table.assign(**{name: part, f"{name}_low": low, f"{name}_high": high})
+    return table
+
+
+def _split(n0: Floats, n1: Floats, c0: Floats, c1: Floats) -> tuple[Floats, Floats, Floats]:
+    """Give volume, mix and rate; groups along the last axis."""
+    total0, total1 = (
+        np.where((total := n.sum(axis=-1, keepdims=True)) > 0, total, np.nan) for n in (n0, n1)
+    )
+    rate0, rate1 = (c / np.where(n > 0, n, np.nan) for n, c in ((n0, c0), (n1, c1)))
+    yardstick = np.where(np.isnan(rate0), rate1, rate0)
+    # a group of which one draw has no video in either period has no change
+    yardstick = np.where((n0 == 0) & (n1 == 0), 0.0, yardstick)
+    given = np.where(np.isnan(c0 + c1), np.nan, 1.0)
+    return (
+        given * (total1 - total0) * c0 / total0,
+        given * (n1 - total1 * n0 / total0) * yardstick,
+        given * (c1 - n1 * yardstick) * (total0 + total1) / (total0 + total1),
     )

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 
-from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.analysis.collected import collected
+from hooked_analytics.schema.engines import like
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+
+    from hooked_analytics.schema.engines import FrameT
 
 # What makes two videos the same one made again.
 CONTENT = ["type", "script", "avatar_id"]
 _NEEDED = ["video_id", "name", "status", "created_at", "updated_at", "used_credits", *CONTENT]
 
 
-def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
+def retry_chains(videos: FrameT) -> FrameT:
     """
     Videos made again after they had failed, one row per chain of attempts.
 
@@ -23,12 +31,13 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     videos : DataFrame
-        One row per video. Needs ``video_id, name, type, status, created_at, updated_at,
-        used_credits, avatar_id`` and ``script``.
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``video_id, name,
+        type, status, created_at, updated_at, used_credits, avatar_id`` and ``script``. Outside
+        pandas the videos whose script failed once are collected, at most 5 million.
 
     Returns
     -------
-    one row per chain, the dearest first
+    one row per chain, the dearest first; the kind of frame that was given
         ``video_id, name`` (of the last attempt), ``type``, ``attempts``, ``failures``,
         ``succeeded`` (missing while an attempt may still end well), ``credits`` [credits] of
         all attempts, ``credits_unknown`` (attempts without a figure), ``failed_credits`` on
@@ -52,7 +61,19 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
     >>> chains[["video_id", "attempts", "failures", "success_credits"]].to_dict("records")
     [{'video_id': 'vid_2', 'attempts': 3, 'failures': 2, 'success_credits': 12.0}]
     """
-    made = _attempts(usable_frame(videos, _NEEDED, what="retry_chains"))
+    rows = collected(videos, _NEEDED, what="retry_chains", only=_of_failed_scripts)
+    return like(_chains(_attempts(rows)), videos)
+
+
+def _of_failed_scripts(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    import narwhals.stable.v2 as nw
+
+    failed = rows.filter(nw.col("status") == "FAILED").select("script").unique()
+    return rows.join(failed, on="script", how="semi")
+
+
+def _chains(made: pd.DataFrame) -> pd.DataFrame:
+    """Figures of each chain with an attempt after a failure."""
     chains = made.groupby("chain")
     credits, wasted = chains[["credits", "wasted"]].sum(min_count=1).to_numpy(dtype=float).T
     unknown = chains["unknown"].sum().to_numpy(dtype="int64")
@@ -83,6 +104,8 @@ def retry_chains(videos: pd.DataFrame) -> pd.DataFrame:
 
 def _attempts(videos: pd.DataFrame) -> pd.DataFrame:
     """Attempts in order of time, each with the number of its chain."""
+    again = videos["script"].isin(videos.loc[videos["status"].eq("FAILED").fillna(False), "script"])
+    videos = videos[again.fillna(False).astype(bool)]
     usable = videos["script"].str.strip().fillna("").ne("") & videos["created_at"].notna()
     made = videos.loc[usable, _NEEDED].sort_values(["created_at", "video_id"])
     completed, failed = (

@@ -6,6 +6,7 @@ pyplot, so a thread may draw; without it pyplot makes the figure, for people. Te
 API is drawn as text: no mathematics, no control characters.
 """
 
+from hooked_analytics.plots.comparison_plot import plot_comparison
 from hooked_analytics.plots.credits_plots import plot_credits, plot_credits_over_time
 from hooked_analytics.plots.forecast_plot import plot_forecast
 from hooked_analytics.plots.progress_plot import plot_progress
@@ -14,6 +15,7 @@ from hooked_analytics.plots.style import PALETTE
 
 __all__ = [
     "PALETTE",
+    "plot_comparison",
     "plot_credits",
     "plot_credits_over_time",
     "plot_forecast",

@@ -66,10 +66,16 @@ def plot_credits(
     """
     keys = group_keys(by)
     usage = credit_usage(videos, by=by)
-    known = usage.dropna(subset=["credits"]).head(MAX_BARS)
-    ax = rows(ax, labels(known, keys), "Where the credits went")
+    known = usage.dropna(subset=["credits"])
+    names = labels(known, keys)
+    if len(known) > MAX_BARS:
+        others = known.iloc[MAX_BARS - 1 :]
+        summed = others[["credits", "failed_credits", "share"]].sum().to_frame().T
+        names = [*names[: MAX_BARS - 1], f"{len(others)} others"]
+        known = pd.concat([known.head(MAX_BARS - 1), summed], ignore_index=True)
+    ax = rows(ax, names, "Where the credits went")
     draw_usage(ax, known)
-    wasted = known["failed_credits"].fillna(0)
+    wasted = usage["failed_credits"].fillna(0)
     unknown = int(usage["credits_unknown"].sum())
     note(
         ax,
@@ -134,7 +140,8 @@ def plot_credits_over_time(
     if timed.empty:
         nothing(ax)
         return ax
-    _stack(ax, timed.assign(label=labels(timed, keys) if keys else "credits"))
+    groups = timed[keys].drop_duplicates() if keys else timed.head(0)
+    _stack(ax, timed.assign(label=_distinct(timed, groups, keys) if keys else "credits"))
     unknown, undated = table["credits_unknown"].sum(), len(videos) - timed["videos"].sum()
     note(
         ax,
@@ -147,8 +154,17 @@ def plot_credits_over_time(
     return ax
 
 
+def _distinct(timed: pd.DataFrame, groups: pd.DataFrame, keys: list[str]) -> list[str]:
+    """Labels of rows, made distinct where two groups would be shortened to one."""
+    names = pd.Series(labels(groups, keys))
+    again = names.groupby(names).cumcount()
+    names = names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+    at = timed.merge(groups.assign(_label=names.to_numpy()), how="left", on=keys)
+    return list(at["_label"])
+
+
 def _stack(ax: Axes, table: pd.DataFrame) -> None:
-    """Bars on one another, the dearest group lowest, what has no colour of its own on top."""
+    """Stacked bars, the largest group at the bottom, the remaining groups merged on top."""
     from matplotlib import dates
 
     mdates: Any = dates  # it has no types
@@ -175,6 +191,9 @@ def _legend(ax: Axes, names: list[str]) -> None:
     """Names right of the bars, in the order and the colours of the stack."""
     gap = line_height(ax)
     for n, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-        ax.annotate(name, (1.02, 0.97 - gap * (len(names) - 1 - n)), xycoords="axes fraction",
-                    va="center", color=colour, fontsize=LABEL_POINTS, parse_math=False,
-                    annotation_clip=False)  # fmt: skip
+        at = (1.02, 0.97 - gap * (len(names) - 1 - n))
+        options: dict[str, Any] = {"xycoords": "axes fraction", "va": "center"}
+        options |= {"fontsize": LABEL_POINTS, "annotation_clip": False}
+        ax.annotate("■", at, color=colour, **options)
+        ax.annotate(name, at, (11, 0), textcoords="offset points", color=INK, parse_math=False,
+                    **options)  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hooked_analytics.analysis import credits_over_time, forecast_credits
+from hooked_analytics.analysis import Forecast, credits_over_time, forecast_credits
 from hooked_analytics.plots.style import INK, LABEL_POINTS, PALETTE, canvas, date_axis, note
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _DAYS_SHOWN_PER_DAY_AHEAD = 3
 
 
 def plot_forecast(
-    videos: pd.DataFrame,
+    videos: pd.DataFrame | Forecast,
     *,
     horizon_days: int = 30,
     balance: float | None = None,
@@ -29,8 +29,9 @@ def plot_forecast(
 
     Parameters
     ----------
-    videos : DataFrame
-        One row per video. Needs the columns `forecast_credits` needs.
+    videos : DataFrame or Forecast
+        One row per video, with the columns `forecast_credits` needs; or what that returned, which
+        is drawn without the days before.
     horizon_days, balance, timezone : int, default 30
         As in `forecast_credits`.
     ax : Axes, optional
@@ -58,15 +59,20 @@ def plot_forecast(
     >>> ax.texts[0].get_text(), ax.get_ylabel()
     ('forecast, 80 % range of a day', 'credits')
     """
-    forecast = forecast_credits(
-        videos, horizon_days=horizon_days, balance=balance, timezone=timezone
-    )
-    history = credits_over_time(videos, timezone=timezone).query(
-        "period < @forecast.daily.day.iloc[0]"
-    )
-    shown = history.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, 28))
+    if isinstance(videos, Forecast):
+        forecast, past = videos, pd.DataFrame()
+    else:
+        forecast = forecast_credits(
+            videos, horizon_days=horizon_days, balance=balance, timezone=timezone
+        )
+        past = credits_over_time(videos, timezone=timezone).pipe(
+            lambda days: days[days["period"] < forecast.daily["day"].iloc[0]]
+        )
     ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
-    draw_days(ax, shown["period"], shown["credits"])
+    if len(past):
+        shown = past.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, 28))
+        draw_days(ax, shown["period"], shown["credits"])
+    ax.set_ylabel("credits", color=INK)
     draw_ahead(ax, forecast.daily)
     with_headroom(ax)
     date_axis(ax)

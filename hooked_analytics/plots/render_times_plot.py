@@ -129,12 +129,20 @@ def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str]) -> list[_
     """Curve of each group to draw, in the order of *drawn*."""
     points = curves["at_seconds"].nunique()
     per_group = [part for _, part in curves.groupby(np.arange(len(curves)) // points)]
-    by_label = dict(zip(labels(curves.iloc[::points], keys), per_group, strict=True))
+    by_group = dict(zip(_groups(curves.iloc[::points], keys), per_group, strict=True))
     medians = [duration(s) if s == s else "not yet half" for s in drawn["median_seconds"]]
     return [
-        _Line(f"{label}  {median}", colour, by_label[label])
-        for label, median, colour in zip(labels(drawn, keys), medians, SERIES, strict=False)
+        _Line(f"{label}  {median}", colour, by_group[group])
+        for label, group, median, colour in zip(
+            labels(drawn, keys), _groups(drawn, keys), medians, SERIES, strict=False
+        )
     ]
+
+
+def _groups(table: pd.DataFrame, keys: list[str]) -> list[tuple[Any, ...]]:
+    """Keys of each row, a missing one as None: two long names may have one label."""
+    parts = table[keys].astype("object").where(table[keys].notna(), None)
+    return list(parts.itertuples(index=False, name=None))
 
 
 def _draw(ax: Axes, line: _Line) -> None:
@@ -149,7 +157,7 @@ def _note(
 ) -> None:
     """Say what the lines are, and which videos they come from."""
     rendering, left_out = int(table["rendering"].sum()), len(table) - len(drawn)
-    more = f" · {left_out} small groups left out" if left_out else ""
+    more = f" · the {len(drawn)} largest of {len(table)}" if left_out else ""
     note(
         ax,
         "share completed, with its 95 % band · beside the name: half are over by then\n"
@@ -167,7 +175,7 @@ def name_curves(ax: Axes, lines: list[_Line]) -> None:
         options: dict[str, Any] = {"color": line.colour, "lw": 0.7, "shrinkA": 2, "shrinkB": 1}
         options |= {"arrowstyle": "-", "relpos": (0, 0.5)}
         ax.annotate(line.label, (until, share), (1.03, height / 1.02), textcoords="axes fraction",
-                    va="center", color=line.colour, fontsize=LABEL_POINTS, parse_math=False,
+                    va="center", color=INK, fontsize=LABEL_POINTS, parse_math=False,
                     arrowprops=options, annotation_clip=False)  # fmt: skip
 
 

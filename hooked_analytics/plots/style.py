@@ -26,8 +26,9 @@ PALETTE = {
 }
 # The same colours for groups, which have no meaning of their own, the most distinct first.
 SERIES = tuple(PALETTE[name] for name in ("completed", "rendering", "fourth", "failed", "fifth"))
-# Greys that read on a light and on a dark ground, for pictures are transparent.
-INK = "#6b7585"
+# Greys that read on a light and on a dark ground, for pictures are transparent: a contrast of 4.5
+# on white and of 4.1 on #111. No colour of the palette has both, so text is never in one.
+INK = "#6f7682"
 RULE = "#8a93a033"
 MAX_LABEL = 28
 LABEL_POINTS = 9.0
@@ -160,7 +161,19 @@ def note(ax: Axes, text: str) -> None:
 def labels(table: pd.DataFrame, keys: list[str]) -> list[str]:
     """Write the keys of each row as one short line."""
     parts = table[keys].astype("string").fillna("(unknown)")
-    return [
-        " · ".join(one_line(part, MAX_LABEL) for part in row)
-        for row in parts.itertuples(index=False)
-    ]
+    return [" · ".join(map(shortened, row)) for row in parts.itertuples(index=False)]
+
+
+def shortened(text: str) -> str:
+    """
+    Write one line, cut in the middle: names of a series differ at their ends.
+
+    Examples
+    --------
+    >>> shortened("Autumn campaign, portrait, take 17")
+    'Autumn campaig…rait, take 17'
+    """
+    line = one_line(text, 10_000)
+    if len(line) <= MAX_LABEL:
+        return line
+    return f"{line[: MAX_LABEL // 2]}…{line[-(MAX_LABEL // 2 - 1) :]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -147,7 +148,8 @@ def test_the_change_of_the_specification_800_to_1620():
     table = credit_change(before, after)
     assert list(table.columns) == [
         "type", "credits_before", "credits_after", "change", "volume", "mix", "rate",
-        "unknown_before", "unknown_after",
+        "unknown_before", "unknown_after", "days_before", "days_after", "volume_low",
+        "volume_high", "mix_low", "mix_high", "rate_low", "rate_high",
     ]  # fmt: skip
     assert table[["credits_before", "credits_after"]].sum().tolist() == [800, 1620]
     assert table[["volume", "mix", "rate"]].sum().round(9).tolist() == [160, 540, 120]
@@ -188,6 +190,32 @@ def test_against_nothing_there_is_no_split(before, after):
 
 def test_nothing_against_nothing_is_an_empty_table():
     assert len(credit_change(spent(), spent())) == 0
+
+
+def test_the_days_of_each_period_are_from_its_first_to_its_last():
+    before = videos(("a", "2024-01-31T23:00:00", 1), ("a", "2024-01-01T00:00:00", 1))
+    table = credit_change(before, videos(("a", "2024-02-10T10:00:00", 1)))
+    assert table[["days_before", "days_after"]].to_numpy().tolist() == [[31, 1]]
+    undated = credit_change(spent(a=[1]), spent(a=[1]).drop(columns="created_at"))
+    assert undated[["days_before", "days_after"]].isna().all(axis=None)
+
+
+def test_an_interval_leaves_zero_out_where_a_part_is_more_than_chance():
+    draw = np.random.default_rng(0)
+    prices = [draw.lognormal(1, 0.5, 60).tolist() for _ in range(4)]
+    same = credit_change(spent(a=prices[0], b=prices[1]), spent(a=prices[2], b=prices[3]))
+    dearer = credit_change(
+        spent(a=prices[0], b=prices[1]), spent(a=[2 * c for c in prices[2]], b=prices[3] * 3)
+    )
+    for part in ("volume", "mix", "rate"):
+        for table in (same, dearer):
+            assert (table[f"{part}_low"] < table[part]).all()
+            assert (table[part] < table[f"{part}_high"]).all()
+        assert ((same[f"{part}_low"] < 0) & (same[f"{part}_high"] > 0)).all()
+    dearer = dearer.set_index("type")
+    assert dearer["rate_low"]["a"] > 0 > dearer["rate_low"]["b"]
+    assert (dearer["volume_low"] > 0).all()
+    assert dearer["mix_high"]["a"] < 0 < dearer["mix_low"]["b"]
 
 
 periods = st.dictionaries(

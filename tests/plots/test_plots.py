@@ -7,19 +7,25 @@ import itertools
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from hooked_analytics import (
+    compare_groups,
+    forecast_credits,
+    plot_comparison,
     plot_credits,
     plot_credits_over_time,
+    plot_forecast,
     plot_render_times,
     videos_from_records,
 )
 from hooked_analytics.plots import PALETTE
+from hooked_analytics.plots.style import INK
 
 HOSTILE = ["$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a\nb\x00c\u202e", "x" * 300]
 
@@ -128,7 +134,7 @@ def test_names_at_the_ends_of_lines_never_overlap():
     )
     assert len(boxes) == 5
     assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
-    assert "3 small groups left out" in ax.texts[0].get_text()
+    assert "the 5 largest of 8" in ax.texts[0].get_text()
 
 
 def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
@@ -148,12 +154,75 @@ def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
 def test_credits_over_time_by_group_are_named_beside_the_bars():
     frame = videos([*HOSTILE, "a", "b"]).assign(used_credits=[70, 60, 50, 40, 30, 20, 10])
     ax = plot_credits_over_time(frame, by="type", ax=Figure().subplots())
-    assert [text.get_text() for text in ax.texts][:-1] == [
+    assert [text.get_text() for text in ax.texts if text.get_text() != "■"][:-1] == [
         "$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a bc",
-        "x" * 27 + "…", "2 others",
+        "x" * 14 + "…" + "x" * 13, "2 others",
     ]  # fmt: skip
     assert [bar.get_height() for bar in ax.patches] == [70, 60, 50, 40, 30, 30]
     png(ax)
+
+
+LONG = [f"Autumn campaign of the northern {where} branch, take one" for where in ("shop", "mail")]
+
+
+def test_two_long_names_with_one_label_are_two_groups():
+    frame = rendered((LONG[0], "COMPLETED", 60), (LONG[1], "COMPLETED", 240))
+    ax = plot_render_times(frame, ax=Figure().subplots())
+    starts = [line.get_xdata()[line.get_ydata() > 0][0] for line in ax.lines]
+    assert sorted(starts) == pytest.approx([60, 240], abs=2)
+    assert set(names(ax)) == {"Autumn campaig…nch, take one"}
+    dated = videos(LONG).assign(used_credits=[4, 6])
+    bars = plot_credits_over_time(dated, by="type", ax=Figure().subplots()).patches
+    assert sorted(bar.get_height() for bar in bars) == [4, 6]
+
+
+def test_many_groups_are_summed_in_a_bar_of_others_and_all_are_in_the_totals():
+    frame = videos([f"type {n:02}" for n in range(46)])
+    ax = plot_credits(frame, ax=Figure().subplots())
+    assert names(ax)[-1] == "27 others"
+    assert sum(bar.get_width() for bar in ax.patches) == sum(range(1, 47))
+    wasted = frame["used_credits"][frame["status"] == "FAILED"].sum()
+    assert f"orange: failed, {wasted:.0f} credits" in ax.texts[-1].get_text()
+
+
+@pytest.mark.parametrize("metric", ["credits_per_minute", "failure_rate", "render_seconds"])
+def test_a_comparison_is_a_dot_with_its_interval(metric):
+    frame = pd.concat([videos(["dear"] * 12 + ["rest"] * 30)]).assign(
+        used_credits=[40.0] * 12 + [4.0 + n % 3 for n in range(30)], duration_seconds=60.0
+    )
+    ax = plot_comparison(frame, metric=metric, ax=Figure().subplots())
+    table = compare_groups(frame, metric=metric)
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [dot.get_xdata()[0] for dot in dots] == table["value"].tolist()
+    filled = [dot.get_markerfacecolor() != "none" for dot in dots]
+    assert filled == (table["different"] == True).fillna(False).tolist()  # noqa: E712
+    assert filled[0] == (metric == "credits_per_minute")
+    assert names(ax) == table["type"].tolist()
+    png(ax)
+
+
+def test_nothing_to_compare_is_said_and_a_forecast_is_drawn_as_it_is():
+    ax = plot_comparison(videos([]), ax=Figure().subplots())
+    assert "nothing to draw yet" in [text.get_text() for text in ax.texts]
+    created = pd.date_range("2024-01-01T12:00Z", periods=57, unit="us")
+    spent = pd.DataFrame({"created_at": created, "fetched_at": created[-1], "used_credits": 10.0})
+    ax = plot_forecast(forecast_credits(spent, horizon_days=7), ax=Figure().subplots())
+    assert len(ax.patches) == 0
+    assert len(ax.lines[0].get_xdata()) == 7
+
+
+def luminance(colour: str) -> float:
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_text_on_pictures_reads_on_white_and_on_the_dark_theme():
+    ink, dark = luminance(INK) + 0.05, luminance("#111111") + 0.05
+    assert 1.05 / ink >= 4.5
+    assert ink / dark >= 4.1
+    ax = plot_render_times(rendered(("a", "COMPLETED", 60)), ax=Figure().subplots())
+    assert {text.get_color() for text in ax.texts} == {INK}
 
 
 def test_an_end_that_was_seen_wins_over_a_later_change():
