@@ -242,9 +242,9 @@ def _medians(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
     ends = count_ends(seconds, completed=over, running=~over)
     hazard = np.cumsum(ends.over / ends.at_risk)[np.searchsorted(ends.seconds, seconds)]
     ended = np.bincount(groups, over, minlength=count)
-    # as of a lognormal law, whose spread is that of all ends
-    logs = np.log(np.maximum(seconds[over], 1e-6))
-    deviation = logs.std() * np.sqrt(np.pi / 2) * overall if over.any() else np.nan
+    # as of a lognormal law with the quartiles of all ends
+    logs = np.log(np.maximum(seconds[over], 1.0)) if over.any() else np.array([np.nan])
+    deviation = np.ptp(np.quantile(logs, [0.25, 0.75])) / 1.349 * np.sqrt(np.pi / 2) * overall
     scores = hazard - over  # high where renders take long
     return _Compared(
         own, own_low, own_high, rest, rest_low, rest_high, overall,

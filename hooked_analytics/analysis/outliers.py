@@ -101,4 +101,4 @@ def _figure(rows: pd.DataFrame) -> pd.Series[float]:
     minutes = rows["duration_seconds"].where(rows["duration_seconds"] > 0) / 60
     measured = minutes.notna().groupby(rows["type"], dropna=False).transform("mean") >= 0.5
     price = (rows["used_credits"] / minutes).where(measured, rows["used_credits"])
-    return np.log1p(price.where(price > -1))
+    return price.where(price > -1).map(np.log1p)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from hooked_analytics._internal.formatting import count, duration, number, share
 from hooked_analytics.analysis import compare_groups
@@ -14,7 +15,6 @@ from hooked_analytics.schema.groups import group_keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
 MAX_GROUPS_DRAWN = 40
@@ -72,21 +72,21 @@ def plot_comparison(
     known = table.dropna(subset=["value"])
     drawn = known.loc[known["videos"].nlargest(MAX_GROUPS_DRAWN).index.sort_values()]
     ax = rows(ax, labels(drawn, keys), title)
-    for at, row in enumerate(drawn.itertuples(index=False)):
-        different = row.different is not None and row.different is True
-        colour = PALETTE["failed" if different else "rendering"]
-        low, high = np.nan_to_num([row.low, row.high], nan=row.value)
+    for at, row in enumerate(drawn.to_dict("records")):
+        value, shrunk, different = row["value"], row["shrunk"], row["different"]
+        found = pd.notna(different) and bool(different)
+        colour = PALETTE["failed" if found else "rendering"]
+        low, high = np.where(np.isnan([row["low"], row["high"]]), value, [row["low"], row["high"]])
         ax.plot([low, high], [at, at], color=colour, lw=1.6, alpha=0.7)
-        ax.plot([row.shrunk] * 2, [at - 0.28, at + 0.28], color=INK, lw=1.2)
-        ax.plot([row.value], [at], "o", color=colour, ms=7, mew=1.6,
-                mfc=colour if different else "none")  # fmt: skip
-        beside(ax, f"{written(row.value)}  of {row.videos:,}", max(high, row.shrunk), at)
+        ax.plot([shrunk] * 2, [at - 0.28, at + 0.28], color=INK, lw=1.2)
+        ax.plot([value], [at], "o", color=colour, ms=7, mew=1.6, mfc=colour if found else "none")
+        beside(ax, f"{written(value)}  of {row['videos']:,}", max(high, shrunk), at)
     left_out = len(table) - len(drawn)
     few = f" · {count(left_out, 'group')} left out" if left_out else ""
     note(
         ax,
         "filled: different from the rest by more than chance · line: 95 % interval\n"
-        f"upright: the figure with chance taken off{few}",
+        f"upright mark: drawn to the figure of all as far as chance explains it{few}",
     )
     ax.set_xlabel(unit, color=INK)
     ax.margins(x=0.18)
