@@ -18,6 +18,7 @@ from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
 from benchmarks.bench_panel import bench_panel
+from benchmarks.bench_poll import bench_poll
 from benchmarks.bench_report import bench_report
 from benchmarks.bench_statistics import bench_statistics
 from benchmarks.bench_time_left import bench_time_left
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "fetch": (bench_latency, 9, 3),
     "limits": (bench_limits, 5, 1),
     "watch": (bench_watch, 3, 1),
+    "poll": (bench_poll, 1, 1),
     "export": (bench_export, 5, 1),
     "download": (bench_download, 9, 3),
     "import": (bench_import, 15, 5),
