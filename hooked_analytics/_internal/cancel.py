@@ -65,7 +65,7 @@ def _end_threads() -> None:
     for thread in ours:
         thread.stop.set()
     until = time.monotonic() + _EXIT_SECONDS
-    for thread in ours:
+    for thread in filter(threading.Thread.is_alive, ours):  # one may be just about to start
         thread.join(max(0.0, until - time.monotonic()))
 
 

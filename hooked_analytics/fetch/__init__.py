@@ -21,7 +21,7 @@ from hooked_analytics.fetch.poll import (
 )
 from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES, PollScheduler
 from hooked_analytics.fetch.requested_ids import RequestedId, validate_ids
-from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState
+from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState, load_known
 from hooked_analytics.fetch.webhook_events import EventQueue, EventSource, FalseAlarmBudget
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "interrupted",
     "last_frame",
     "list_videos",
+    "load_known",
     "pause_seconds",
     "poll_loop",
     "poll_videos",

@@ -1,8 +1,7 @@
-"""The kernel a panel lives in: its main loop, its interrupts, its displays."""
+"""The kernel a panel lives in: its displays and its stop button."""
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import threading
@@ -10,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-# A kernel puts its own handler back a moment after a cell is over.
-_AFTER_CELL_SECONDS = 0.1
+    from types import FrameType
 
 
 def kernel() -> Any:
-    """Give the kernel of the notebook we run in; None in a terminal or a script."""
+    """Return the kernel of the notebook we run in; None in a terminal or a script."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython
@@ -26,10 +22,10 @@ def kernel() -> Any:
 
 
 def soon(job: Callable[[], None]) -> None:
-    """Do something in the kernel's main thread between cells; nothing where there is no kernel."""
+    """Run a job in the kernel's main thread between cells; nothing where there is no kernel."""
     loop = getattr(kernel(), "io_loop", None)
     if loop is not None:
-        loop.add_callback(loop.call_later, _AFTER_CELL_SECONDS, job)
+        loop.add_callback(job)
 
 
 def show(bundle: dict[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
@@ -43,68 +39,59 @@ def show(bundle: dict[str, Any], *, display_id: str | None = None, update: bool 
 
 class Interrupts:
     """
-    Hear the stop button, whether a cell is running or not; it works in notebooks alone.
+    The stop button of one kernel, heard in a cell and between cells.
 
-    While a cell runs, the interrupt is raised there, and seen when the cell is over. Between
-    cells a kernel ignores it, so a handler of our own is put in front of the kernel's.
+    A kernel raises an interrupt while it handles a message and ignores it otherwise. Handlers
+    for both times take the place of the kernel's own, so there is no moment between them in
+    which the button is not heard. They stay, and do nothing when nobody listens.
 
-    Parameters
+    Attributes
     ----------
-    heard : called in the main thread, between cells
-
-    Examples
-    --------
-    >>> interrupts = Interrupts(lambda: print("stop"))
-    >>> interrupts.listen()
-    >>> interrupts.close()
+    listeners : set of callable
+        Called in the main thread, after the cell that was interrupted.
     """
 
-    def __init__(self, heard: Callable[[], None]) -> None:
-        self._heard = heard
-        self._before: Any = None
-        self._open = False
+    def __init__(self, here: Any) -> None:
+        self._kernel = here
+        self._idle: Any = signal.SIG_IGN  # what the kernel does between messages
+        self.listeners: set[Callable[[], None]] = set()
 
-    def listen(self) -> None:
-        """Begin to hear; once is enough."""
-        if self._open or kernel() is None:
-            return
-        self._open = True
-        _events().register("post_run_cell", self._cell_over)
-        soon(self._put_in_front)
+    @classmethod
+    def of_kernel(cls) -> Interrupts | None:
+        """Return the one of this kernel; None where there is no kernel that could have one."""
+        here = kernel()
+        found = getattr(getattr(here, "pre_handler_hook", None), "__self__", None)
+        if isinstance(found, cls):
+            return found
+        if found is None or threading.current_thread() is not threading.main_thread():
+            return None
+        made = cls(here)
+        made._install()
+        return made
 
-    def close(self) -> None:
-        """Hear no more; any thread may call it."""
-        if self._open:
-            self._open = False
-            with contextlib.suppress(ValueError):  # it was not registered any more
-                _events().unregister("post_run_cell", self._cell_over)
-            soon(self._take_away)
+    def _install(self) -> None:
+        here = self._kernel
+        here.pre_handler_hook = self._begin_message
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._idle, here.saved_sigint_handler = here.saved_sigint_handler, self._between_cells
+            signal.signal(signal.SIGINT, self._in_cell)
+        else:
+            self._idle = signal.signal(signal.SIGINT, self._between_cells)
 
-    def _cell_over(self, result: Any) -> None:
-        if isinstance(result.error_in_exec, KeyboardInterrupt):
-            self._heard()
-        soon(self._put_in_front)
+    def _begin_message(self) -> None:
+        # as the kernel does it, with a handler of ours; it puts the saved one back afterwards
+        self._kernel.saved_sigint_handler = signal.signal(signal.SIGINT, self._in_cell)
 
-    def _put_in_front(self) -> None:
-        now = signal.getsignal(signal.SIGINT)
-        in_a_cell = now is signal.default_int_handler
-        if self._open and _in_main_thread() and not in_a_cell and now != self._interrupted:
-            self._before = signal.signal(signal.SIGINT, self._interrupted)
+    def _in_cell(self, number: int, frame: FrameType | None) -> None:
+        self._tell()
+        signal.default_int_handler(number, frame)
 
-    def _take_away(self) -> None:
-        if _in_main_thread() and signal.getsignal(signal.SIGINT) == self._interrupted:
-            signal.signal(signal.SIGINT, self._before)
+    def _between_cells(self, number: int, frame: FrameType | None) -> None:
+        self._tell()
+        if callable(self._idle):
+            self._idle(number, frame)
 
-    def _interrupted(self, number: int, frame: Any) -> None:
-        # a handler may come between any two steps of the main thread, so the loop does the work
-        kernel().io_loop.add_callback(self._heard)
-        if callable(self._before):
-            self._before(number, frame)
-
-
-def _events() -> Any:
-    return kernel().shell.events
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+    def _tell(self) -> None:
+        # a handler may run between any two steps of the main thread, so the loop does the work
+        for listener in tuple(self.listeners):
+            self._kernel.io_loop.add_callback(listener)

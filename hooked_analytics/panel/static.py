@@ -3,87 +3,113 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+import io
+from html import escape
+from typing import TYPE_CHECKING, Any
 
-from hooked_analytics._internal.formatting import duration
-from hooked_analytics.panel.html import (
-    WORDS,
-    amount,
-    progress_text,
-    reasons,
-    text,
-    videos_in_words,
-)
+import pandas as pd
+
+from hooked_analytics._internal.formatting import count, duration, number
+from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.analysis import seconds_range_text
+from hooked_analytics.panel.snapshot import COMPLETED, KINDS, MAX_TEXT, RENDERING, UNKNOWN
 
 if TYPE_CHECKING:
-    from hooked_analytics.panel.snapshot import Facts
+    from hooked_analytics.panel.snapshot import Snapshot
 
-MAX_ROWS = 100
-# What has something to tell comes first when not all rows fit.
-_ORDER = ("failed", "problem", "rendering", "unknown", "waiting", "completed")
-_HEADINGS = ("Video", "Name", "Type", "Progress", "Elapsed", "Credits", "Message")
-# Notebooks align every cell right unless a style says otherwise; sites that drop styles read align.
-_RIGHT = ' align="right"'
-_LEFT = ' align="left" style="text-align:left"'
+MAX_ROWS, MAX_UNFOLDED = 100, 10
 
 
-def frozen(shown: Facts, *, png: bytes | None, seen: str, why: str = "") -> str:
+def frozen(snapshot: Snapshot, *, png: bytes | None, why: str = "") -> str:
     """
-    Write the last look as one piece of HTML; sites that take styles away leave it readable.
-
-    Parameters
-    ----------
-    shown : the last look
-    png : the picture that goes with it
-    seen : when that was, in words
-    why : what ended the watch, if something did
+    Write the last poll as one piece of HTML; sites that drop styles leave it readable.
 
     Examples
     --------
     >>> from hooked_analytics import videos_from_records
-    >>> from hooked_analytics.panel.snapshot import facts
-    >>> page = frozen(facts(videos_from_records([{"id": "vid_1", "status": "COMPLETED"}])),
-    ...     png=None, seen="2024-01-15 10:00 UTC")
+    >>> from hooked_analytics.panel.snapshot import Snapshot
+    >>> snapshot = Snapshot()
+    >>> rows = snapshot.update(videos_from_records([{"id": "vid_1", "status": "COMPLETED"}]))
+    >>> page = frozen(snapshot, png=None)
     >>> "1 video" in page, "1 completed" in page, "<script" in page
     (True, True, False)
     """
-    counts = ", ".join(f"{n:,} {WORDS[kind]}" for kind, n in shown.counts.items() if n)
-    unknown = f", {shown.credits_unknown:,} not known" if shown.credits_unknown else ""
+    totals, kinds = snapshot.totals(), snapshot.columns["kind"]
+    at = "not polled yet" if snapshot.seen is None else f"as of {snapshot.seen:%F %T} UTC"
+    counts = ", ".join(f"{n:,} {KINDS[k]}" for k, n in enumerate(totals["counts"]) if n)
+    unknown = totals["credits_unknown"]
     lines = [
-        f"<p><b>{videos_in_words(shown.total)}</b>: {counts or 'none'}<br>"
-        f"{amount(shown.credits)} credits{unknown} · {amount(shown.wasted)} on failures · "
-        f"watched for {duration(shown.elapsed_seconds)} · as of {seen}</p>"
+        f"<b>{count(len(kinds), 'video')}</b>: {counts or 'none'}<br>"
+        f"{_figure(totals['credits'])} credits{f', {unknown:,} not known' if unknown else ''} · "
+        f"{_figure(totals['failed_credits'])} on failures · {at}",
+        f"<b>{_text(why)}</b>" if why else "",
+        " · ".join(f"{_text(reason)} ({n:,})" for reason, n in totals["reasons"]),
     ]
-    if why:
-        lines.append(f"<p><b>{text(why)}</b></p>")
-    if told := reasons(shown):
-        lines.append(f"<p>{told}</p>")
+    html = [f"<p>{line}</p>" for line in lines if line]
     if png is not None:
         data = base64.b64encode(png).decode()
-        lines.append(
-            f'<p><img src="data:image/png;base64,{data}" width="1000" '
-            'alt="Progress and finished videos over time"></p>'
-        )
-    return "\n".join([*lines, _table(shown)])
+        html.append(f'<p><img src="data:image/png;base64,{data}" width="800" '
+                    'alt="Progress of the videos over time"></p>')  # fmt: skip
+    order = kinds.argsort(kind="stable")
+    folded = kinds[order] == COMPLETED
+    if folded.sum() <= MAX_UNFOLDED:
+        return "\n".join([*html, _table(snapshot, order)])
+    fold = f"<details><summary>{folded.sum():,} completed</summary>"
+    tables = _table(snapshot, order[~folded]), fold, _table(snapshot, order[folded]), "</details>"
+    return "\n".join([*html, *tables])
 
 
-def _table(shown: Facts) -> str:
-    if not shown.total:
+def picture(history: pd.DataFrame) -> bytes | None:
+    """Draw the progress so far as a PNG; None without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+
+        from hooked_analytics.plots import plot_progress
+    except ImportError:  # a table alone is better than nothing
+        return None
+    figure, png = Figure(figsize=(8, 2.8), dpi=120, layout="constrained"), io.BytesIO()
+    figure.patch.set_alpha(0)
+    plot_progress(history, ax=figure.subplots())
+    figure.savefig(png, format="png")
+    return png.getvalue()
+
+
+def _table(snapshot: Snapshot, rows: Any) -> str:
+    if not len(rows):
         return ""
-    rank = shown.rows["kind"].map({kind: n for n, kind in enumerate(_ORDER)}).astype("int64")
-    rows = shown.rows
-    if len(rows) > MAX_ROWS:
-        rows = rows.loc[rank.sort_values(kind="stable").index[:MAX_ROWS]]
-    heads = "".join(f"<th{_LEFT}>{each}</th>" for each in _HEADINGS)
-    body = "\n".join(
-        f"<tr><td{_LEFT}><code>{text(row['video_id'])}</code></td>"
-        f"<td{_LEFT}>{text(row['name'])}</td><td{_LEFT}>{text(row['type'])}</td>"
-        f"<td{_RIGHT}>{progress_text(row)}</td>"
-        f"<td{_RIGHT}>{duration(row['elapsed_seconds'])}</td>"
-        f"<td{_RIGHT}>{amount(row['used_credits'])}</td>"
-        f"<td{_LEFT}>{text(row['reason'])}</td></tr>"
-        for row in rows.to_dict("records")
-    )
-    left_out = shown.total - len(rows)
-    more = f"<p>{left_out:,} more are not shown: .videos holds them all.</p>" if left_out else ""
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>{more}"
+    cells = [_cells(snapshot, row) for row in rows[:MAX_ROWS].tolist()]
+    table = pd.DataFrame(cells).to_html(index=False, escape=False, border=0, justify="left")
+    rest = len(rows) - MAX_ROWS
+    # notebooks align every cell right unless a style says otherwise
+    table = table.replace("<td>", '<td align="left" style="text-align:left">')
+    return table + (f"\n<p>and {rest:,} more</p>" if rest > 0 else "")
+
+
+def _cells(snapshot: Snapshot, row: int) -> dict[str, str]:
+    cell = {name: values[row] for name, values in snapshot.columns.items()}
+    running, time, left = cell["kind"] == RENDERING, cell["took"], ""
+    if running:
+        time = snapshot.now - cell["created"]
+        left = seconds_range_text(cell["low"] - snapshot.now, cell["high"] - snapshot.now)
+    done = "" if cell["progress"] != cell["progress"] else f"{cell['progress']:.0f} %"
+    word = (cell["kind"] == UNKNOWN and cell["status"]) or KINDS[cell["kind"]]
+    return {
+        "Video": f"<code>{_text(snapshot.videos['video_id'].iat[row])}</code>",
+        "Name": _text(cell["name"]),
+        "Type": _text(cell["type"]),
+        "Status": _text(word),
+        "Progress": done,
+        "Time": duration(time),
+        "Left": "stuck?" if cell["stuck"] else left,
+        "Credits": _figure(cell["credits"]),
+        "Message": _text(cell["message"]),
+    }
+
+
+def _figure(value: float | None) -> str:
+    return number(float("nan") if value is None else value)
+
+
+def _text(value: object) -> str:
+    known = value is not None and value == value
+    return escape(one_line(str(value), MAX_TEXT)) if known else ""

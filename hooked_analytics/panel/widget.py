@@ -1,79 +1,89 @@
-"""The panel as an ipywidgets widget: core widgets only, values assigned and nothing else."""
+"""The panel in a notebook: an anywidget that sends data; ``panel.js`` draws it."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import zlib
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import ipywidgets
+import anywidget
+import traitlets
 
-from hooked_analytics.panel import html as page
-from hooked_analytics.panel.css import style
+from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.errors import HookedError
+from hooked_analytics.panel.controls import RUNNING, WITHOUT_WIDGETS, Controls
 from hooked_analytics.panel.kernel import Interrupts, kernel, show, soon
-from hooked_analytics.panel.snapshot import SORTS, Facts, sorted_rows
-from hooked_analytics.panel.text import WITHOUT_WIDGETS, Controls, close, say
+from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, number_or_none
+from hooked_analytics.panel.static import picture
+from hooked_analytics.schema import videos_from_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
+
     from hooked_analytics.client import HookedClient
     from hooked_analytics.fetch import Archive, EventSource
 
-PAGE_ROWS = (10, 25, 50)
-INTERVALS_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-# Drawing takes this many times its own time off, so that it never keeps the kernel busy.
-_REST_AFTER_DRAWING, _MAX_REST_SECONDS = 12, 3.0
-# How old the copy for a saved notebook may be while renders go on [s].
-_COPY_SECONDS = 30.0
-_STATES = {
-    "ready": "not started",
-    "looking": "looking …",
-    "paused": "paused",
-    "stopped": "stopped",
-    "replaced": "a newer panel took over",
-    "ended": "all have ended",
-    "failed": "ended early",
-}
-_FILTERS = {"all": "", **{page.WORDS[kind]: kind for kind in page.WORDS}}
+# How old the copy for a saved notebook may be [s]; younger where no page has said hello.
+_COPY_SECONDS, _COPY_SECONDS_WITHOUT_PAGE = 30.0, 5.0
+# Everything is sent anew when more rows changed than this, and this part of all.
+_MANY_ROWS, _MANY_SHARE = 50, 0.25
+_TEXTS = frozenset({"status", "type", "name", "message"})
+_MAX_URL = 500
 
 
-class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
+class ProgressPanel(Controls, anywidget.AnyWidget):
     """
     Watch renders in a notebook: progress, time left, credits, failures.
 
-    It polls in the background, as `poll_videos` does, and asks for no finished video again.
-    A panel for videos that another panel watches stops that one.
+    It polls in the background, as `poll_videos` does, and requests no finished video again.
+    A panel for videos that another panel watches closes that one.
 
     Parameters
     ----------
-    video_ids : ids in any iterable, or one id
-    client : whose key, limit and connections to use; a new `HookedClient` when missing
-    archive : a `VideoArchive`: what is final there costs no request, what is seen is kept
-        there, and the time left is told from its renders
-    webhooks : a `WebhookReceiver`: an end it hears of shows at once, and looks come more slowly
-    interval_seconds : from the start of one round to the start of the next [s]
-        At least 1, except on this machine.
-    autostart : whether to begin at once
+    videos_or_ids : DataFrame, str or iterable
+        Ids in any iterable, one id, or a frame with a column ``video_id``, whose own columns
+        (campaign, client) are shown, searched and sorted too.
+    client : HookedClient, optional
+        Whose key, limit and connections to use; a new one when missing.
+    archive : VideoArchive, optional
+        What is final there costs no request, what is polled is kept there, and the time left
+        and the pictures begin with what it knows.
+    webhooks : WebhookReceiver, optional
+        An end it receives shows at once, and polls come more slowly.
+    interval_seconds : float, default 5
+        From the start of one poll to the start of the next [s]. At least 1, except on this
+        machine.
+    autostart : bool, default True
+        Whether to begin at once.
 
     Attributes
     ----------
-    videos : the last look, a videos frame
-    history : each change seen: ``observed_at, video_id, status, progress`` [%]
+    videos : DataFrame
+        The last poll, a videos frame.
+    history : DataFrame
+        Each change seen: ``observed_at, video_id, status, progress`` [%].
+    eta : DataFrame
+        Expected ends, as of `estimate_completion`.
 
     Raises
     ------
     AuthenticationError
         There is no key. A wrong one shows in the panel, and `wait` raises it.
     ValueError
-        An interval out of range.
+        An interval out of range, or a frame without ``video_id``.
 
     Notes
     -----
-    The watch ends by itself when all videos are final, and after two hours; the stop button
-    of the kernel ends it within a second. A saved notebook keeps a static copy of the panel.
-    Without ipywidgets, or in a terminal, `wait` prints lines of text.
+    Sorting, search, filters and columns work while a cell runs; what needs the kernel says
+    that it waits. The panel stops by itself when all videos are final, and after two hours;
+    the kernel's stop button ends it within a second. A saved notebook keeps a static copy,
+    without links. Without anywidget, or in a terminal, `wait` prints lines of text.
 
     Examples
     --------
@@ -85,11 +95,17 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
     ...  1 videos: 1 completed · 5 credits so far
     >>> panel.state, videos["status"].tolist()
     ('ended', ['COMPLETED'])
+    >>> panel.close()
     """
+
+    # text and not paths: a widget whose files are watched is never freed
+    _esm = files(__package__).joinpath("panel.js").read_text("utf-8")
+    _css = files(__package__).joinpath("panel.css").read_text("utf-8")
+    token = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
-        video_ids: str | Iterable[object],
+        videos_or_ids: pd.DataFrame | str | Iterable[object],
         *,
         client: HookedClient | None = None,
         archive: Archive | None = None,
@@ -97,271 +113,213 @@ class ProgressPanel(Controls, ipywidgets.VBox):  # type: ignore[misc]
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:
-        self._token = uuid4().hex[:12]
-        self._showing = threading.RLock()
-        self._shown: Facts | None = None
-        self._page = self._shown_looks = 0
-        self._drawn_looks = -1
-        self._drawn_at = self._drawing_seconds = self._copied_at = 0.0
-        self._png: bytes | None = None
-        self._said = ""
-        self._closed = self._displayed = False
-        self._interrupts = Interrupts(self.stop)
-        self._make(interval_seconds)
-        self._set_up(video_ids, client, archive, webhooks, interval_seconds)
-        super().__init__(children=self._rows())
-        self.add_class("hooked")
-        self._connect()
-        self._changed()
+        self._displayed = self._page = False
+        self._seq = self._sent_changes = 0
+        self._copied_at = self._unasked_at = 0.0
+        self._unasked_every = 0.5
+        self._closed = True
+        self._set_up(videos_or_ids, client, archive, webhooks, interval_seconds)
+        super().__init__(token=uuid4().hex[:12])
+        self.on_msg(lambda _, message, __: self._received(message))
         if kernel() is None:
             print(WITHOUT_WIDGETS)  # noqa: T201 - the reader expects a panel here
         if autostart:
             self.start()
 
     def start(self) -> None:
-        """Begin to watch, or go on; what is final is not asked for again."""
-        self._interrupts.listen()
+        """Begin to poll, or go on; what is final is not requested again."""
+        if interrupts := Interrupts.of_kernel():
+            interrupts.listeners.add(self.stop)
         super().start()
 
     def close(self) -> None:
-        """Stop the thread, and leave the static copy where the panel was."""
+        """Stop the thread, free the widget, and leave the static copy where the panel was."""
         if not self._closed:
-            self._closed = True
-            if hasattr(self, "_watcher"):
-                close(self)
-            self._interrupts.close()
-        super().close()
+            layout = self.layout
+            super().close()
+            self._deaf()
+            if self._displayed:
+                soon(self._update_copy)
+            anywidget.AnyWidget.close(self)
+            layout.close()
 
-    def __repr__(self) -> str:
-        return f"<ProgressPanel {self._line()}; {self.state}>"
+    def _deaf(self) -> None:
+        if interrupts := Interrupts.of_kernel():
+            interrupts.listeners.discard(self.stop)
 
     def _ipython_display_(self) -> None:
         if kernel() is None:
             print(repr(self))  # noqa: T201 - all there is to see in a terminal
             return
-        count = page.videos_in_words(len(self._watcher.video_ids))
-        show({**self._repr_mimebundle_(), "text/plain": f"Progress of {count}"})
-        show(self._copy(), display_id=self._display_id)
-        self._displayed = True
+        bundle = self._repr_mimebundle_()
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        show({**(data or {}), "text/plain": repr(self)})
+        show(self._copy(None), display_id=self._display_id)
+        self._displayed, self._page, self._unasked_every = True, False, 0.5
 
-    # what it is made of
+    # what the page says
 
-    def _make(self, interval_seconds: float) -> None:
-        self._head, self._next = ipywidgets.HTML(), ipywidgets.HTML()
-        self._overview, self._table = ipywidgets.HTML(), ipywidgets.HTML()
-        self._note, self._range, self._foot = (ipywidgets.HTML() for _ in range(3))
-        self._image = ipywidgets.Image(format="png")
-        self._go = _button("Start", "Begin to look at the videos")
-        self._look = _button("↻ Refresh", "Look now")
-        self._end = _button("■ Stop", "Stop looking; the renders go on at Hooked")
-        self._back, self._forth = _button("‹", "Previous videos"), _button("›", "Next videos")
-        self._status = ipywidgets.Dropdown(options=_FILTERS, description="Status")
-        self._type = ipywidgets.Dropdown(options={"all": ""}, description="Type")
-        self._sort = ipywidgets.Dropdown(options=list(SORTS), description="Sort")
-        self._size = ipywidgets.Dropdown(options=PAGE_ROWS, description="Rows")
-        steps = sorted({*INTERVALS_SECONDS, float(interval_seconds)})
-        self._every = ipywidgets.Dropdown(
-            options=[(f"{step:g} s", step) for step in steps],
-            value=float(interval_seconds),
-            description="Look every",
-        )
-        for grows in (self._head, self._range, self._foot):
-            grows.add_class("hk-grow")
-        self._next.add_class("hk-next")
-        self._note.add_class("hk-note-box")
-        self._image.add_class("hk-picture")
+    def _received(self, message: dict[str, Any]) -> None:
+        kind = message.get("kind")
+        done = {"done": message.get("id")}
+        if kind == "hello":
+            self._page = True
+            self._send_all()
+        elif kind == "open":
+            job = threading.Thread(target=self._open_video, args=(message, done), daemon=True)
+            job.start()  # it waits for Hooked, and the kernel must not
+        elif not self._closed:
+            try:
+                if kind == "interval":
+                    self._set_interval(float(message["seconds"]))
+                elif kind in ("start", "pause", "stop"):
+                    getattr(self, kind)()
+                elif kind == "refresh":
+                    self._poll_once()
+                self._post({"kind": "state", **done})
+            except ValueError as refused:
+                self._post({"kind": "state", **done, "link": {"at": -1, "error": str(refused)}})
 
-    def _rows(self) -> list[ipywidgets.Widget]:
-        return [
-            ipywidgets.HTML(style(self._token)),
-            _row("hk-head", self._head, self._next, self._go, self._look, self._end),
-            self._overview,
-            self._note,
-            self._image,
-            _row("hk-tools", self._status, self._type, self._sort, self._size, self._range,
-                 self._back, self._forth),
-            self._table,
-            _row("hk-foot", self._foot, self._every),
-        ]  # fmt: skip
-
-    def _connect(self) -> None:
-        self._go.on_click(lambda _: self._go_or_pause())
-        self._look.on_click(lambda _: self._watcher.look())
-        self._end.on_click(lambda _: self.stop())
-        self._back.on_click(lambda _: self._turn(-1))
-        self._forth.on_click(lambda _: self._turn(1))
-        for choice in (self._status, self._type, self._sort, self._size):
-            choice.observe(lambda _: self._turn(None), names="value")
-        self._every.observe(self._set_interval, names="value")
-
-    # what a person does with it
-
-    def _go_or_pause(self) -> None:
-        if self._watcher.running and self.state != "paused":
-            self.pause()
-        else:
-            self.start()
-
-    def _turn(self, pages: int | None) -> None:
-        with self._showing:
-            self._page = 0 if pages is None else self._page + pages
-            self._show_table()
-
-    def _set_interval(self, change: dict[str, Any]) -> None:
+    def _open_video(self, message: dict[str, Any], done: dict[str, Any]) -> None:
+        """Request a fresh link, for those that are known may have expired."""
+        link: dict[str, Any] = {"at": message.get("at")}
         try:
-            self._watcher.interval_seconds = change["new"]
-        except ValueError as refused:
-            self._every.value = change["old"]
-            self._note.value = f'<div class="hk-note"><b>{page.text(str(refused))}</b></div>'
+            video_id = self._ids[int(message["at"])]
+            url = videos_from_records([self._client.get_video(str(video_id))])["url"].iat[0]
+            if isinstance(url, str) and url.startswith(("https://", "http://")):
+                link["url"] = url
+            else:
+                link["error"] = f"{video_id} has no link to its video yet."
+        except (HookedError, LookupError, ValueError) as fault:
+            link["error"] = f"No link: {fault}"
+        self._post({"kind": "state", **done, "link": link})
 
-    # how it is shown; the thread comes in here
+    # what is sent; the thread comes in here
 
     def _changed(self) -> None:
-        if not hasattr(self, "_watcher") or self._closed:
-            return
-        with self._showing:
-            if self._shown is None or self._shown_looks != self._watcher.looks:
-                self._show()
-            if self._shown is not None:
-                self._note.value = self._noted(self._shown)
-            self._draw()
-            self._show_next()
+        with self._lock:
+            rows = self._take()
+            if self._closed:
+                return
+            if rows is None:
+                self._post({"kind": "state"})
+            elif self._page or self._displayed:
+                total = len(self._ids)
+                many = len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total))
+                if many or self._must_send_unasked():
+                    self._send_all()
+                else:
+                    self._send_changed(rows.tolist())
             self._keep_copy()
-        if not self._watcher.running:
-            self._interrupts.close()
+        if self._state not in RUNNING:
+            self._deaf()
 
-    def _ticked(self) -> None:
-        with self._showing:
-            self._draw()
-            self._show_next()
+    def _must_send_unasked(self) -> bool:
+        """Whether to send everything although no page could ask: its kernel may be busy."""
+        if self._page or time.monotonic() < self._unasked_at:
+            return False
+        self._unasked_at = time.monotonic() + self._unasked_every
+        self._unasked_every *= 2
+        return True
 
-    def _show(self) -> None:
-        self._shown_looks = self._watcher.looks
-        shown = self._shown = self._facts()
-        client = self._watcher.client
-        self._head.value = page.head(shown)
-        self._overview.value = page.overview(
-            shown, requests=client.requests_last_minute, limit=client.requests_per_minute
-        )
-        types = sorted(shown.rows["type"].dropna().unique())
-        options = [("all", ""), *((each, each) for each in types)]
-        if list(self._type.options) != options:
-            kept = self._type.value if self._type.value in types else ""
-            with self._type.hold_trait_notifications():
-                self._type.options, self._type.value = options, kept
-        self._show_table()
-        self._foot.value = self._footer(shown)
+    def _send_changed(self, rows: list[int]) -> None:
+        self._seq += 1
+        shown = self._snapshot
+        lines, self._sent_changes = shown.lines(self._sent_changes), shown.changes
+        self._post({
+            "kind": "change",
+            "seq": self._seq,
+            "rows": [[row, *(self._cell(name, row) for name in FIELDS)] for row in rows],
+            "totals": shown.totals(),
+            "now": shown.now,
+            "point": shown.series[-1],
+            "lines": lines,
+        })  # fmt: skip
 
-    def _show_table(self) -> None:
-        if self._shown is None:
-            return
-        rows = sorted_rows(
-            self._shown.rows,
-            kind=self._status.value,
-            of_type=self._type.value,
-            sort=self._sort.value,
-        )
-        size = self._size.value
-        self._page = max(0, min(self._page, (len(rows) - 1) // size))
-        first = self._page * size
-        cut = rows.iloc[first : first + size]
-        empty = "No such videos." if self._shown.total else "No video ids were given."
-        height = min(size, max(self._shown.total, 1))
-        self._table.value = page.table(cut, height=height, empty=empty)
-        last = first + len(cut)
-        told = f"{first + 1:,}–{last:,} of {len(rows):,}" if len(cut) else "none"
-        self._range.value = f'<div class="hk-next" style="float:right">{told}</div>'
-        self._back.disabled, self._forth.disabled = first == 0, last >= len(rows)
+    def _send_all(self) -> None:
+        with self._lock:
+            shown, ids = self._snapshot, self._ids
+            self._sent_changes = shown.changes
+            known = range(len(ids)) if shown.columns else range(0)
+            own = self._own.reindex([str(each) for each in ids])
+            sent = {
+                "ids": ids,
+                "fields": FIELDS,
+                "columns": {name: [self._cell(name, row) for row in known] for name in FIELDS},
+                "own": {str(name): [_plain(v) for v in own[name].tolist()] for name in own},
+                "totals": shown.totals() if shown.columns else None,
+                "now": shown.now,
+                "series": shown.series,
+                "lines": shown.lines(),
+            }
+            packed = zlib.compress(json.dumps(sent, separators=(",", ":")).encode())
+            self._post({"kind": "all", "seq": self._seq}, [packed])
 
-    def _draw(self) -> None:
-        began = time.monotonic()
-        rest = min(_REST_AFTER_DRAWING * self._drawing_seconds, _MAX_REST_SECONDS)
-        due = began - self._drawn_at >= rest or self.state not in ("looking", "waiting")
-        if self._shown is None or self._drawn_looks == self._shown_looks or not due:
-            return
-        self._drawn_looks = self._shown_looks
-        self._image.value = self._png = self._picture(self._shown)
-        self._drawn_at = time.monotonic()
-        self._drawing_seconds = self._drawn_at - began
+    def _cell(self, name: str, row: int) -> Any:
+        value = self._snapshot.columns[name][row]
+        if name in _TEXTS:
+            return None if value is None else one_line(value, MAX_TEXT)
+        if name == "thumbnail":
+            loads = value is not None and value.startswith(("https://", "http://"))
+            return value if loads and len(value) <= _MAX_URL else None
+        return number_or_none(value)
 
-    def _show_next(self) -> None:
-        running = self._watcher.running
-        going = running and self.state != "paused"
-        self._go.description = "❙❙ Pause" if going else "▶ Resume" if running else "▶ Start"
-        self._go.disabled = not self._watcher.video_ids
-        self._look.disabled = not self._watcher.video_ids
-        self._end.disabled = not running
-        self._next.value = f'<span class="hk-next">{self._when()}</span>'
+    def _post(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        if not self._closed and (self._page or self._displayed):
+            self.send({**content, "state": self._status()}, buffers)
 
-    def _when(self) -> str:
-        if self.state in _STATES:
-            return _STATES[self.state]
-        left = max(0.0, self._watcher.next_at - time.monotonic())
-        again = "next try" if self._watcher.failing else "next look"
-        return f"{again} in {left:.0f} s"
-
-    def _noted(self, shown: Facts) -> str:
-        return f'<div class="hk-note">{self._trouble() or page.reasons(shown)}</div>'
+    def _status(self) -> dict[str, Any]:
+        client, seen = self._client, self._snapshot.seen
+        return {
+            "state": self._state,
+            "next": round(self._next_at - time.monotonic(), 1),
+            "interval": self._interval_seconds,
+            "failing": self._failing,
+            "why": self._why() or (self._trouble() if self._failing else ""),
+            "requests": client.requests_sent - self._sent_before,
+            "minute": client.requests_last_minute,
+            "limit": client.requests_per_minute,
+            "at": None if seen is None else f"{seen:%H:%M:%S}",
+        }
 
     def _trouble(self) -> str:
-        """Say what keeps the panel from seeing, if anything does."""
-        if why := self._why():
-            return f"<b>{page.text(why)}</b>"
-        videos = self._watcher.videos
-        failing = videos[videos["fetch_error"].notna() & videos["fetch_error"].ne("not_fetched")]
-        failing = failing[~failing["fetch_error"].isin(["invalid_id", "not_found", "forbidden"])]
-        if failing.empty or not self._watcher.running:
-            return ""
-        message = failing["fetch_error_message"].mode().iloc[0]
-        count = page.videos_in_words(len(failing))
-        return f"<b>{count} could not be asked:</b> {page.text(message)}"
-
-    def _footer(self, shown: Facts) -> str:
-        sent = self._watcher.requests_sent
-        over = shown.counts["completed"] + shown.counts["failed"]
-        each = f", {sent / over:.1f} per finished video" if over else ""
-        now = self._watcher.history.now
-        last = f" · last answer {now:%H:%M:%S} UTC" if now is not None else ""
-        return f'<span class="hk-quiet">{sent:,} requests so far{each}{last}</span>'
+        messages = self._videos["fetch_error_message"].dropna().mode()
+        told = f": {one_line(str(messages.iat[0]), MAX_TEXT)}" if len(messages) else "."
+        return f"Hooked does not answer; the last known values are shown{told}"
 
     def _say(self) -> None:
         if kernel() is None:
-            self._said = say(self._line(), self._said)
+            super()._say()
 
     # the copy that a saved notebook keeps
 
     def _waited(self) -> None:
-        # a notebook run without a browser hears of outputs from running cells alone
+        # a notebook run without a browser is told of outputs by running cells alone
         if self._displayed:
             self._update_copy()
 
-    def _copy(self) -> dict[str, str]:
-        return {
-            "text/html": f'<div class="hooked-static-{self._token}">{self.freeze()}</div>',
-            "text/plain": self._line(),
-        }
+    def _copy(self, png: bytes | None) -> dict[str, str]:
+        html = f'<div class="hooked-static-{self.token}">{self._frozen(png)}</div>'
+        return {"text/html": html, "text/plain": self._line()}
 
     def _keep_copy(self) -> None:
-        now = time.monotonic()
-        if self._displayed and (
-            now - self._copied_at >= _COPY_SECONDS or not self._watcher.running
-        ):
-            self._copied_at = now
+        oldest = _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
+        old = time.monotonic() - self._copied_at >= oldest
+        if self._displayed and (old or self._state not in RUNNING):
+            self._copied_at = time.monotonic()
             soon(self._update_copy)
 
     def _update_copy(self) -> None:
-        show(self._copy(), display_id=self._display_id, update=True)
+        png = None if self._state in RUNNING else picture(self.history)
+        show(self._copy(png), display_id=self._display_id, update=True)
 
     @property
     def _display_id(self) -> str:
-        return f"hooked-{self._token}"
+        return f"hooked-{self.token}"
 
 
-def _button(text: str, tooltip: str) -> ipywidgets.Button:
-    return ipywidgets.Button(description=text, tooltip=tooltip)
-
-
-def _row(name: str, *children: ipywidgets.Widget) -> ipywidgets.HBox:
-    row = ipywidgets.HBox(children)
-    row.add_class(name)
-    return row
+def _plain(value: object) -> Any:
+    """A value of the caller's as JSON can hold it."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_or_none(value)
+    return None if value is None or value != value else one_line(str(value), MAX_TEXT)

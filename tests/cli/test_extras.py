@@ -11,7 +11,8 @@ import pytest
 BLOCKED = """
 import sys
 for name in (
-    "matplotlib", "ipywidgets", "xlsxwriter", "starlette", "uvicorn", "great_tables", "jinja2",
+    "matplotlib", "ipywidgets", "anywidget", "xlsxwriter", "starlette", "uvicorn",
+    "great_tables", "jinja2",
 ):
     sys.modules[name] = None
 import importlib.util as util

@@ -11,13 +11,11 @@ import pandas as pd
 from playwright.sync_api import Page, sync_playwright
 
 from hooked_analytics import build_report, videos_from_records
-from hooked_analytics.panel import html as panel_page
-from hooked_analytics.panel.css import style
-from hooked_analytics.panel.snapshot import Facts, facts
+from hooked_analytics.panel.snapshot import Snapshot
 from hooked_analytics.panel.static import frozen
 from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.panel_page import FedPanel
 
-ROWS = 50
 # Each would run, load or draw something if it were more than text; {n} makes them differ.
 PAYLOADS = (
     "<img src=x{n} onerror=hit()>",
@@ -47,6 +45,13 @@ HANDLERS = (
     "e => [...e.attributes].some(a => /^on/i.test(a.name))).length"
 )
 
+TEXT_OF_ALL_PAGES = """() => {
+  const forth = document.querySelector("[aria-label='Next videos']");
+  let text = document.documentElement.textContent;
+  while (forth && !forth.disabled) { forth.click(); text += document.documentElement.textContent; }
+  return text;
+}"""
+
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
     """Show *count* hostile names on each page, and count what became of them."""
@@ -57,7 +62,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         for name, words in _pages(videos, Path(folder)).items():
-            _look(chromium.new_page(), Path(folder) / name, names if words else [], found)
+            _look(chromium.new_page(), Path(folder) / name, names if words else [], found, videos)
         chromium.close()
     return found
 
@@ -82,33 +87,17 @@ def _videos(names: list[str]) -> pd.DataFrame:
 
 def _pages(videos: pd.DataFrame, folder: Path) -> dict[str, bool]:
     """Write the pages; tells of each whether it shows every name."""
-    shown = facts(videos)
-    pages = {
-        "panel.html": (f'<div class="hooked">{_panel(shown)}</div>', True),
-        "frozen.html": (frozen(shown, png=None, seen="now"), len(videos) <= 100),
-    }
-    for name, (html, _) in pages.items():
-        start = "<!doctype html><meta charset=utf-8>"
-        (folder / name).write_text(start + html, encoding="utf-8")
+    shown = Snapshot()
+    shown.update(videos)
+    page = "<!doctype html><meta charset=utf-8>" + frozen(shown, png=None)
+    (folder / "frozen.html").write_text(page, encoding="utf-8")
     build_report(videos).to_html(folder / "report.html")
-    return {name: words for name, (_, words) in pages.items()} | {"report.html": False}
+    return {"panel": True, "frozen.html": len(videos) <= 100, "report.html": False}
 
 
-def _panel(shown: Facts) -> str:
-    parts = [
-        style("x"),
-        panel_page.head(shown),
-        panel_page.overview(shown, requests=1, limit=60),
-        panel_page.reasons(shown),
-    ]
-    parts += [
-        panel_page.table(shown.rows[first : first + ROWS], height=ROWS, empty="")
-        for first in range(0, len(shown.rows), ROWS)
-    ]
-    return "".join(parts)
-
-
-def _look(page: Page, path: Path, names: list[str], found: dict[str, object]) -> None:
+def _look(
+    page: Page, path: Path, names: list[str], found: dict[str, object], videos: pd.DataFrame
+) -> None:
     def count(what: str, number: int) -> None:
         found[what] = int(str(found[what])) + number
 
@@ -117,14 +106,19 @@ def _look(page: Page, path: Path, names: list[str], found: dict[str, object]) ->
     page.on("dialog", lambda dialog: (hits.append("dialog"), dialog.dismiss()))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
+    if path.suffix:
+        page.goto(path.as_uri())
+    else:
+        FedPanel(page, videos["video_id"]).poll(videos)
+        page.wait_for_selector(".hooked tbody code")
+        page.evaluate("document.querySelector('.hk-fold').click()")
     page.mouse.move(300, 300)
     page.wait_for_timeout(300)
-    text = page.evaluate("() => document.documentElement.textContent")
+    text = page.evaluate(TEXT_OF_ALL_PAGES)
     count("scripts run", len(hits))
     count("foreign elements", page.locator(FOREIGN).count() + page.evaluate(HANDLERS))
     # pictures inside the page are asked for too, at no address
-    count("requests", sum(not url.startswith(("file:", "data:")) for url in asked))
+    count("requests", sum(not url.startswith(("file:", "data:", "blob:")) for url in asked))
     count("names not there", sum(_plain(name) not in text for name in names))
     page.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import random
+import re
 import time
 from contextlib import contextmanager
 
@@ -12,6 +14,7 @@ from jupyter_client.manager import start_new_kernel
 from hooked_analytics import Sandbox
 
 STATIC = "hooked-static-"
+INTERRUPTS = 25  # 200 were tried
 
 
 class Kernel:
@@ -28,6 +31,14 @@ class Kernel:
         reply = self.client.execute_interactive(code, timeout=60, output_hook=self.messages.append)
         assert reply["content"]["status"] == "ok", reply["content"].get("traceback")
         return reply
+
+    def run_for(self, expression: str) -> str:
+        """Give the text of a value."""
+        told: list[dict] = []
+        sent = self.client.execute_interactive(
+            f"print({expression})", timeout=60, output_hook=told.append
+        )
+        return str([m["content"] for m in told]) if sent["content"]["status"] == "ok" else ""
 
     def hear(self, word: str) -> None:
         """Wait until a running cell has printed a word."""
@@ -115,7 +126,39 @@ def test_the_stop_button_of_the_kernel_ends_it_within_a_second(tmp_path, busy):
         if busy:
             k.settle()
         k.run("assert panel.state == 'stopped'")
-        k.run("import threading; assert 'hooked-panel' not in map(str, threading.enumerate())")
+        k.run("import threading; assert 'hooked-panel' not in str(threading.enumerate())")
+
+
+@pytest.mark.timeout(300)
+def test_no_interrupt_after_a_cell_that_started_a_panel_is_ignored(tmp_path):
+    draw = random.Random(0)
+    with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=9000)]
+        k.run(panel(sandbox, ids))
+        for _ in range(INTERRUPTS):
+            k.run("panel.start()")
+            time.sleep(draw.uniform(0, 0.3))
+            k.manager.interrupt_kernel()
+            until(lambda: "stopped" in k.run_for("panel.state"))
+
+
+def test_a_closed_panel_leaves_no_widget_and_no_thread(tmp_path):
+    with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=9000)]
+        setup = panel(sandbox, ids).removesuffix("panel\n")  # a kernel keeps what it displays
+        k.run(setup)
+        k.run("first, ended = panel, ha.ProgressPanel('vid_abc123', client=client)")
+        k.run("ended.wait(); ended.close()")
+        k.run(setup)
+        k.run(
+            "assert (first.state, panel.state) in {('replaced', s) for s in ('polling', 'waiting')}"
+        )
+        k.run("panel.close(); import gc, time, weakref; time.sleep(.5)")
+        k.run("left = [weakref.ref(each) for each in (first, ended, panel)]")
+        k.run("del first, ended, panel; gc.collect()")
+        k.run("import ipywidgets; assert not ipywidgets.Widget.get_manager_state()['state']")
+        k.run("import threading; assert 'hooked-panel' not in str(threading.enumerate())")
+        k.run("assert [ref() for ref in left] == [None] * 3, gc.get_referrers(left[0]())")
 
 
 def test_an_interrupt_of_wait_stops_it_and_the_next_start_goes_on(tmp_path):
@@ -157,6 +200,7 @@ def test_the_thread_says_nothing_and_a_static_copy_is_kept(tmp_path):
         assert len(views) == 2
         assert "2 completed" in k.static[-1]
         assert "data:image/png" in k.static[-1]
+        assert not re.search("http|<script", k.static[-1])
         kinds = {message["msg_type"] for message in k.messages}
         assert kinds <= {"status", "execute_input", "execute_result", "display_data",
                          "update_display_data", "comm_open", "comm_msg"}  # fmt: skip

@@ -1,0 +1,597 @@
+// The panel in the browser: the kernel sends data, this module draws. All text is set as text.
+
+const KINDS = ["rendering", "failed", "unavailable", "unknown", "waiting", "completed"];
+const [RENDERING, FAILED, UNAVAILABLE, UNKNOWN, , COMPLETED] = KINDS.keys();
+const ALERT = [FAILED, UNAVAILABLE];
+const STATES = { ready: "not started", polling: "polling …", paused: "paused", stopped: "stopped",
+  replaced: "a newer panel took over", ended: "all have ended", failed: "ended early" };
+const INTERVALS = [1, 2, 5, 10, 30, 60];
+const PAGE_ROWS = 12, MAX_UNFOLDED = 10, MAX_POINTS = 800, CHART_HEIGHT = 236;
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+const WAITING_AFTER_MS = 500, SILENT_AFTER_S = 60;
+const COLLATOR = new Intl.Collator("en", { numeric: true }); // ten times as fast as localeCompare
+const DASH = "–";
+
+const known = (value) => value !== null && value !== undefined && value !== "";
+const count = (n) => Math.round(n).toLocaleString("en-US");
+const plural = (n) => `${count(n)} video${n === 1 ? "" : "s"}`;
+const number = (n) => !known(n) ? DASH : n.toLocaleString("en-US",
+  { maximumFractionDigits: Math.abs(n) < 100 ? 1 : 0 });
+
+function duration(seconds) {
+  if (!known(seconds) || seconds < 0) return DASH;
+  let left = seconds < 600 ? Math.round(seconds) : 60 * Math.round(seconds / 60);
+  const parts = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]].map(([name, size]) => {
+    const many = Math.floor(left / size);
+    left -= many * size;
+    return [many, name];
+  });
+  const first = Math.max(0, parts.findIndex(([many]) => many));
+  const two = (seconds < 0.5 ? parts.slice(3) : parts.slice(first, first + 2));
+  return two.filter(([many], at) => many || !at).map((each) => each.join(" ")).join(" ");
+}
+
+function span(low, high) { // a range of time left; "+" where its far end is not known
+  if (!known(low) && !known(high)) return "";
+  const start = Math.max(0, low ?? 0), top = known(high) ? Math.max(high, start) : start;
+  const [unit, name] = [[1, "s"], [60, "min"], [3600, "h"]].find(([u]) => top < 120 * u || u === 3600);
+  const first = Math.floor(start / unit + 0.5), last = Math.ceil(top / unit - 1e-3);
+  if (!known(high)) return first ? `${first}+ ${name}` : "";
+  if (!first) return `≤ ${Math.max(last, 1)} ${name}`;
+  return last > first ? `${first}–${last} ${name}` : `${last} ${name}`;
+}
+
+function element(tag, settings = {}, ...children) {
+  const svg = ["svg", "path", "line", "text", "circle", "g"].includes(tag);
+  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
+  for (const [name, value] of Object.entries(settings)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (known(value) && value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((each) => each !== null));
+  return made;
+}
+const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+const button = (text, onclick, settings) =>
+  element("button", { type: "button", onclick, ...settings }, text);
+
+// ---- data: what the kernel has sent, shared by all views of one model
+
+function store(listeners) {
+  const data = { ids: [], fields: [], rows: [], own: {}, totals: null, series: [], lines: [],
+    state: {}, seq: 0, heard: 0, links: {} };
+  const row = (values, id, at) => ({ id, at, own: Object.values(data.own).map((each) => each[at]),
+    ...Object.fromEntries(data.fields.map((name, place) => [name, values[place]])) });
+
+  async function unpacked(buffer) {
+    const bytes = buffer.buffer ? buffer : new Uint8Array(buffer);
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Response(stream).json();
+  }
+
+  function everything(sent) {
+    Object.assign(data, sent);
+    const columns = data.fields.map((name) => sent.columns[name] ?? []);
+    data.rows = data.ids.map((id, at) => row(columns.map((each) => each[at]), id, at));
+  }
+
+  function changed(sent) {
+    for (const [at, ...values] of sent.rows) data.rows[at] = row(values, data.ids[at], at);
+    data.totals = sent.totals;
+    data.now = sent.now;
+    data.series.push(sent.point);
+    data.lines.push(...sent.lines);
+    if (data.series.length > MAX_POINTS) {
+      data.series = data.series.filter((_, at, all) => at % 2 === 0 || at === all.length - 1);
+    }
+  }
+
+  let queue = Promise.resolve(); // one after the other: unpacking takes a moment
+  function receive(message, buffers, hello) {
+    queue = queue.then(async () => {
+      if (message.kind === "all") everything(await unpacked(buffers[0]));
+      else if (message.kind === "change" && message.seq === data.seq + 1) changed(message);
+      else if (message.kind === "change") { if (message.seq > data.seq) hello(); return; }
+      if (message.seq) data.seq = message.seq;
+      if (message.link) data.links[message.link.at] = message.link;
+      data.state = { ...message.state, heard: Date.now() };
+      listeners.forEach((each) => each(message));
+    }).catch((error) => console.error("hooked panel:", error));
+  }
+  return { data, receive };
+}
+
+// ---- pictures
+
+function chart(label, describe) {
+  const tip = element("div", { class: "hk-tip", hidden: true });
+  const svg = element("svg", { role: "img", tabindex: 0, height: CHART_HEIGHT });
+  const box = element("div", { class: "hk-chart" }, element("b", { class: "hk-label" }, label), svg, tip);
+  let targets = [], at = -1, size = { width: 0 };
+
+  function point(place) {
+    at = Math.max(0, Math.min(place, targets.length - 1));
+    const target = targets[at];
+    svg.querySelector(".hk-mark")?.remove();
+    tip.hidden = !target;
+    if (!target) return;
+    svg.append(element("circle", { class: "hk-mark", cx: target.x, cy: target.y, r: 7 }));
+    tip.replaceChildren(element("b", {}, target.title), element("span", {}, target.text));
+    const left = target.x > size.width / 2;
+    tip.style.left = `${target.x + (left ? -12 : 12)}px`;
+    tip.style.top = `${target.y + svg.offsetTop || target.y + 26}px`;
+    tip.style.transform = `translate(${left ? "-100%" : 0}, -50%)`;
+  }
+  function hide() { at = -1; tip.hidden = true; svg.querySelector(".hk-mark")?.remove(); }
+  svg.addEventListener("mousemove", (event) => {
+    const frame = svg.getBoundingClientRect();
+    const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
+    let best = -1, least = 1600;
+    targets.forEach((each, place) => {
+      const far = (each.x - x) ** 2 + (each.anyHeight ? 0 : (each.y - y) ** 2);
+      if (far < least) [best, least] = [place, far];
+    });
+    if (best < 0) hide(); else if (best !== at || tip.hidden) point(best);
+  });
+  svg.addEventListener("mouseleave", hide);
+  svg.addEventListener("blur", hide);
+  svg.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (event.key === "Escape") hide();
+    if (!step) return;
+    point(at + step);
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  function draw(data) {
+    const width = Math.max(240, box.clientWidth);
+    size = { width, left: 46, right: width - 14, top: 22, bottom: CHART_HEIGHT - 28 };
+    const drawn = describe(data, size);
+    targets = drawn.targets.sort((one, other) => one.x - other.x);
+    svg.setAttribute("width", width);
+    svg.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
+    svg.setAttribute("aria-label", `${label}: ${drawn.summary}. Arrow keys show values.`);
+    svg.replaceChildren(...drawn.marks.filter(Boolean));
+    if (!tip.hidden) point(Math.min(at, targets.length - 1));
+  }
+  return { box, draw };
+}
+
+function times(data, size) { // the axis of time both pictures share
+  const first = Math.min(0, data.series[0]?.[0] ?? 0, data.lines[0]?.[0] ?? 0);
+  const left = data.totals.left?.[1] ?? data.totals.pace ?? 0;
+  const running = data.totals.counts[RENDERING] > 0, now = data.now ?? 0;
+  const past = Math.max(now - first, 10);
+  const until = first + past + (running ? Math.max(past / 8, Math.min(left, 2 * past + 60)) : 0);
+  const x = (at) => size.left + (size.right - size.left) * (at - first) / (until - first);
+  const room = Math.max(2, (size.right - size.left) / 90);
+  const least = until - first > 150 ? 60 : 1;
+  const step = TICKS.find((each) => each >= least && (until - first) / each <= room) ?? 86400;
+  const [unit, name] = step < 60 ? [1, "s"] : step < 3600 ? [60, "min"] : [3600, "h"];
+  const labels = [];
+  for (let at = 0; at <= until - first; at += step) {
+    labels.push(element("text", { x: x(first + at), y: size.bottom + 20, "text-anchor": "middle" },
+      `${at / unit} ${name}`));
+  }
+  return { x, first, now, running, labels };
+}
+
+function rules(size, values, y, text) {
+  return values.flatMap((value) => [
+    element("line", { class: "hk-rule", x1: size.left, x2: size.right, y1: y(value), y2: y(value) }),
+    element("text", { x: size.left - 7, y: y(value) + 4, "text-anchor": "end" }, text(value))]);
+}
+
+const path = (points, settings) => element("path",
+  { d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join(""), ...settings });
+
+function progressPicture(data, size) {
+  const axis = times(data, size), targets = [];
+  const y = (share) => size.bottom - (size.bottom - size.top) * share / 100;
+  const marks = [...rules(size, [0, 25, 50, 75, 100], y, (v) => `${v} %`), ...axis.labels];
+  const lines = new Map();
+  for (const [at, place, share] of data.lines) {
+    if (!known(share)) continue;
+    if (!lines.has(place)) lines.set(place, []);
+    lines.get(place).push([at, share]);
+  }
+  for (const [place, points] of [...lines].sort(([a], [b]) => data.rows[b].kind - data.rows[a].kind)) {
+    const video = data.rows[place], kind = KINDS[video.kind], title = video.name || video.id;
+    if (video.kind === RENDERING) points.push([axis.now, points.at(-1)[1]]);
+    const drawn = points.map(([at, share]) => [axis.x(at), y(share)]);
+    marks.push(path(drawn, { class: `hk-line ${kind}` }), element("circle",
+      { class: `hk-end ${kind}`, cx: drawn.at(-1)[0], cy: drawn.at(-1)[1], r: 4 }));
+    points.forEach(([at, share], n) => targets.push({ x: drawn[n][0], y: drawn[n][1], title,
+      text: `${number(share)} % after ${duration(at - (video.created ?? axis.first))}` }));
+  }
+  const band = lines.size ? [] : data.series.filter((each) => each.length > 2);
+  if (band.length > 1) {
+    for (const [low, high] of [[2, 6], [3, 5]]) {
+      const edge = (column) => band.map((each) => [axis.x(each[0]), y(each[column])]);
+      marks.push(path([...edge(high), ...edge(low).reverse()], { class: "hk-band rendering" }));
+    }
+    marks.push(path(band.map((each) => [axis.x(each[0]), y(each[4])]), { class: "hk-line rendering" }));
+    for (const each of band) {
+      targets.push({ x: axis.x(each[0]), y: y(each[4]), anyHeight: true,
+        title: `median ${number(each[4])} % after ${duration(each[0] - axis.first)}`,
+        text: `middle 80 %: ${number(each[2])}–${number(each[6])} %` });
+    }
+  }
+  if (axis.running) {
+    const x = axis.x(axis.now);
+    marks.push(element("line", { class: "hk-now", x1: x, x2: x, y1: 10, y2: size.bottom }),
+      element("text", { x: x + 5, y: 14 }, "now"));
+  }
+  const summary = band.length ? `median ${number(band.at(-1)[4])} %` : `${plural(lines.size)} drawn`;
+  return { marks, targets, summary };
+}
+
+function finishedPicture(data, size) {
+  const axis = times(data, size), total = data.rows.length, over = data.series.at(-1)?.[1] ?? 0;
+  const y = (n) => size.bottom - (size.bottom - size.top) * n / Math.max(total, 1);
+  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((n) => total / n <= 4) ?? total / 4;
+  const ticks = Array.from({ length: Math.floor(total / step) + 1 }, (_, n) => n * step);
+  const shown = ticks.filter((tick) => tick === 0 || total - tick > step / 2);
+  const left = span(...(data.totals.left ?? []));
+  const ends = (data.totals.left ?? []).map((end) => axis.now + end);
+  const end = over + (data.totals.remaining ?? 0);
+  const corners = [[axis.now, over], ...ends.map((at) => [at, end])].map(([at, n]) => [axis.x(at), y(n)]);
+  const steps = data.series.flatMap(([at, n], place, all) => [
+    ...(place ? [[axis.x(at), y(all[place - 1][1])]] : []), [axis.x(at), y(n)]]);
+  const marks = [...rules(size, shown, y, count), ...axis.labels,
+    element("line", { class: "hk-now", x1: size.left, x2: size.right, y1: y(total), y2: y(total) }),
+    element("text", { x: size.left - 7, y: y(total) + 4, "text-anchor": "end" }, count(total)),
+    element("text", { x: size.right, y: y(total) - 7, "text-anchor": "end" },
+      `all ${count(total)}${axis.running && left ? `: in ${left}` : ""}`),
+    ends.length ? path(corners, { class: "hk-band completed" }) : null,
+    steps.length ? path(steps, { class: "hk-line completed" }) : null];
+  const targets = data.series.map(([at, n]) => ({ x: axis.x(at), y: y(n), anyHeight: true,
+    title: `${count(n)} of ${count(total)}`, text: `ended after ${duration(at - axis.first)}` }));
+  targets.push(...ends.map((at) => ({ x: axis.x(at), y: y(end), anyHeight: true,
+    title: `${count(end)} of ${count(total)}`, text: `expected in ${duration(at - axis.now)}, in 4 of 5 cases` })));
+  return { marks, targets, summary: `${count(over)} of ${count(total)} have ended` };
+}
+
+// ---- the table
+
+const left = (video, data) => video.kind !== RENDERING ? "" : video.stuck ? "stuck?"
+  : span(...[video.low, video.high].map((end) => known(end) ? end - data.now : null)) || DASH;
+const elapsed = (video, data) => video.kind === RENDERING && known(video.created)
+  ? data.now - video.created : video.took;
+const word = (video) => video.kind === UNKNOWN ? (video.status ?? "unknown").toLowerCase() : KINDS[video.kind];
+
+function columnsOf(data) {
+  const own = Object.keys(data.own).map((label, at) => ({ label, wide: true,
+    right: data.own[label].every((value) => !known(value) || typeof value === "number"),
+    value: (video) => video.own[at] ?? "" }));
+  return [
+    { label: "Video", value: (video) => (video.name || video.id).toLowerCase(), fixed: true },
+    ...own,
+    { label: "Type", wide: true, value: (video) => video.type ?? "" },
+    { label: "Status", wide: true, value: word },
+    { label: "Progress", value: (video) => video.progress },
+    { label: "Elapsed", right: true, value: elapsed, text: (v, data) => duration(elapsed(v, data)) },
+    { label: "Left", right: true, text: left,
+      value: (video) => video.kind === RENDERING ? video.high ?? Infinity : null },
+    { label: "Credits", right: true, value: (video) => video.credits, text: (v) => number(v.credits) },
+    { label: "Message", wide: true, value: (video) => video.message ?? "" },
+  ];
+}
+
+function compared(one, other) {
+  const [a, b] = [known(one), known(other)];
+  if (!a || !b) return b - a; // what is missing comes last
+  if (typeof one === "number" && typeof other === "number") return one - other;
+  return COLLATOR.compare(one, other);
+}
+
+function ordered(data, choice) {
+  const needle = choice.search.trim().toLowerCase();
+  const found = data.rows.filter((video) =>
+    (choice.kind === null || video.kind === choice.kind) && (!choice.type || video.type === choice.type)
+    && (!needle || (video.text ??= [video.id, video.name, video.type, ...video.own].join("\n").toLowerCase())
+      .includes(needle)));
+  const over = found.filter((video) => video.kind === COMPLETED);
+  const foldable = over.length > MAX_UNFOLDED && choice.kind === null && !needle;
+  const column = columnsOf(data).find((each) => each.label === choice.sort);
+  const keys = column && new Map(found.map((video) => [video, column.value(video, data)]));
+  const order = (videos) => videos.sort((one, other) => {
+    if (!column) return one.kind - other.kind || one.at - other.at;
+    const [a, b] = [keys.get(one), keys.get(other)];
+    return (known(a) && known(b) ? choice.down : 1) * compared(a, b) || one.at - other.at;
+  });
+  const open = order(foldable ? found.filter((video) => video.kind !== COMPLETED) : found);
+  return { found, over, foldable, videos: foldable && choice.unfolded ? [...open, ...order(over)] : open };
+}
+
+function rowOf(send, data) {
+  const image = element("img", { alt: "", loading: "lazy", referrerpolicy: "no-referrer",
+    onerror: () => { image.style.visibility = "hidden"; } });
+  const name = element("span", { class: "hk-name" }), id = element("code");
+  const under = element("span", { class: "hk-under" });
+  let video;
+  const open = button("open ↗", () => send("open", open, { at: video.at }), { class: "hk-link" });
+  const link = element("a", { class: "hk-link", target: "_blank", rel: "noopener noreferrer" }, "ready ↗");
+  const copy = button("copy id", async () => {
+    try { await navigator.clipboard.writeText(video.id); copy.textContent = "copied"; }
+    catch { getSelection().selectAllChildren(id); copy.textContent = "selected"; }
+    setTimeout(() => { copy.textContent = "copy id"; }, 1500);
+  }, { class: "hk-link" });
+  const main = element("td", {}, element("div", { class: "hk-video" }, image, element("div", {}, name,
+    element("span", { class: "hk-id" }, id, " ", open, link, " ", copy), under)));
+  const bar = element("i"), share = element("span"), cells = new Map();
+  const progress = element("div", { class: "hk-progress" }, element("u", {}, bar), share);
+  const tr = element("tr");
+
+  function shape(columns) {
+    cells.clear();
+    tr.replaceChildren(...columns.map((column) => {
+      const cell = column.fixed ? main : element("td", { class: [column.right && "hk-right",
+        column.wide && "hk-wide", column.label === "Message" && "hk-message"].filter(Boolean).join(" ") });
+      if (column.label === "Progress") cell.replaceChildren(progress);
+      cells.set(column, cell);
+      return cell;
+    }));
+  }
+  function show(now) {
+    video = now;
+    const source = /^https?:/i.test(video.thumbnail ?? "") ? video.thumbnail : null;
+    if (image.dataset.source !== (source ?? "")) {
+      image.dataset.source = source ?? "";
+      image.style.visibility = source ? "" : "hidden";
+      if (source) image.src = source; else image.removeAttribute("src");
+    }
+    write(name, video.name ?? "");
+    write(id, video.id ?? "no id");
+    write(under, [...video.own, video.type, video.message].filter(known).join(" · "));
+    const fresh = data.links[video.at];
+    link.hidden = !fresh?.url;
+    open.hidden = !link.hidden || video.kind !== COMPLETED;
+    if (fresh?.url) link.href = fresh.url;
+    const kind = KINDS[video.kind], known_share = known(video.progress);
+    bar.className = kind;
+    bar.style.width = `${Math.min(100, Math.max(0, video.progress ?? 0))}%`;
+    const told = [known_share ? `${Math.round(video.progress)} %` : "",
+      [RENDERING, COMPLETED].includes(video.kind) && known_share ? "" : word(video)];
+    write(share, told.filter(Boolean).join(" "));
+    share.className = ALERT.includes(video.kind) ? "hk-alert" : "";
+    for (const [column, cell] of cells) {
+      if (cell === main || column.label === "Progress") continue;
+      const value = (column.text ?? column.value)(video, data);
+      write(cell, column.right && typeof value === "number" ? number(value) : String(value ?? ""));
+      if (column.label === "Left") cell.classList.toggle("hk-alert", value === "stuck?");
+    }
+  }
+  return { tr, shape, show };
+}
+
+// ---- a view
+
+function view(model, el, data, token) {
+  const choice = { search: "", kind: null, type: "", sort: null, down: 1, unfolded: false, page: 0,
+    hidden: new Set(["Status", "Elapsed"]) };
+  const pending = new Map(); // buttons that wait for the kernel
+  let asked = 0;
+  function send(kind, from, more = {}) {
+    const id = `${token}-${asked += 1}`;
+    model.send({ kind, id, ...more });
+    const words = from.textContent;
+    from.disabled = true;
+    const told = setTimeout(() => { note(true); }, WAITING_AFTER_MS);
+    pending.set(id, () => { clearTimeout(told); from.disabled = false; note(false);
+      if (from.dataset.words) write(from, words); });
+  }
+  const note = (waiting) => { busy.hidden = !waiting; };
+
+  const title = element("b", { class: "hk-title" }), next = element("span", { class: "hk-quiet" });
+  const busy = element("span", { class: "hk-alert", role: "status", hidden: true }, "waiting for the kernel");
+  const chips = element("span", { class: "hk-chips", role: "group", "aria-label": "Filter by status" });
+  const go = button("Start", () => send(going() ? "pause" : "start", go));
+  const again = button("↻ Refresh", () => send("refresh", again));
+  const end = button("■ Stop", () => send("stop", end), { title: "Stop polling; the renders go on at Hooked" });
+  const bar = element("div", { class: "hk-bar", role: "img" }, ...KINDS.map((kind) => element("i", { class: kind })));
+  const tiles = element("div", { class: "hk-tiles" },
+    ...Array.from({ length: 5 }, () => element("div", {}, element("b"), element("span"))));
+  const banner = element("p", { class: "hk-banner hk-alert", role: "status", hidden: true });
+  const reasons = element("p", { class: "hk-reasons" });
+  const charts = [chart("Progress", progressPicture), chart("Finished, and the range expected", finishedPicture)];
+  const search = element("input", { type: "search", placeholder: "Search name, id, own columns …",
+    "aria-label": "Search", oninput: () => choose({ search: search.value }) });
+  const types = element("select", { "aria-label": "Type", onchange: () => choose({ type: types.value }) });
+  const picker = element("div", { class: "hk-picker" });
+  const shownOf = element("span", { class: "hk-quiet hk-count", role: "status" });
+  const head = element("tr"), body = element("tbody"), slots = [];
+  const box = element("div", { class: "hk-box", role: "region", tabindex: 0, "aria-label": "Videos" },
+    element("table", {}, element("thead", {}, head), body));
+  const fold = button("", () => choose({ unfolded: !choice.unfolded }, false), { class: "hk-fold" });
+  const back = button("‹", () => choose({ page: choice.page - 1 }, false), { "aria-label": "Previous videos" });
+  const forth = button("›", () => choose({ page: choice.page + 1 }, false), { "aria-label": "Next videos" });
+  const pager = element("div", { class: "hk-pager" }, back, element("span"), forth);
+  const foot = element("span", { class: "hk-quiet" });
+  const every = element("select", { onchange: () => send("interval", every, { seconds: Number(every.value) }) });
+  const root = element("section", { class: "hooked", "aria-label": "Progress of videos" },
+    element("header", {}, title, chips, element("span", { class: "hk-controls" }, busy, next, go, again, end)),
+    bar, banner, tiles, element("div", { class: "hk-charts" }, ...charts.map((each) => each.box)), reasons,
+    element("div", { class: "hk-tools" }, search, types,
+      element("details", {}, element("summary", {}, "Columns"), picker), shownOf),
+    box, pager, fold,
+    element("footer", {}, foot, element("label", {}, "Poll every ", every)));
+  el.append(root);
+
+  const going = () => ["polling", "waiting"].includes(data.state.state);
+  function choose(change, first = true) {
+    Object.assign(choice, first ? { page: 0 } : {}, change);
+    box.style.minHeight = "";
+    table();
+  }
+
+  function headings(columns) {
+    const made = JSON.stringify([columns.map((each) => each.label), choice.sort, choice.down]);
+    if (head.dataset.made === made) return;
+    const focused = head.contains(head.getRootNode().activeElement) ? choice.sort : null;
+    head.dataset.made = made;
+    head.replaceChildren(...columns.map((column) => {
+      const sorted = column.label === choice.sort;
+      const arrow = sorted ? (choice.down > 0 ? " ▲" : " ▼") : "";
+      const press = button(column.label, () => choose(!sorted ? { sort: column.label, down: 1 }
+        : choice.down > 0 ? { down: -1 } : { sort: null, down: 1 }));
+      press.append(element("span", { "aria-hidden": "true" }, arrow));
+      if (column.label === focused) queueMicrotask(() => press.focus());
+      return element("th", { scope: "col", class: `${column.right ? "hk-right" : ""} ${column.wide ? "hk-wide" : ""}`,
+        "aria-sort": sorted ? (choice.down > 0 ? "ascending" : "descending") : null }, press);
+    }));
+    slots.forEach((slot) => slot.shape(columns));
+  }
+
+  function table() {
+    const all = columnsOf(data);
+    if (picker.childElementCount !== all.length - 1) {
+      picker.replaceChildren(...all.filter((each) => !each.fixed).map(({ label }) => {
+        const box = element("input", { type: "checkbox", onchange: () => {
+          choice.hidden[box.checked ? "delete" : "add"](label);
+          choose({}, false);
+        } });
+        box.checked = !choice.hidden.has(label);
+        return element("label", {}, box, label);
+      }));
+    }
+    const columns = all.filter((each) => !choice.hidden.has(each.label));
+    const { found, over, foldable, videos } = ordered(data, choice);
+    choice.page = Math.max(0, Math.min(choice.page, Math.ceil(videos.length / PAGE_ROWS) - 1));
+    const from = choice.page * PAGE_ROWS, page = videos.slice(from, from + PAGE_ROWS);
+    headings(columns);
+    for (let at = slots.length; at < page.length; at += 1) (slots[at] = rowOf(send, data)).shape(columns);
+    page.forEach((video, at) => slots[at].show(video));
+    const wanted = slots.slice(0, page.length).map((slot) => slot.tr);
+    if (wanted.length !== body.childElementCount || !wanted.length) body.replaceChildren(...wanted);
+    if (!page.length && !(foldable && !choice.unfolded)) body.replaceChildren(element("tr", {}, element("td",
+      { class: "hk-quiet", colspan: columns.length }, data.rows.length ? "No such videos." : "No video ids were given.")));
+    pager.hidden = videos.length <= PAGE_ROWS;
+    write(pager.children[1], `${count(from + 1)}–${count(from + page.length)} of ${count(videos.length)}`);
+    [back.disabled, forth.disabled] = [from === 0, from + page.length >= videos.length];
+    fold.hidden = !foldable;
+    fold.setAttribute("aria-expanded", choice.unfolded);
+    const spent = over.reduce((sum, video) => sum + (video.credits ?? 0), 0);
+    const median = known(data.totals?.median) ? ` · median render ${duration(data.totals.median)}` : "";
+    write(fold, `${choice.unfolded ? "▾" : "▸"} ${count(over.length)} completed · ${number(spent)} credits${median}`);
+    write(shownOf, `${count(foldable && !choice.unfolded ? videos.length : found.length)} of ${count(data.rows.length)}`
+      + (foldable && !choice.unfolded ? " · completed folded" : ""));
+  }
+
+  function figures() {
+    const { totals, state } = data, [main, ...others] = tiles.children;
+    const put = (tile, value, label) => { write(tile.firstChild, value); write(tile.lastChild, label); };
+    const unknown = totals.credits_unknown, failed = totals.failed_credits;
+    const share = known(failed) && totals.credits ? `, ${Math.round(100 * failed / totals.credits)} %` : "";
+    if (!totals.counts[RENDERING]) put(main, totals.counts[4] ? DASH : "0 min", totals.counts[4] ? "left: not known yet" : "left: nothing renders");
+    else if (span(...(totals.left ?? []))) put(main, span(...totals.left),
+      `left for the batch; ${count(totals.compared)} past batches compared`);
+    else if (known(totals.pace)) put(main, `about ${span(totals.pace, totals.pace)}`, "left at this pace; too few batches to compare");
+    else put(main, DASH, "left: no pace yet");
+    put(others[0], duration(totals.elapsed), "elapsed since the oldest render was created");
+    put(others[1], number(totals.credits), unknown ? `credits, ${plural(unknown)} not known yet` : "credits");
+    put(others[2], number(failed), `credits on failures${share}`);
+    put(others[3], known(state.limit) ? `${count(state.minute)} of ${count(state.limit)}` : count(state.minute ?? 0),
+      "requests in the last minute");
+    totals.done.forEach((part, kind) => { bar.children[kind].style.width = `${100 * part}%`; });
+    bar.setAttribute("aria-label", KINDS.map((kind, at) => `${kind} ${Math.round(100 * totals.done[at])} %`).join(", "));
+    const many = totals.counts[FAILED] + totals.counts[UNAVAILABLE];
+    reasons.replaceChildren(...(many ? [element("b", { class: "hk-alert" }, `${count(many)} failed: `),
+      totals.reasons.map(([reason, n]) => `${reason} (${count(n)})`).join(" · ")] : []));
+    for (const kind of KINDS.keys()) {
+      const chip = chips.children[kind] ?? chips.appendChild(button("", () =>
+        choose({ kind: choice.kind === kind ? null : kind }) ?? figures(), { class: `hk-chip ${KINDS[kind]}` }));
+      chip.hidden = !totals.counts[kind];
+      chip.setAttribute("aria-pressed", choice.kind === kind);
+      write(chip, `${count(totals.counts[kind])} ${KINDS[kind]}`);
+    }
+    const kinds = [...new Set(data.rows.map((video) => video.type).filter(known))].sort();
+    if (types.childElementCount !== kinds.length + 1) {
+      types.replaceChildren(...["", ...kinds].map((type) => new Option(type || "Type: all", type)));
+      types.value = choice.type;
+    }
+  }
+
+  function tick() {
+    const { state } = data, since = (Date.now() - (state.heard ?? Date.now())) / 1000;
+    const silent = going() && since > Math.max(state.next ?? 0, 0) + SILENT_AFTER_S;
+    const due = Math.max(0, Math.round((state.next ?? 0) - since));
+    const clock = new Date(state.heard ?? 0).toTimeString().slice(0, 5);
+    write(next, silent ? `no word since ${clock}` : STATES[state.state]
+      ?? (state.state ? `next ${state.failing ? "try" : "poll"} in ${due} s` : "waiting for the kernel"));
+  }
+
+  function update(message) {
+    if (message?.done) { pending.get(message.done)?.(); pending.delete(message.done); }
+    if (message?.link?.url && message.done?.startsWith(token)) {
+      element("a", { href: message.link.url, target: "_blank", rel: "noopener noreferrer" }).click();
+    }
+    const { state } = data, paused = state.state === "paused";
+    root.toggleAttribute("data-dark", isDark(el));
+    root.toggleAttribute("data-plain", !data.rows.some((video) => video.thumbnail));
+    write(title, plural(data.ids.length));
+    write(go, going() ? "❙❙ Pause" : paused ? "▶ Resume" : "▶ Start");
+    end.disabled = !going() && !paused;
+    const why = message?.link?.error ?? state.why;
+    banner.hidden = !why;
+    write(banner, why ?? "");
+    const steps = [...new Set([...INTERVALS, state.interval ?? 5])].sort((a, b) => a - b);
+    if (every.childElementCount !== steps.length) {
+      every.replaceChildren(...steps.map((step) => new Option(`${step} s`, step)));
+    }
+    if (root.getRootNode().activeElement !== every) every.value = state.interval ?? 5;
+    if (data.totals) {
+      figures();
+      charts.forEach((each) => each.draw(data));
+      const over = data.totals.counts[COMPLETED] + data.totals.counts[FAILED];
+      write(foot, `${count(state.requests ?? 0)} requests so far`
+        + (over ? `, ${number(Math.round(10 * state.requests / over) / 10)} per finished video` : "")
+        + (state.at ? ` · last response ${state.at} UTC` : ""));
+    }
+    table();
+    tick();
+    const height = Math.max(parseFloat(box.style.minHeight) || 0, box.offsetHeight);
+    if (height) box.style.minHeight = `${height}px`; // nothing jumps while it updates
+  }
+  const timer = setInterval(tick, 1000);
+  let wide = 0;
+  const resized = new ResizeObserver(() => {
+    if (Math.abs(root.clientWidth - wide) < 2) return;
+    wide = root.clientWidth;
+    box.style.minHeight = "";
+    if (data.totals) charts.forEach((each) => each.draw(data));
+  });
+  resized.observe(root);
+  const hide = element("style", {}, `.hooked-static-${token} { display: none !important }`);
+  document.head.append(hide); // the copy for saved notebooks, only where this module runs
+  return { update, close: () => { clearInterval(timer); resized.disconnect(); hide.remove(); } };
+}
+
+function isDark(el) { // by the ground we stand on: every front end names its themes otherwise
+  for (let at = el; at; at = at.parentElement ?? at.getRootNode().host) {
+    const [r, g, b, alpha = 1] = (getComputedStyle(at).backgroundColor.match(/[\d.]+/g) ?? []).map(Number);
+    if (alpha > 0.5 && r !== undefined) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
+  }
+  return false;
+}
+
+export default () => {
+  const listeners = new Set();
+  const { data, receive } = store(listeners);
+  const hello = (model) => model.send({ kind: "hello" });
+  return {
+    initialize({ model }) {
+      model.on("msg:custom", (message, buffers) => receive(message, buffers, () => hello(model)));
+      hello(model);
+    },
+    render({ model, el }) {
+      const made = view(model, el, data, model.get("token"));
+      listeners.add(made.update);
+      made.update();
+      return () => { listeners.delete(made.update); made.close(); };
+    },
+  };
+};
