@@ -13,10 +13,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks.bench_archive import bench_archive
+from benchmarks.bench_comparison import bench_comparison
 from benchmarks.bench_download import bench_download
 from benchmarks.bench_engines import bench_engines
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
+from benchmarks.bench_forecast import bench_forecast
 from benchmarks.bench_panel import bench_panel
 from benchmarks.bench_poll import bench_poll
 from benchmarks.bench_report import bench_report
@@ -40,6 +42,8 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "report": (bench_report, 5, 1),
     "engines": (bench_engines, 5, 1),
     "statistics": (bench_statistics, 1000, 40),
+    "forecast": (bench_forecast, 5, 5),
+    "comparison": (bench_comparison, 200, 10),
     "time left": (bench_time_left, 100, 3),
 }
 

@@ -239,6 +239,8 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
         ]
         .sum()
     )
+    if not table["unknown"].any():
+        return table, seen
     mean = pd.Series(np.nan, index=table.index)
     for by in ([table["kind"], table["ago"] % 7], [table["kind"]], [pd.Series(0, table.index)]):
         sums = table.groupby(by, dropna=False)[["credits", "credits_known"]].transform("sum")

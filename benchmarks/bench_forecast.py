@@ -1,0 +1,141 @@
+"""
+Forecasts and alarms on public daily series: errors of totals, coverage, unusual days.
+
+Errors are |forecast - truth| over the mean error of "same weekday last week" in the history times
+the root of the days ahead. The factors of the range were fitted on other series.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.figures import Figure
+from benchmarks.invented import gate
+from benchmarks.public_series import REGULAR, public_series
+from hooked_analytics import forecast_credits, spend_anomalies
+
+HISTORIES, AHEAD, ORIGINS = (35, 90, 270), (7, 14, 28), 8
+
+
+def bench_forecast(rounds: int = 5) -> list[Figure]:
+    """Figures on every series, and the seconds of a forecast, *rounds* times."""
+    series = public_series()
+    made = pd.DataFrame(_forecasts(series))
+    error = made[["ours", "weekdays", "ets"]].div(made["scale"], axis=0).mean()
+    figures = [
+        _ratio("the mean of the last four same weekdays", 0.97, error["ours"], error["weekdays"])
+    ]
+    if made["ets"].notna().all():
+        figures.append(_ratio("statsforecast's AutoETS", 1.00, error["ours"], error["ets"]))
+    for (history, ahead), cell in made.groupby(["history", "ahead"]):
+        what = f"coverage of the 80 % range of {ahead} days from {history} days of history"
+        figures.append(gate(what, "0.80", 0.74, 0.88, float(cell["held"].mean()), f"{len(cell)}"))
+    return [*figures, _unknown(series), *_alarms(series), _speed(series, rounds)]
+
+
+def _ratio(against: str, most: float, ours: float, theirs: float) -> Figure:
+    what = f"forecast, error of totals on public series, against {against}"
+    ratio = ours / theirs
+    return Figure(
+        what, against, f"≤ {most:g} ×", f"{ours:.2f}", f"{theirs:.2f}", f"{ratio:.2f}",
+        bool(ratio <= most),
+    )  # fmt: skip
+
+
+def _forecasts(series: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, days in series.items():
+        for history in HISTORIES:
+            for ahead in AHEAD:
+                if ahead > history / 2:  # refused
+                    continue
+                ends = np.linspace(history, len(days) - ahead, ORIGINS).round().astype(int)
+                for end in np.unique(ends[ends >= history]):
+                    past, coming = days.iloc[end - history : end], days.iloc[end : end + ahead]
+                    forecast = forecast_credits(videos_of(past), horizon_days=ahead)
+                    truth = float(coming.sum())
+                    scale = past.diff(7).abs().mean() * np.sqrt(ahead)
+                    yield {
+                        "name": name, "history": history, "ahead": ahead, "scale": scale,
+                        "ours": abs(forecast.total - truth),
+                        "weekdays": abs(_weekdays(past, ahead) - truth),
+                        "ets": abs(_ets(past, ahead) - truth),
+                        "held": forecast.total_low <= truth <= forecast.total_high,
+                    }  # fmt: skip
+
+
+def videos_of(days: pd.Series) -> pd.DataFrame:
+    """A video a day that cost what the day did, observed the day after."""
+    created = (days.index + pd.Timedelta(12, "h")).tz_localize("UTC").as_unit("us")
+    seen = created[-1] + pd.Timedelta(1, "D")
+    return pd.DataFrame(
+        {"created_at": created, "fetched_at": seen, "used_credits": days.to_numpy()}
+    )
+
+
+def _weekdays(past: pd.Series, ahead: int) -> float:
+    return float(np.resize(past.to_numpy()[-28:].reshape(4, 7).mean(axis=0), ahead).sum())
+
+
+def _ets(past: pd.Series, ahead: int) -> float:
+    try:
+        from statsforecast.models import AutoETS
+    except ImportError:
+        return np.nan
+    model = AutoETS(season_length=7)
+    return float(np.maximum(model.forecast(past.to_numpy(), ahead)["mean"], 0).sum())
+
+
+def _unknown(series: dict[str, Any]) -> Figure:
+    """Twelve videos a day of three types; the credits of some are left out at random."""
+    draw, off = np.random.default_rng(0), []
+    for name in REGULAR:
+        days = series[name].iloc[-91:]
+        videos = videos_of(days.repeat(12)).assign(
+            type=np.tile(["class", "ugc", "scenes"], 4 * len(days))
+        )
+        videos["used_credits"] *= videos["type"].map({"class": 1, "ugc": 3, "scenes": 0.5})
+        whole = forecast_credits(videos, horizon_days=28).total
+        share = 0.245  # above a quarter there is no forecast
+        known = videos.assign(
+            used_credits=videos["used_credits"].mask(draw.random(len(videos)) < share)
+        )
+        if known["used_credits"].isna().mean() < 0.25:
+            off.append(forecast_credits(known, horizon_days=28).total / whole - 1)
+    worst = max(off, key=abs)
+    what = "forecast, a quarter of the credits unknown: largest error of the total"
+    return gate(what, "0", -0.05,
+                0.05, worst, "–")  # fmt: skip
+
+
+def _alarms(series: dict[str, Any]) -> list[Figure]:
+    alarms, found, tried = [], 0, 0
+    for name, days in series.items():
+        judged = max(len(days) - 56, 1)
+        alarms.append(100 * len(spend_anomalies(videos_of(days))) / judged)
+        if name in REGULAR:
+            for at in range(150, len(days), 31):
+                spiked = days.iloc[: at + 1].copy()
+                spiked.iloc[at] = 3 * days.iloc[[at - 7 * n for n in range(1, 9)]].median()
+                last = spend_anomalies(videos_of(spiked))["period"].head(1)
+                found += bool(last.dt.date.eq(spiked.index[-1].date()).any())
+                tried += 1
+    return [
+        gate("unusual days: alarms per 100 days, mean over the series", "1", 0, 2,
+             float(np.mean(alarms)), f"up to {max(alarms):.1f}"),
+        gate("threefold days found on timetables", "all", 1, 1, found / tried, f"{tried} tried"),
+    ]  # fmt: skip
+
+
+def _speed(series: dict[str, Any], rounds: int) -> Figure:
+    year, seconds = videos_of(series["rain in Seattle"].iloc[:365]), []
+    for _ in range(max(rounds, 5)):
+        start = time.perf_counter()
+        forecast_credits(year)
+        seconds.append(time.perf_counter() - start)
+    middle = float(np.median(seconds))
+    return gate("`forecast_credits`, 365 days [s]", "0.05 s", 0, 0.05, middle, "–")
