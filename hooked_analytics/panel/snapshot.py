@@ -31,7 +31,7 @@ MAX_TEXT, MAX_REASONS = 200, 4
 _TEXTS = FIELDS[FIELDS.index("status") :]
 _MAX_POINTS = 400
 # Expected ends sent anew in one poll, those that moved most, beside rows that changed.
-_MAX_MOVED = 40
+_MAX_MOVED = 10
 # Estimating takes this many times its own time off; an expected end stays true meanwhile.
 _REST_AFTER_ESTIMATING = 20
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # How old the copy for a saved notebook may be [s]; younger where no page has said hello.
 _COPY_SECONDS, _COPY_SECONDS_WITHOUT_PAGE = 30.0, 5.0
 # Everything is sent anew when more rows changed than this, and this part of all.
-_MANY_ROWS, _MANY_SHARE = 50, 0.25
+_MANY_ROWS, _MANY_SHARE = 100, 0.25
 _TEXTS = frozenset({"status", "type", "name", "message"})
 _MAX_URL = 500
 
