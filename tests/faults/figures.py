@@ -79,7 +79,7 @@ FIGURES = (
         "keys planted in files of every kind and writing, searched by `check`",
         "shared_files",
         1000,
-        "tests/test_secrets_scan.py",
+        "tests/secrets_scan/test_secrets_scan.py",
         "all found, 0 false alarms, no piece of a key shown",
         lambda f: (
             f["found"] == f["found by their name alone"] == f["keys planted"]
