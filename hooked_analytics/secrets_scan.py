@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import itertools
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from hooked_analytics._internal.net import signed_link_ends_at
 from hooked_analytics._internal.unpack import parts_of, reason
@@ -48,18 +49,20 @@ class Checked(NamedTuple):
 class SearchedKeys:
     """Keys to search for, and their base64; `str` and `repr` show nothing of them."""
 
-    __slots__ = ("forms", "marks", "pieces")
-
     def __init__(self, *keys: str) -> None:
         known = tuple(key.encode("ascii") for key in keys)
         packed = {part for key in known for part in _packed(key)}
-        self.forms = (*known, *packed)
+        written = {write(key).encode() for key in keys for write in _WRITINGS}
+        self.forms = (*known, *written, *packed)
         # letters and digits in a row are the same in every writing
         self.marks = {max(re.findall(rb"[A-Za-z0-9]*", key), key=len) for key in known} | packed
         self.pieces = {key[at : at + 6] for key in keys for at in range(len(key) - 5)}
 
     def __repr__(self) -> str:
         return "***"
+
+
+_WRITINGS = (quote, html.escape, lambda key: json.dumps(key)[1:-1], lambda key: repr(key)[1:-1])
 
 
 def _packed(key: bytes) -> Iterator[bytes]:
@@ -101,7 +104,7 @@ _WORDS = (
     "|me|a"
 )
 _PLACEHOLDER = re.compile(
-    rf"(?i)[$%].*|.*(?:\.\.\.|\*\*\*|x{{6}}).*|(?:your|my|insert|paste)[-_].*"
+    rf"(?i)[$%].*|.*(?:\.\.\.|\*\*\*|x{{6}}).*|(?:your|my|insert|paste)[-_].*|hooked_api_key.*"
     rf"|(?:(?:{_WORDS})[-_.]?)++|(.)\1+"
     r"|(?:os\.environ|os\.getenv|getenv|getpass|process\.env|secrets\.|env\.).*"
 )
@@ -118,7 +121,7 @@ _CANDIDATES = tuple(
         (b"api", rb"[-_]?key"), (b"sig", rb"(?:nature|=|%3d|\\u003d|&#)"), (b"passwordmodel", b""),
         (b"\\u00", rb"[\da-f]{2}(?:\\{1,4}u00[\da-f]{2}){7}"),
         (b"\\x", rb"[\da-f]{2}(?:\\{1,4}x[\da-f]{2}){7}"), (b"%", rb"[\da-f]{2}(?:%[\da-f]{2}){7}"),
-        (b"&#", rb"x?[\da-f]{1,4};(?:&#x?[\da-f]{1,4};){7}"),
+        (b"#", rb"x?[\da-f]{1,4};(?:&(?:amp;){0,3}#x?[\da-f]{1,4};){7}"),
     )
 )  # fmt: skip
 
@@ -176,7 +179,6 @@ def _byte(match: re.Match[bytes]) -> bytes:
 
 
 _NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # a find in a view has the line it has in the file
-_ESCAPED = {b"n": b" ", b"r": b" ", b"t": b" "}
 _READINGS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"\x1b[", lambda text: re.sub(rb"\x1b\[[0-9;]{0,20}m", b"", text)),
     (b'""', lambda text: text.replace(b'""', b'"')),  # CSV
@@ -184,7 +186,7 @@ _READINGS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"&", lambda t: re.sub(rb"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]{2,12});", _entity, t)),
     (b"\\", lambda text: re.sub(rb"\\(?:u00|x)([0-9a-fA-F]{2})", _byte,
                                 text.replace(b"\\\\", b"\0")).replace(b"\0", b"\\\\")),
-    (b"\\", lambda text: re.sub(rb"\\([nrt\"'/\\])", lambda m: _ESCAPED.get(m[1], m[1]), text)),
+    (b"\\", lambda text: re.sub(rb"\\([nrt\"'/\\])", lambda m: b" " if m[1] in b"nrt" else m[1], text)),
     (b"%", lambda text: re.sub(rb"%([0-9a-fA-F]{2})", _byte, text)),
 )  # fmt: skip
 
@@ -214,8 +216,8 @@ class _Scan:
 
     def holds(self, text: str) -> bool:
         """Whether a text holds a secret, or a piece of a known key."""
-        pieces = any(piece in text for piece in self.keys.pieces)
-        return pieces or any(self.stream([text.encode(errors="replace")]))
+        found = self.stream([text.encode(errors="replace")])
+        return any(piece in text for piece in self.keys.pieces) or any(found)
 
     def stream(self, pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes, str]]:
         """Give the line, its beginning (never shown) and what was found in it."""
