@@ -186,7 +186,7 @@ _READINGS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"&", lambda t: re.sub(rb"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]{2,12});", _entity, t)),
     (b"\\", lambda text: re.sub(rb"\\(?:u00|x)([0-9a-fA-F]{2})", _byte,
                                 text.replace(b"\\\\", b"\0")).replace(b"\0", b"\\\\")),
-    (b"\\", lambda text: re.sub(rb"\\([nrt\"'/\\])", lambda m: b" " if m[1] in b"nrt" else m[1], text)),
+    (b"\\", lambda t: re.sub(rb"\\([nrt\"'/\\])", lambda m: b" " if m[1] in b"nrt" else m[1], t)),
     (b"%", lambda text: re.sub(rb"%([0-9a-fA-F]{2})", _byte, text)),
 )  # fmt: skip
 
