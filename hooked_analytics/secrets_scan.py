@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from hooked_analytics._internal.net import signed_link_ends_at
 from hooked_analytics._internal.unpack import parts_of, reason
-from hooked_analytics.client.key import KEY_VARIABLE
+from hooked_analytics.client.key import KEY_VARIABLE, keys_of_environment
 
 __all__ = ["Checked", "SearchedKeys", "check_files", "key_of_environment"]
 
@@ -76,16 +76,15 @@ def _packed(key: bytes) -> Iterator[bytes]:
 
 def key_of_environment() -> SearchedKeys | None:
     """Take ``HOOKED_API_KEY`` and every ``HOOKED_API_KEY_*``; a ValueError names what is no key."""
-    held = {n: v.strip() for n, v in os.environ.items() if re.match(f"{KEY_VARIABLE}(_|$)", n)}
-    keys = {n: key for n, key in held.items() if key and key not in PUBLIC_KEYS}
-    odd = [n for n, key in keys.items() if not re.fullmatch(r"[\x21-\x7e]{8,512}", key)]
-    if not odd:
-        return SearchedKeys(*keys.values()) if keys else None
-    del held, keys
-    raise ValueError(
-        f"{KEY_VARIABLE if KEY_VARIABLE in odd else KEY_VARIABLE + '_*'} is no key that can be "
-        f"searched for: it has fewer than {MIN_KEY} characters, or some that no header can carry"
-    )
+    keys = {n: k for n, k in keys_of_environment().items() if k.reveal() not in PUBLIC_KEYS}
+    odd = [n for n, k in keys.items() if not re.fullmatch(r"[\x21-\x7e]{8,512}", k.reveal())]
+    if odd:
+        raise ValueError(
+            f"{KEY_VARIABLE if KEY_VARIABLE in odd else KEY_VARIABLE + '_*'} is no key that can be "
+            f"searched for: it has fewer than {MIN_KEY} characters, or some that no header can "
+            "carry"
+        )
+    return SearchedKeys(*(key.reveal() for key in keys.values())) if keys else None
 
 
 # -- what a secret looks like; every repetition is bounded or cannot be read in two ways --------
