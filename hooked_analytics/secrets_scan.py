@@ -252,7 +252,9 @@ class _Scan:
         """Give the lines near anything that may be a secret, no more than a link's length of it."""
         lower = window.lower()
         searched = [(lower, *candidate) for candidate in _CANDIDATES]
-        searched += [(window, mark, re.compile(re.escape(mark))) for mark in self.keys.marks]
+        # a key without a letter or a digit has no mark: everything is searched
+        marks = ((mark, re.escape(mark) or rb"(?s).{1,4000}") for mark in self.keys.marks)
+        searched += [(window, mark, re.compile(form)) for mark, form in marks]
         found = (form.finditer(text) for text, literal, form in searched if literal in text)
         spans = sorted(match.span() for matches in found for match in matches)
         begun = reached = -1

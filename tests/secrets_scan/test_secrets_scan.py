@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from hooked_analytics._internal import unpack
 from hooked_analytics.cli import main
@@ -47,6 +47,7 @@ def pieces(key: str, said: str) -> list[str]:
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=5)
 @given(key=ANY_KEY | PLAIN_KEY, writing=st.sampled_from(list(WRITINGS)))
+@example(key="!" * 16, writing="json")
 def test_the_key_is_found_in_every_format_and_writing(tmp_path_factory, name, key, writing):
     path = tmp_path_factory.mktemp("shared") / name
     # base64 of base64 is no accident
