@@ -27,6 +27,7 @@ GROUPS = {
     "client": "The API",
     "sandbox": "The sandbox",
     "errors": "Errors",
+    "_internal": "For a bug report",
 }
 
 project = "hooked_analytics"

@@ -1,4 +1,5 @@
 # The public names, each once: for editors and type checkers, and for `__init__.py` at run time.
+from hooked_analytics._internal.versions import show_versions as show_versions
 from hooked_analytics.analysis import (
     Forecast as Forecast,
     compare_groups as compare_groups,
@@ -38,6 +39,7 @@ from hooked_analytics.errors import (
 )
 from hooked_analytics.fetch import (
     add_details as add_details,
+    add_names as add_names,
     fetch_videos as fetch_videos,
     list_videos as list_videos,
     poll_videos as poll_videos,
@@ -56,6 +58,7 @@ from hooked_analytics.report import (
     Report as Report,
     build_report as build_report,
     read_report as read_report,
+    show as show,
 )
 from hooked_analytics.sandbox import Sandbox as Sandbox
 from hooked_analytics.schema import is_final as is_final, videos_from_records as videos_from_records

@@ -28,7 +28,7 @@ def run(path: Path, directory: Path, *, api_key: str = "") -> nbformat.NotebookN
     client.execute(env={**os.environ, "HOOKED_API_KEY": api_key})
     for cell in notebook.cells:
         cell.pop("id", None)
-        cell.metadata = {}
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
     notebook.metadata = {

@@ -37,26 +37,67 @@ def number(value: float, *, signed: bool = False) -> str:
     return (MINUS if value < 0 else plus) + written
 
 
-def column(values: Iterable[float], *, signed: bool = False) -> list[str]:
+def places(values: Iterable[float]) -> int:
+    """
+    Decimals for figures that stand in one table: one where any has a fraction and none is large.
+
+    Examples
+    --------
+    >>> places([125.5, 3]), places([0, 4000.5]), places([float("nan"), 2])
+    (1, 0, 0)
+    """
+    sizes = [abs(float(value)) for value in values if not pd.isna(value)]
+    return 0 if max(sizes, default=0) >= 1000 or all(s == int(s) for s in sizes) else 1
+
+
+def column(
+    values: Iterable[float],
+    *,
+    signed: bool = False,
+    decimals: int | None = None,
+    summed: bool = False,
+) -> list[str]:
     """
     Write figures that stand below one another, with as many decimals each.
+
+    Where the last is the sum of the others (*summed*), the others are rounded so that what is
+    printed adds up to it, by the largest remainders.
 
     Examples
     --------
     >>> column([125.5, 3, float("nan")]), column([0, 4000.5], signed=True)
     (['125.5', '3.0', '–'], ['0', '+4,000'])
+    >>> column([0.5, 0.5, 2000, 2001], summed=True)
+    ['1', '0', '2,000', '2,001']
     """
-    known = list(values)
-    sizes = [abs(float(value)) for value in known if not pd.isna(value)]
-    places = 0 if max(sizes, default=0) >= 1000 or all(s == int(s) for s in sizes) else 1
-    written = [MISSING if pd.isna(value) else f"{abs(value):,.{places}f}" for value in known]
-    plus = "+" if signed else ""
-    return [
-        text
-        if pd.isna(value) or not float(text.replace(",", ""))
-        else (MINUS if value < 0 else plus) + text
-        for text, value in zip(written, known, strict=True)
-    ]
+    known = [float("nan") if pd.isna(value) else float(value) for value in values]
+    digits = places(known) if decimals is None else decimals
+    rounded = _adding_up(known, digits) if summed else [round(v, digits) for v in known]
+    return [_signed(value, digits, signed=signed) for value in rounded]
+
+
+def _signed(value: float, digits: int, *, signed: bool) -> str:
+    if math.isnan(value):
+        return MISSING
+    sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
+    return f"{sign}{abs(value):,.{digits}f}"
+
+
+def _adding_up(values: list[float], digits: int) -> list[float]:
+    """Round down, then give what is left to the largest remainders."""
+    plain = [round(value, digits) for value in values]
+    if len(values) < 2 or math.isnan(values[-1]):
+        return plain
+    *parts, total = values
+    scale = 10**digits
+    whole = [value if math.isnan(value) else math.floor(value * scale) for value in parts]
+    left = round(total * scale) - sum(v for v in whole if not math.isnan(v))
+    if not 0 <= left <= len(parts):
+        return plain
+    rest = {at: v * scale - whole[at] for at, v in enumerate(parts) if not math.isnan(v)}
+    for at in sorted(rest, key=lambda at: rest[at], reverse=True)[:left]:
+        whole[at] += 1
+    return [value / scale for value in (*whole, round(total * scale))]
 
 
 def share(value: float) -> str:

@@ -7,6 +7,7 @@ Ids to a videos frame: once (`fetch_videos`, `list_videos`), or until all are fi
 
 from hooked_analytics.fetch.fetch import add_details, fetch_videos, list_videos
 from hooked_analytics.fetch.fetch_job import Archive
+from hooked_analytics.fetch.names import add_names
 from hooked_analytics.fetch.poll import (
     PollTimer,
     build_schedule,
@@ -37,6 +38,7 @@ __all__ = [
     "RequestedId",
     "VideoState",
     "add_details",
+    "add_names",
     "build_schedule",
     "check_interval",
     "fetch_videos",

@@ -1,6 +1,8 @@
 """Metrics, pictures and sentences on one page, and the same tables in one folder."""
 
 from hooked_analytics.report.build import build_report
-from hooked_analytics.report.report import Report, read_report
+from hooked_analytics.report.folder import read_report
+from hooked_analytics.report.report import Report
+from hooked_analytics.report.videos_table import show
 
-__all__ = ["Report", "build_report", "read_report"]
+__all__ = ["Report", "build_report", "read_report", "show"]

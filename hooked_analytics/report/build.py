@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from hooked_analytics._internal.formatting import dates
 from hooked_analytics.analysis import (
+    compare_groups,
     completion_curve,
     credit_change,
     credit_outliers,
@@ -18,25 +20,31 @@ from hooked_analytics.analysis import (
     credits_over_time,
     failures,
     forecast_credits,
+    render_drift,
     render_times,
     retry_chains,
+    spend_anomalies,
 )
-from hooked_analytics.analysis.usage import FAILURE_COLUMNS
 from hooked_analytics.plots.render_times_plot import groups_drawn, time_span
+from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.schema import FINAL_STATUSES, require_columns
-from hooked_analytics.schema.outcomes import END_COLUMNS
+from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.storage.sanitize import scrub_text
 
 if TYPE_CHECKING:
-    from hooked_analytics.analysis import Forecast
+    from collections.abc import Sequence
 
-_OTHER_COLUMNS = ("duration_seconds", "fetch_error_message", "data_issues", "script", "avatar_id")
-_COLUMNS = sorted({*FAILURE_COLUMNS, *END_COLUMNS, *_OTHER_COLUMNS})
+    from hooked_analytics.analysis import Forecast
+    from hooked_analytics.report.periods import Periods
+
+_COLUMNS = [
+    "video_id", "name", "type", "status", "message", "created_at", "updated_at", "fetched_at",
+    "duration_seconds", "used_credits", "avatar_id", "script", "data_issues", "fetch_error",
+    "fetch_error_message",
+]  # fmt: skip
 _HORIZONS_DAYS = (28, 21, 14, 7)
 _MAX_CURVES, _CURVE_POINTS = 20, 121
-_MAX_GAP_DAYS = 3  # between two periods that are one history
-_MAX_AGE = pd.Timedelta(3660, "D")
 _COUNTS = ["videos", "completed", "failed", "rendering", "credits_unknown"]
 _FROM_USAGE = [
     "credits", "credits_unknown", "credits_per_video", "credits_per_minute", "failed_credits",
@@ -46,41 +54,52 @@ _FROM_TIMES = [
     "completed", "failed", "rendering", "median_seconds", "median_low", "median_high",
     "p90_seconds", "p90_low", "p90_high", "failure_rate", "censored_share", "time_source",
 ]  # fmt: skip
+_OVER_TIME = {"credits_by_day": "D", "credits_by_week": "W", "credits_by_month": "M"}
 
 
 def build_report(
     videos: pd.DataFrame,
     *,
-    title: str | None = None,
-    before: pd.DataFrame | None = None,
-    history: pd.DataFrame | None = None,
-    price_per_credit: float | None = None,
+    by: str | Sequence[str] = "type",
+    period: str | None = None,
+    before: pd.DataFrame | str | None = None,
     balance: float | None = None,
+    budget: float | None = None,
+    price_per_credit: float | None = None,
+    currency: str | None = None,
     timezone: str = "UTC",
+    title: str | None = None,
 ) -> Report:
     """
     Answer what was spent, on what, what failed, how long it took and what comes next.
 
-    The report is about the videos given, whatever they are: choose them by ``created_at``.
-    What cannot be known (no figure, no date, too little history) is missing and said.
+    What cannot be known (no figure, no date, too little history) is missing and said. A video
+    counts once.
 
     Parameters
     ----------
     videos : DataFrame
         One row per video, with the columns of a videos frame. May be empty.
-    title : str, optional
-        Of the page; made of the period when missing.
-    before : DataFrame, optional
-        Videos of an earlier period to compare with.
-    history : DataFrame, optional
-        Videos the figures by day and the forecast are made of. When missing, *videos* and,
-        where it ends as they begin, *before*.
-    price_per_credit : float, optional
-        Adds money, in the price's currency.
+    by : str or list of str, default "type"
+        Columns to group by, your own too; the report has a section for each.
+    period : str, optional
+        Month ``"2026-10"``, quarter, year or day to report on. The other videos are the history
+        of the figures by day and of the forecast. When missing, the report is about all videos.
+    before : DataFrame or "previous", optional
+        Videos of an earlier period to compare with. ``"previous"`` takes the period before
+        *period* out of *videos*; of a period under way the same days.
     balance : float, optional
         Credits left after the last complete day; adds the day on which it runs out.
-    timezone : str, optional
-        Whose midnight begins a day; the forecast keeps to days in UTC.
+    budget : float, optional
+        Credits to spend in the calendar month of the last day; adds the chance to exceed them.
+    price_per_credit : float, optional
+        Adds cost.
+    currency : str, optional
+        Currency of the price, such as ``"EUR"``; shown beside each cost.
+    timezone : str, default "UTC"
+        Whose midnight begins a day.
+    title : str, optional
+        Of the page; made of the period when missing.
 
     Returns
     -------
@@ -103,56 +122,43 @@ def build_report(
     Credit spend, 15 Jan 2024
     2 videos created 15 Jan 2024 (UTC) · as seen ...
         5  credits spent, without 1 video whose figure is not known
-      2.5  credits per finished minute, failures folded in
+      2.5  credits per finished minute, failures included
         –  credits on 1 failed video: none has a figure
-        –  no forecast: 7 days ahead need 14 complete days of history, and there are 0
+        –  no forecast: ...
     Not known: 1 of 2 videos has no credit figure (50%). It is counted as a video and left out
     of every credit total.
     """
-    given = [videos, *(each for each in (before, history) if each is not None)]
-    _require_usable(given, timezone, price_per_credit=price_per_credit, balance=balance)
-    days = _dated(history) if history is not None else _history(videos, before)
-    forecast, reason = _forecast(days, balance)
-    periods = {"this": videos} | ({"before": before} if before is not None else {})
-    totals = [_total(name, each, timezone) for name, each in periods.items()]
-    times = render_times(videos)
-    reasons = videos["fetch_error_message"].fillna(videos["message"])
-    failed = failures(videos.assign(message=reasons))
+    keys = [by] if isinstance(by, str) else list(by)
+    _require_settings(keys, timezone, currency)
+    _require_amounts(price_per_credit=price_per_credit, balance=balance, budget=budget)
+    once = _usable(videos, keys)
+    earlier = _usable(before, keys) if isinstance(before, pd.DataFrame) else before
+    cut_videos = cut(once, period, earlier, timezone)
+    forecast, reason = _forecast(cut_videos.history, balance, budget, timezone)
+    totals = _totals(cut_videos, len(videos) - len(once), timezone)
     tables = {
-        "totals": pd.concat(totals, ignore_index=True),
-        "credit_usage": credit_usage(videos, price_per_credit=price_per_credit),
-        "render_times": times,
-        "completion_curve": _curves(videos, times),
-        "credits_by_day": credits_over_time(days, timezone=timezone),
-        "credits_by_month": credits_over_time(days, freq="M", timezone=timezone),
-        "failures": failed,
-        "failure_reasons": _failure_reasons(failed),
-        "retry_chains": retry_chains(videos),
-        "credit_outliers": credit_outliers(videos),
+        "totals": totals,
+        **_tables(cut_videos, keys, price_per_credit, timezone),
+        **(_forecast_tables(forecast) if forecast is not None else {}),
     }
-    if before is not None:
-        tables["credit_change"] = credit_change(before, videos)
-    if forecast is not None:
-        tables |= _forecast_tables(forecast)
     return Report(
-        title=title if title is not None else _title(totals[0]),
+        title=title if title is not None else _title(totals),
         tables=Tables({name: _without_signatures(table) for name, table in tables.items()}),
         timezone=timezone,
         price_per_credit=price_per_credit,
         balance=balance,
         no_forecast=reason,
+        by=tuple(keys),
+        budget=budget,
+        currency=currency,
     )
 
 
-def _require_usable(frames: list[pd.DataFrame], timezone: str, **amounts: float | None) -> None:
-    for frame in frames:
-        if not isinstance(frame, pd.DataFrame):
-            kind = type(frame).__name__
-            raise TypeError(f"build_report takes a pandas frame, not {kind}; collect it first")
-        require_columns(frame.columns, _COLUMNS, what="build_report")
-    for name, value in amounts.items():
-        if value is not None and not 0 <= value < np.inf:
-            raise ValueError(f"{name} is 0 or more, not {value!r}")
+def _require_settings(keys: list[str], timezone: str, currency: str | None) -> None:
+    if not keys:
+        raise ValueError("by names one column or more")
+    if currency is not None and not re.fullmatch(r"[^\W\d_]{1,8}|[$€£¥]", currency):
+        raise ValueError(f"currency is a code such as 'EUR', not {currency!r}")
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -160,60 +166,121 @@ def _require_usable(frames: list[pd.DataFrame], timezone: str, **amounts: float 
         raise ValueError(f"{named}, not {timezone!r}") from None
 
 
-def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
-    """Join the periods when they touch: days between them that nobody listed are not empty."""
-    own = _dated(videos)
-    if before is None:
-        return own
-    earlier = _dated(before)
-    gap = own["created_at"].min() - earlier["created_at"].max()
-    if not gap <= pd.Timedelta(_MAX_GAP_DAYS, "D"):
-        return own
-    joined = pd.concat([own, earlier], ignore_index=True)
-    return joined.drop_duplicates("video_id", ignore_index=True)
+def _require_amounts(**amounts: float | None) -> None:
+    for name, value in amounts.items():
+        if value is not None and not 0 <= value < np.inf:
+            raise ValueError(f"{name} is 0 or more, not {value!r}")
 
 
-def _forecast(history: pd.DataFrame, balance: float | None) -> tuple[Forecast | None, str]:
+def _usable(videos: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Bring a frame to the schema, each video once."""
+    if not isinstance(videos, pd.DataFrame):
+        kind = type(videos).__name__
+        raise TypeError(f"build_report takes a pandas frame, not {kind}; collect it first")
+    require_columns(videos.columns, _COLUMNS, what="build_report")
+    return usable_frame(videos, _COLUMNS, keys=keys, what="build_report")
+
+
+def _tables(
+    cut_videos: Periods, keys: list[str], price: float | None, timezone: str
+) -> dict[str, pd.DataFrame]:
+    """Every table but the totals and the forecast, in the order of the folder."""
+    now, before, history = cut_videos.now, cut_videos.before, cut_videos.history
+    reasons = now["fetch_error_message"].fillna(now["message"])
+    failed = failures(now.assign(message=reasons))
+    tables: dict[str, pd.DataFrame] = {}
+    for at, key in enumerate(keys):
+        suffix = "" if not at else f"_{at + 1}"
+        tables |= {f"{name}{suffix}": each for name, each in _grouped(now, key, price).items()}
+    tables |= {
+        name: credits_over_time(history, freq=freq, timezone=timezone)
+        for name, freq in _OVER_TIME.items()
+    }
+    tables |= {
+        "failures": failed,
+        "failure_reasons": _failure_reasons(failed),
+        "retry_chains": retry_chains(now),
+        "credit_outliers": credit_outliers(now),
+        "spend_anomalies": _within(spend_anomalies(history), now),
+        "render_drift": render_drift(history, by=keys[0]),
+    }
+    if before is not None:
+        tables["credit_change"] = credit_change(before, now, by=keys[0])
+        tables["change_parts"] = credit_change(
+            before.assign(all="all"), now.assign(all="all"), by=keys[0]
+        )
+    return tables
+
+
+def _grouped(videos: pd.DataFrame, key: str, price: float | None) -> dict[str, pd.DataFrame]:
+    """Tables of one column to group by."""
+    times = render_times(videos, by=key)
+    return {
+        "credit_usage": credit_usage(videos, by=key, price_per_credit=price),
+        "render_times": times,
+        "completion_curve": _curves(videos, times, key),
+        "comparison": compare_groups(videos, by=key, metric="credits_per_minute"),
+    }
+
+
+def _within(alarms: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Keep the unusual days of the period; the history is only there to compare with."""
+    first, last = now["created_at"].min(), now["created_at"].max()
+    if pd.isna(first):
+        return alarms.iloc[:0]
+    day = pd.Timedelta(1, "D")
+    inside = alarms["period"].between(first - day, last, inclusive="right")
+    return alarms[inside].reset_index(drop=True)
+
+
+def _forecast(
+    history: pd.DataFrame, balance: float | None, budget: float | None, timezone: str
+) -> tuple[Forecast | None, str]:
     """Look as far ahead as the history allows, or say why nothing can be said."""
     reason = ""
     for days in _HORIZONS_DAYS:
         try:
-            return forecast_credits(history, horizon_days=days, balance=balance), ""
+            forecast = forecast_credits(
+                history, horizon_days=days, balance=balance, budget=budget, timezone=timezone
+            )
         except ValueError as refused:
             reason = str(refused).split(";")[0]  # what follows is for those who write code
+        else:
+            return forecast, ""
     return None, reason
 
 
-def _curves(videos: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
+def _curves(videos: pd.DataFrame, times: pd.DataFrame, key: str) -> pd.DataFrame:
     drawn = groups_drawn(times)
     until = time_span(drawn, videos) if len(drawn) else 0.0
     most = times.sort_values("videos", ascending=False, kind="stable").head(_MAX_CURVES)
-    shown = videos.merge(most[["type"]], on="type")
-    return completion_curve(shown, np.linspace(0, until, _CURVE_POINTS if until else 1))
+    shown = videos.merge(most[[key]], on=key)
+    return completion_curve(shown, np.linspace(0, until, _CURVE_POINTS if until else 1), by=key)
 
 
-def _title(summary: pd.DataFrame) -> str:
-    first, last = summary["first_day"].iloc[0], summary["last_day"].iloc[0]
+def _title(totals: pd.DataFrame) -> str:
+    first, last = totals["first_day"].iloc[0], totals["last_day"].iloc[0]
     if pd.isna(first):
         return "Credit spend"
     in_one_month = (first.year, first.month) == (last.year, last.month) and first != last
     return f"Credit spend, {f'{first:%B %Y}' if in_one_month else dates(first, last)}"
 
 
-def _dated(videos: pd.DataFrame) -> pd.DataFrame:
-    """Keep the videos within ten years of when they were seen: a table by day has an end."""
-    seen = videos["fetched_at"].max()
-    around: Any = seen if pd.notna(seen) else videos["created_at"].dropna().median()
-    if pd.isna(around):
-        return videos.iloc[:0]
-    usable = videos["created_at"].between(around - _MAX_AGE, around + _MAX_AGE)
-    return videos[usable.fillna(False).astype(bool)]
+def _totals(cut_videos: Periods, repeated: int, timezone: str) -> pd.DataFrame:
+    """One row for the period, and one for the period before."""
+    rows = [_total("this", cut_videos.now, timezone, days=cut_videos.days, repeated=repeated)]
+    if cut_videos.before is not None:
+        days = cut_videos.days_before
+        rows.append(_total("before", cut_videos.before, timezone, days=days, repeated=0))
+    return pd.concat(rows, ignore_index=True)
 
 
-def _total(name: str, videos: pd.DataFrame, timezone: str) -> pd.DataFrame:
+def _total(
+    name: str, videos: pd.DataFrame, timezone: str, *, days: int, repeated: int
+) -> pd.DataFrame:
     """Sum a period up in one row; counts are counts, a figure nobody knows is missing."""
-    one, usable = videos.assign(period=name), _dated(videos)
-    days = credits_over_time(usable, timezone=timezone)["period"]
+    one, usable = videos.assign(period=name), dated(videos)
+    created = credits_over_time(usable, timezone=timezone)["period"]
     known = videos["status"].isin([*FINAL_STATUSES, "STARTED"])
     failed = videos["status"].eq("FAILED").fillna(False).astype(bool)
     row: pd.DataFrame = (
@@ -228,9 +295,10 @@ def _total(name: str, videos: pd.DataFrame, timezone: str) -> pd.DataFrame:
             not_fetched=int(videos["fetch_error"].notna().sum()),
             undated=len(videos) - len(usable),
             refused=int(videos["data_issues"].notna().sum()),
-            repeated=int(videos["video_id"].duplicated().sum()),
-            first_day=pd.Series([days.min()], dtype=days.dtype),
-            last_day=pd.Series([days.max()], dtype=days.dtype),
+            repeated=repeated,
+            days=days,
+            first_day=pd.Series([created.min()], dtype=created.dtype),
+            last_day=pd.Series([created.max()], dtype=created.dtype),
             seen_at=pd.Series([videos["fetched_at"].max()], dtype="datetime64[us, UTC]"),
         )
     )
@@ -249,12 +317,18 @@ def _failure_reasons(failed: pd.DataFrame) -> pd.DataFrame:
 
 def _forecast_tables(forecast: Forecast) -> dict[str, pd.DataFrame]:
     """Lay a `Forecast` out as its days and one row of everything else."""
-    days = ("run_out", "run_out_low", "run_out_high")
+    times = ("run_out", "run_out_low", "run_out_high", "budget_date")
     names = (
-        "total", "total_low", "total_high", *days, "run_out_chance", "backtest_error",
-        "backtest_origins", "history_days", "credits_unknown", "filled_share", "balance",
+        "total", "total_low", "total_high", "run_out", "run_out_low", "run_out_high",
+        "run_out_chance", "backtest_error", "backtest_origins", "history_days",
+        "credits_unknown", "filled_share", "balance", "month_to_date", "month_total",
+        "month_low", "month_high", "over_budget_chance", "budget_date",
     )  # fmt: skip
-    kinds = {"balance": "float64", **dict.fromkeys(days, "datetime64[us, UTC]")}
+    numbers = ("balance", "month_to_date", "month_total", "month_low", "month_high")
+    kinds = {
+        **dict.fromkeys((*numbers, "over_budget_chance"), "float64"),
+        **dict.fromkeys(times, forecast.daily["day"].dtype),
+    }
     total = {n: pd.Series([getattr(forecast, n)], dtype=kinds.get(n)) for n in names}
     return {"forecast": forecast.daily, "forecast_total": pd.DataFrame(total)}
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import pandas as pd
+
 from hooked_analytics._internal.svg import draw_svg
 from hooked_analytics.plots.credits_plots import draw_usage
 from hooked_analytics.plots.forecast_plot import draw_ahead, draw_days, with_headroom
 from hooked_analytics.plots.render_times_plot import draw_curves, groups_drawn, name_curves
 from hooked_analytics.plots.style import INK, PALETTE, canvas, date_axis, labels, nothing, rows
-from hooked_analytics.report.summary import first_row
+from hooked_analytics.report.sentences import first_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from hooked_analytics.report.report import Report
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     Draw = Callable[[Report, Axes], None]
 
 _MAX_BARS, _MAX_DAYS = 12, 92
-_KEYS = ["type"]
 # Hex colours of matplotlib and the names under which the page's style may set others.
 _VARIABLES = {**PALETTE, "muted": INK}
 
@@ -41,9 +41,9 @@ def pictures(report: Report) -> dict[str, Picture]:
     bars = 0.55 + 0.3 * max(min(len(_with_credits(report)), _MAX_BARS), 3)
     drawn: list[tuple[str, Draw, tuple[float, float], tuple[float, float], str]] = [
         ("credits", _credits, (5.5, max(bars, 3.0)), (3.7, bars),
-         "Bars: credits of each type, on finished and on failed videos"),
+         "Bars: credits of each group, on finished and on failed videos"),
         ("times", _times, (5.5, max(bars, 3.0)), (3.7, 2.9),
-         "Lines: share of renders completed after so many minutes, per type"),
+         "Lines: share of renders completed after so many minutes, per group"),
         ("days", _days, (11.4, 2.9), (3.7, 2.6),
          "Bars: credits of each day; line and band: forecast with its range"),
     ]  # fmt: skip
@@ -63,7 +63,7 @@ def _with_credits(report: Report) -> pd.DataFrame:
 
 def _credits(report: Report, ax: Axes) -> None:
     known = _with_credits(report).head(_MAX_BARS)
-    rows(ax, labels(known, _KEYS), "")
+    rows(ax, labels(known, [report.by[0]]), "")
     draw_usage(ax, known)
 
 
@@ -73,16 +73,18 @@ def _times(report: Report, ax: Axes) -> None:
     if drawn.empty:
         nothing(ax)
         return
-    name_curves(ax, draw_curves(ax, drawn, report.tables["completion_curve"], _KEYS))
+    name_curves(ax, draw_curves(ax, drawn, report.tables["completion_curve"], [report.by[0]]))
 
 
 def _days(report: Report, ax: Axes) -> None:
     canvas(ax, "", grid="y")
-    by_day = report.tables["credits_by_day"].dropna(subset=["period"]).tail(_MAX_DAYS)
+    by_day = report.tables["credits_by_day"].dropna(subset=["period"])
     if by_day["credits"].notna().sum() == 0:
         nothing(ax)
         return
     now = first_row(report.tables["totals"])
+    first = by_day["period"].max() - pd.Timedelta(_MAX_DAYS, "D")
+    by_day = by_day[by_day["period"] > min(first, now.first_day - pd.Timedelta(1, "D"))]
     inside = by_day["period"].between(now.first_day, now.last_day)
     for chosen, colour in ((~inside, PALETTE["unknown"]), (inside, PALETTE["rendering"])):
         draw_days(ax, by_day.loc[chosen, "period"], by_day.loc[chosen, "credits"], colour=colour)

@@ -1,66 +1,19 @@
-"""
-The report: a frozen set of tables, and its way to files and back.
-
-In a folder each table is Parquet and CSV; ``manifest.json`` names every file with its hash, so
-a set is complete or it is refused.
-"""
+"""The report: a frozen set of tables."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import pyarrow as pa
 
-from hooked_analytics import __version__
-from hooked_analytics._internal.atomic import atomic_directory, atomic_write, read_swapped
-from hooked_analytics.storage import csv_format, parquet_format
-from hooked_analytics.storage.tables import plain_kind
+from hooked_analytics._internal.atomic import atomic_write
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-
-MANIFEST, MARK, VERSION = "manifest.json", "hooked_report", 2
-_FACTS = ("title", "timezone", "price_per_credit", "balance", "no_forecast")
-_FILE = re.compile(r"[a-z0-9_]+\.(?:parquet|csv|json)")
-# what version 0.1 kept in the folder beside the tables
-_OLD_FILES = (".hooked-lock", ".hooked-next", ".hooked-stage-*")
-
-# names of columns in version 1
-_RENAMED = {
-    "wasted_credits": "failed_credits", "waste_share": "failed_share", "money": "cost",
-    "basis": "time_source", "error": "fetch_error",
-}  # fmt: skip
-
-_COLUMNS_OF_UNIT = {
-    "credits": "credits credits_before credits_after change volume mix rate used_credits low high "
-    "failed_credits total total_low total_high balance success_credits median_credits",
-    "videos": "videos completed failed rendering other not_fetched undated refused repeated "
-    "credits_unknown failed_unknown unknown_before unknown_after attempts failures",
-    "share, 0 to 1": "share failed_share failure_rate censored_share completed_share "
-    "run_out_chance backtest_error filled_share",
-    "s": "median_seconds median_low median_high p90_seconds p90_low p90_high at_seconds",
-    "UTC": "created_at seen_at first_created_at last_created_at",
-    "day, by the report's time zone": "first_day last_day period",
-    "day, UTC": "day run_out run_out_low run_out_high",
-    "credits per video": "credits_per_video",
-    "credits per finished minute": "credits_per_minute",
-    "currency of the price per credit": "cost",
-    "past forecasts": "backtest_origins",
-    "days": "history_days",
-}
-# for the manifest; a column that is not here is text
-UNITS = {name: unit for unit, names in _COLUMNS_OF_UNIT.items() for name in names.split()}
-_DAYS = [name for name, unit in UNITS.items() if unit.startswith("day,")]
-CURVE_UNITS = UNITS | dict.fromkeys(("low", "high"), "share, 0 to 1")
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -122,10 +75,13 @@ class Report:
     price_per_credit: float | None
     balance: float | None
     no_forecast: str
+    by: tuple[str, ...] = ("type",)
+    budget: float | None = None
+    currency: str | None = None
 
     def __repr__(self) -> str:
         """Write the headline figures, and what is not known."""
-        from hooked_analytics.report.summary import headlines, not_known, scope
+        from hooked_analytics.report.sentences import headlines, not_known, scope
 
         figures = headlines(self)
         width = max(len(headline.figure) for headline in figures)
@@ -163,6 +119,35 @@ class Report:
             beside.write_text(page, encoding="utf-8")
         return Path(path)
 
+    def to_excel(self, path: str | os.PathLike[str]) -> Path:
+        """
+        Write a workbook: a sheet per table, dates as dates, sums as formulas, notes first.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            File to write, ``.xlsx``.
+
+        Returns
+        -------
+        Path
+            The file that was written.
+
+        Raises
+        ------
+        ImportError
+            XlsxWriter is missing; says how to install it.
+        ValueError
+            The suffix is not ``.xlsx``.
+        """
+        from hooked_analytics.report.workbook import write_workbook
+
+        if Path(path).suffix.lower() != ".xlsx":
+            raise ValueError(f"a workbook is a file .xlsx, not {Path(path).name!r}")
+        with atomic_write(path) as beside:
+            write_workbook(self, beside)
+        return Path(path)
+
     def export(self, directory: str | os.PathLike[str]) -> list[Path]:
         """
         Write every table as Parquet and CSV, and ``manifest.json``, which says what they are.
@@ -186,172 +171,6 @@ class Report:
             The folder has a ``manifest.json`` that is not of a report, or is the one this
             process works in.
         """
-        folder = Path(directory)
-        _require_ours(folder / MANIFEST)
-        with atomic_directory(folder, _owned) as new:
-            about = {name: _write_table(name, table, new) for name, table in self.tables.items()}
-            (new / MANIFEST).write_text(_manifest(self, about), encoding="utf-8")
-        names = [file for each in about.values() for file in each["files"]]
-        return [folder / name for name in [*names, MANIFEST]]
+        from hooked_analytics.report.folder import export_folder
 
-
-def read_report(directory: str | os.PathLike[str]) -> Report:
-    """
-    Read a report that `Report.export` wrote: same tables, dtypes and page.
-
-    Parameters
-    ----------
-    directory : str or PathLike
-        Folder with a ``manifest.json``.
-
-    Returns
-    -------
-    Report
-        From the Parquet files.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no report.
-    ValueError
-        The report is of a newer version, or a file is missing or was changed; says which.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from hooked_analytics import videos_from_records
-    >>> from hooked_analytics.report import build_report
-    >>> report = build_report(videos_from_records([{"id": "vid_1", "usedCredits": 5}]))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     files = report.export(f"{folder}/october")
-    ...     back = read_report(f"{folder}/october")
-    >>> files[-1].name, repr(back) == repr(report)
-    ('manifest.json', True)
-    """
-    folder = Path(directory)
-    text = read_swapped(folder, MANIFEST)
-    while True:
-        manifest = _parsed(text, folder / MANIFEST)
-        try:
-            tables = {name: _read_table(folder, each) for name, each in manifest["tables"].items()}
-        except _ChangedError:
-            before, text = text, read_swapped(folder, MANIFEST)
-            if text == before:
-                raise
-        else:
-            return Report(tables=Tables(tables), **{name: manifest[name] for name in _FACTS})
-
-
-class _ChangedError(ValueError):
-    """A file is not the one the manifest names."""
-
-
-def _manifest(report: Report, tables: dict[str, Any]) -> str:
-    periods = report.tables["totals"].set_index("period")
-    shown = periods[["first_day", "last_day", "seen_at", "videos", "credits_unknown"]]
-    about = {
-        MARK: VERSION,
-        "made_with": f"hooked_analytics {__version__}",
-        **{name: getattr(report, name) for name in _FACTS},
-        "periods": shown.astype("object").where(shown.notna(), None).to_dict("index"),
-        "missing": "an empty cell in CSV, null in Parquet; never 0",
-        "tables": tables,
-    }
-    times = pd.Timestamp.isoformat
-    return json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False, default=times) + "\n"
-
-
-def _write_table(name: str, table: pd.DataFrame, folder: Path) -> dict[str, Any]:
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    notes = {key.decode(): text.decode() for key, text in (arrow.schema.metadata or {}).items()}
-    files = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]
-    parquet_format.write_batches(files[0], arrow.schema, arrow.to_batches(), notes=notes)
-    cells = _for_csv(table)
-    csv_format.write(files[1], cells.schema, cells.to_batches(), formula_safe=True)
-    units = CURVE_UNITS if name == "completion_curve" else UNITS
-    return {
-        "rows": len(table),
-        "units": {column: units[column] for column in table if column in units},
-        "unknown": {str(column): int(many) for column, many in table.isna().sum().items() if many},
-        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
-    }
-
-
-def _for_csv(table: pd.DataFrame) -> pa.Table:
-    """Days as dates of their own zone: midnight in Berlin is another day in UTC."""
-    times = table.select_dtypes("datetimetz")
-    days = {name: times[name].dt.tz_localize(None) for name in times if name in _DAYS}
-    arrow = pa.Table.from_pandas(table.assign(**days), preserve_index=False)
-    kinds = [
-        (field.name, pa.date32() if field.name in days else plain_kind(field.name, field.type))
-        for field in arrow.schema
-    ]
-    return arrow.cast(pa.schema(kinds))
-
-
-def _owned(folder: Path) -> set[str]:
-    """Names of the files of a set; only plain names, for the manifest may come from anywhere."""
-    found = {path.name for form in _OLD_FILES for path in folder.glob(form)} | {MANIFEST}
-    try:
-        tables = json.loads((folder / MANIFEST).read_bytes())["tables"].values()
-        return found | {
-            name for table in tables for name in table["files"] if _FILE.fullmatch(name)
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return found
-
-
-def _require_ours(manifest: Path) -> None:
-    try:
-        about = _loaded(manifest.read_bytes())
-    except FileNotFoundError:  # none yet, or another process swaps the folder just now
-        return
-    if MARK not in about:
-        told = "is not of a report; nothing was touched, choose another folder"
-        raise ValueError(f"{manifest} {told}")
-
-
-def _loaded(text: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _parsed(text: bytes, path: Path) -> dict[str, Any]:
-    manifest = _loaded(text)
-    if MARK not in manifest:
-        raise ValueError(f"{path} is not the manifest of a report")
-    version = manifest[MARK]
-    if version not in range(1, VERSION + 1):
-        raise ValueError(
-            f"{path} is of report version {version!r}, and this hooked_analytics "
-            f"({__version__}) knows {VERSION}; update it, or read the Parquet files themselves"
-        )
-    if lacking := [name for name in (*_FACTS, "tables") if name not in manifest]:
-        raise ValueError(f"{path} lacks {', '.join(lacking)}, so it was changed")
-    return manifest
-
-
-def _read_table(folder: Path, about: dict[str, Any]) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    read = {name: _checked(folder, name, sha256) for name, sha256 in about["files"].items()}
-    (parquet,) = [content for name, content in read.items() if name.endswith(".parquet")]
-    table: pd.DataFrame = pq.read_table(io.BytesIO(parquet)).to_pandas()
-    return table.rename(columns=_RENAMED)
-
-
-def _checked(folder: Path, name: str, sha256: str) -> bytes:
-    if not _FILE.fullmatch(name):
-        raise ValueError(f"{folder} has no file {name[:80]!r}: that is no plain name")
-    try:
-        content = read_swapped(folder, name)
-    except FileNotFoundError:
-        raise _ChangedError(f"{folder / name} is missing; export the report again") from None
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise _ChangedError(
-            f"{folder / name} was changed after the report was exported; export it again"
-        )
-    return content
+        return export_folder(self, Path(directory))

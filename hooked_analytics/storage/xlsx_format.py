@@ -63,7 +63,7 @@ def write(
             sheet = book.add_worksheet("videos")
             sheet.freeze_panes(1, 0)
             bold = book.add_format({"bold": True})
-            sheet.write_row(0, 0, map(_xml_text, names.to_pylist()), bold)
+            sheet.write_row(0, 0, map(plain_text, names.to_pylist()), bold)
             cut = _write_rows(sheet, rows)
     except FileCreateError as cause:
         raise OSError(f"{path} cannot be written: {cause}") from cause
@@ -89,7 +89,7 @@ def _write_rows(sheet: Any, rows: Iterable[tuple[Any, ...]]) -> int:
     for at, row in enumerate(rows, 1):
         for place, value in enumerate(row):
             if isinstance(value, str):
-                text = _xml_text(value)
+                text = plain_text(value)
                 sheet.write_string(at, place, text)
                 cut += _too_long(value)
             elif isinstance(value, float):
@@ -102,7 +102,8 @@ def _write_rows(sheet: Any, rows: Iterable[tuple[Any, ...]]) -> int:
     return cut
 
 
-def _xml_text(text: str) -> str:
+def plain_text(text: str) -> str:
+    """Leave out what XML cannot hold, and cut to what a cell holds."""
     text = _NOT_IN_XML.sub("", text)
     if not _too_long(text):
         return text
