@@ -377,7 +377,7 @@ def test_a_script_ends_while_a_panel_runs():
     """
     with Sandbox(videos=1) as sandbox:
         ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
-        for _ in range(4):  # 100 were tried
+        for _ in range(4):
             done = subprocess.run(
                 [sys.executable, "-c", textwrap.dedent(code), sandbox.api_key, sandbox.url, *ids],
                 capture_output=True,

@@ -14,7 +14,7 @@ from jupyter_client.manager import start_new_kernel
 from hooked_analytics import Sandbox
 
 STATIC = "hooked-static-"
-INTERRUPTS = 25  # 200 were tried
+INTERRUPTS = 25
 
 
 class Kernel:
