@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hooked_analytics.schema.engines import FrameT, Opened
 
     Floats = NDArray[np.float64]
+    Parts = tuple[Floats, Floats, Floats]
 
 _PERIODS = ("before", "after")
 _PARTS = ("volume", "mix", "rate")
@@ -28,7 +29,8 @@ _COLUMNS = [
     "credits_before", "credits_after", "change", *_PARTS, "unknown_before", "unknown_after",
     "days_before", "days_after", *(f"{part}_{end}" for part in _PARTS for end in ("low", "high")),
 ]  # fmt: skip
-_SUMS = [f"{what}_{n}" for what in ("credits", "squares", "known", "unknown") for n in _PERIODS]
+_DAY = 24 * 3600 * 1_000_000  # [µs]
+_SUMS = ["credits", "squares", "known", "unknown"]
 
 
 def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
@@ -81,23 +83,51 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
      {'type': 'ugc', 'change': 0.0, 'volume': 2.0, 'mix': -2.0, 'rate': 0.0}]
     """
     keys = group_keys(by)
-    opened = [_open(each, keys) for each in (before, after)]
-    sums = pd.concat(
-        [_one_period(each, keys, name) for each, name in zip(opened, _PERIODS, strict=True)],
-        ignore_index=True,
-    ).fillna(dict.fromkeys(_SUMS, 0))
+    periods = [_open(each, keys) for each in (before, after)]
+    sums = _sums(periods, keys)
+    credits, parts, drawn = _split_and_resampled(sums)
     table: pd.DataFrame = (
-        grouped(sums, keys)
-        .sum()
-        .reset_index()
-        .pipe(_with_parts)
-        .assign(**{f"days_{n}": _days(each) for each, n in zip(opened, _PERIODS, strict=True)})
+        sums.assign(
+            credits_before=credits[0],
+            credits_after=credits[1],
+            change=credits[1] - credits[0],
+            **_with_ends(parts, drawn),
+            **{f"days_{n}": _days(each) for each, n in zip(periods, _PERIODS, strict=True)},
+        )
         .reindex(columns=[*keys, *_COLUMNS])
-        .astype(dict.fromkeys(["unknown_before", "unknown_after"], "int64"))
-        .astype(dict.fromkeys(["days_before", "days_after"], "Int64"))
+        .astype({f"unknown_{n}": "int64" for n in _PERIODS})
+        .astype({f"days_{n}": "Int64" for n in _PERIODS})
         .sort_values("change", ascending=False, key=abs, kind="stable", ignore_index=True)
     )
     return like(table, before)
+
+
+def change_of_total(
+    before: pd.DataFrame, after: pd.DataFrame, *, by: str | Sequence[str]
+) -> pd.DataFrame:
+    """
+    Sum the parts of `credit_change` over the groups, in one row with the intervals of the sums.
+
+    Examples
+    --------
+    >>> before = pd.DataFrame({"type": ["class"] * 20, "used_credits": 4.0})
+    >>> after = pd.DataFrame({"type": ["class"] * 20, "used_credits": 9.0})
+    >>> change_of_total(before, after, by="type").round().to_dict("records")
+    [{'volume': 0.0, 'volume_low': -48.0, 'volume_high': 48.0,
+      'mix': 0.0, 'mix_low': 0.0, 'mix_high': 0.0,
+      'rate': 100.0, 'rate_low': 60.0, 'rate_high': 146.0}]
+    """
+    keys = group_keys(by)
+    _, parts, drawn = _split_and_resampled(
+        _sums([_open(each, keys) for each in (before, after)], keys)
+    )
+    total, totals = (_summed(np.array(each))[..., None] for each in (parts, drawn))
+    return pd.DataFrame(_with_ends(total, totals))
+
+
+def _summed(parts: Floats) -> Floats:
+    """Sum over the groups, the last axis, that have a figure; missing where none has one."""
+    return np.where(np.isnan(parts).all(axis=-1), np.nan, np.nansum(parts, axis=-1))
 
 
 def _open(videos: Any, keys: list[str]) -> Opened:
@@ -105,21 +135,23 @@ def _open(videos: Any, keys: list[str]) -> Opened:
     return open_frame(videos, ["used_credits", *dated], keys, what="credit_change")
 
 
-def _one_period(videos: Opened, keys: list[str], name: str) -> pd.DataFrame:
-    """Plain columns to sum, zero in the other period."""
+def _sums(periods: list[Opened], keys: list[str]) -> pd.DataFrame:
+    """One row per group with the sums of both periods, 0 where it is in one alone."""
     import narwhals.stable.v2 as nw
 
-    rows = videos.rows.with_columns(credits=known("used_credits"))
-    rows = rows.with_columns(squares=nw.col("credits") * nw.col("credits"))
-    sums = videos.sums(rows, keys, ["credits", "squares"])
-    return sums[keys].assign(
-        **{
-            f"credits_{name}": sums["credits"],
-            f"squares_{name}": sums["squares"],
-            f"known_{name}": sums["credits_known"],
-            f"unknown_{name}": sums["videos"] - sums["credits_known"],
-        }
-    )
+    tables = []
+    for videos, name in zip(periods, _PERIODS, strict=True):
+        rows = videos.rows.with_columns(credits=known("used_credits"))
+        rows = rows.with_columns(squares=nw.col("credits") * nw.col("credits"))
+        sums = videos.sums(rows, keys, ["credits", "squares"]).assign(
+            known=lambda each: each["credits_known"],
+            unknown=lambda each: each["videos"] - each["credits_known"],
+        )
+        tables.append(sums[[*keys, *_SUMS]].rename(columns={n: f"{n}_{name}" for n in _SUMS}))
+    both = pd.concat(tables, ignore_index=True)
+    filled = both.fillna({f"{n}_{name}": 0 for n in _SUMS for name in _PERIODS})
+    summed: pd.DataFrame = grouped(filled, keys).sum().reset_index()
+    return summed
 
 
 def _days(videos: Opened) -> Any:
@@ -128,22 +160,19 @@ def _days(videos: Opened) -> Any:
 
     if "created_at" not in videos.rows.collect_schema().names():
         return pd.NA
-    day = with_microseconds(videos.rows, _at="created_at").select(
-        nw.col("_at").min().alias("first"), nw.col("_at").max().alias("last")
+    moments = with_microseconds(videos.rows, _at="created_at").select(
+        first=nw.col("_at").min(), last=nw.col("_at").max()
     )
-    first, last = day.collect("pyarrow").rows()[0]
-    day_length = 24 * 3600 * 1_000_000
-    return pd.NA if pd.isna(first) else int(last) // day_length - int(first) // day_length + 1
+    first, last = moments.collect("pyarrow").rows()[0]
+    return pd.NA if pd.isna(first) else int(last) // _DAY - int(first) // _DAY + 1
 
 
-def _with_parts(sums: pd.DataFrame) -> pd.DataFrame:
-    """Split the change of each group, and give each part its interval."""
-    known, unknown, credits, squares = (
-        np.array([sums[f"{what}_{n}"].to_numpy(dtype=float) for n in _PERIODS])
-        for what in ("known", "unknown", "credits", "squares")
+def _split_and_resampled(sums: pd.DataFrame) -> tuple[Floats, Parts, Parts]:
+    """Credits of both periods, the parts of each group's change, and those of resamples."""
+    credits, squares, known, unknown = (
+        np.array([sums[f"{what}_{n}"].to_numpy(dtype=float) for n in _PERIODS]) for what in _SUMS
     )
     credits = np.where((known == 0) & (unknown > 0), np.nan, credits)
-    parts = _split(*known, *credits)
     draw = np.random.default_rng(0)
     mean = credits / np.where(known > 0, known, np.nan)
     variance = np.maximum(squares / np.where(known > 0, known, np.nan) - mean**2, 0.0)
@@ -152,16 +181,19 @@ def _with_parts(sums: pd.DataFrame) -> pd.DataFrame:
     drawn = number * np.nan_to_num(mean) + noise * np.sqrt(number * np.nan_to_num(variance))
     drawn = np.where(np.isnan(credits), np.nan, drawn)
     resampled = _split(number[:, 0], number[:, 1], drawn[:, 0], drawn[:, 1])
-    table = sums.assign(
-        credits_before=credits[0], credits_after=credits[1], change=credits[1] - credits[0]
-    )
-    for name, part, each in zip(_PARTS, parts, resampled, strict=True):
+    return credits, _split(*known, *credits), resampled
+
+
+def _with_ends(parts: Any, drawn: Any) -> dict[str, Floats]:
+    """Columns of each part and its interval."""
+    columns: dict[str, Floats] = {}
+    for name, part, each in zip(_PARTS, parts, drawn, strict=True):
         low, high = percentiles(each)
-        table = table.assign(**{name: part, f"{name}_low": low, f"{name}_high": high})
-    return table
+        columns |= {name: part, f"{name}_low": low, f"{name}_high": high}
+    return columns
 
 
-def _split(n0: Floats, n1: Floats, c0: Floats, c1: Floats) -> tuple[Floats, Floats, Floats]:
+def _split(n0: Floats, n1: Floats, c0: Floats, c1: Floats) -> Parts:
     """Give volume, mix and rate; groups along the last axis."""
     total0, total1 = (
         np.where((total := n.sum(axis=-1, keepdims=True)) > 0, total, np.nan) for n in (n0, n1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hooked_analytics.analysis.intervals import wilson
 from hooked_analytics.analysis.survival import (
     aalen_johansen,
     count_ends,
@@ -34,6 +35,7 @@ _TIMES = [
     "median_seconds", "median_low", "median_high", "p90_seconds", "p90_low", "p90_high",
     "censored_share",
 ]  # fmt: skip
+_FAILURES = ["failure_rate", "failure_low", "failure_high"]
 _MICROSECONDS = 1e6
 
 
@@ -140,8 +142,9 @@ def render_times(
         The keys; ``videos``, ``completed``, ``failed``, ``rendering`` (counts);
         ``median_seconds`` and ``p90_seconds`` [s], missing where so many were not over yet,
         each with its 95 % interval in ``_low`` and ``_high`` (a missing high end: not
-        bounded by this list); ``failure_rate`` of the finished ones; ``censored_share`` of
-        the measured ones still rendering; and ``time_source``, the clock behind the times to an
+        bounded by this list); ``failure_rate`` of the finished ones with its 95 % interval
+        ``failure_low``, ``failure_high``; ``censored_share`` of the measured ones still
+        rendering; and ``time_source``, the clock behind the times to an
         end: ``updated_at``, ``observed`` where the archive bounds every end, else ``both``.
 
     Raises
@@ -176,8 +179,9 @@ def render_times(
     table: pd.DataFrame = (
         ends.groups.join(pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64"))
         .join(pd.DataFrame(measured, columns=_TIMES))
-        .assign(failure_rate=_failure_rate, time_source=list(map(_basis, ends.counts)))
-        .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], "failure_rate", _TIMES[-1], "time_source"])
+        .pipe(_with_failure_rate)
+        .assign(time_source=list(map(_basis, ends.counts)))
+        .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], *_FAILURES, _TIMES[-1], "time_source"])
         .sort_values("median_seconds", ascending=False, kind="stable", ignore_index=True)
     )
     return like(table, videos)
@@ -293,6 +297,8 @@ def _basis(group: Counts) -> str:
     return "updated_at" if not seen.any() else "observed" if seen.all() else "both"
 
 
-def _failure_rate(table: pd.DataFrame) -> pd.Series[float]:
+def _with_failure_rate(table: pd.DataFrame) -> pd.DataFrame:
     finished = table["failed"] + table["completed"]
-    return table["failed"] / finished.where(finished > 0)
+    low, high = wilson(table["failed"], finished)
+    rate = table["failed"] / finished.where(finished > 0)
+    return table.assign(failure_rate=rate, failure_low=low, failure_high=high)

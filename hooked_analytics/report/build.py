@@ -25,6 +25,7 @@ from hooked_analytics.analysis import (
     retry_chains,
     spend_anomalies,
 )
+from hooked_analytics.analysis.credit_change import change_of_total
 from hooked_analytics.plots.render_times_plot import groups_drawn, time_span
 from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
@@ -206,9 +207,7 @@ def _tables(
     }
     if before is not None:
         tables["credit_change"] = credit_change(before, now, by=keys[0])
-        tables["change_parts"] = credit_change(
-            before.assign(all="all"), now.assign(all="all"), by=keys[0]
-        )
+        tables["change_parts"] = change_of_total(before, now, by=keys[0])
     return tables
 
 

@@ -7,6 +7,7 @@ Every function of the package takes them through `usable_frame`.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from hooked_analytics.schema.latest import RANKED_BY, are_latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import FrameType
 
 _KINDS = {column.name: column.kind for column in COLUMNS}
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -162,9 +164,18 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
         warnings.warn(
             f"{what}: {repeats:,} of {len(videos):,} rows repeat a video; the latest row of each "
             f"counts{also}",
-            stacklevel=4,
+            stacklevel=_stacklevel(),
         )
     return kept
+
+
+def _stacklevel() -> int:
+    """Frames from the one that warns to the user's line: the first outside the package."""
+    frame: FrameType | None = sys._getframe(1)
+    level, package = 1, __name__.partition(".")[0] + "."
+    while frame and str(frame.f_globals.get("__name__")).startswith(package):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _arrow(column: pd.Series[Any]) -> pa.Array:

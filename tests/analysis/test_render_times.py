@@ -77,8 +77,7 @@ def test_render_times_by_type():
     assert list(table.columns) == [
         "type", "videos", "completed", "failed", "rendering",
         "median_seconds", "median_low", "median_high", "p90_seconds", "p90_low", "p90_high",
-        "failure_rate", "censored_share",
-        "time_source",
+        "failure_rate", "failure_low", "failure_high", "censored_share", "time_source",
     ]  # fmt: skip
     assert table["type"].fillna("missing").tolist() == ["class", "scenes", "missing", "hook_demo"]
     assert table["videos"].tolist() == [13, 2, 1, 1]
@@ -90,6 +89,9 @@ def test_render_times_by_type():
     # the one running at 60 counts for those after it: (6/13)(4/5)(3/4)(2/3)(1/2) = 0.0923 at 90
     assert none(table["p90_seconds"]) == [90.0, 200.0, 7.0, None]
     assert none(table["failure_rate"]) == [1 / 12, 0.5, 0.0, None]
+    # Wilson's interval of one in twelve, and of one in two
+    assert none(table["failure_low"])[:2] == pytest.approx([0.014865, 0.094531], abs=1e-6)
+    assert none(table["failure_high"])[3:] == [None]
     assert none(table["censored_share"]) == [1 / 13, 0.0, 0.0, 1.0]
     assert set(table["time_source"]) == {"updated_at"}
 

@@ -101,6 +101,17 @@ def test_a_change_is_explained_and_its_parts_add_up():
     assert "nothing can be compared" in sentence("change", empty)
 
 
+def test_the_cause_that_is_more_than_chance_is_named_and_another_is_not():
+    before = videos(*[record(n, type="abc"[n % 2], usedCredits=4) for n in range(80)])
+    after = videos(*[record(n, type="abc"[n % 2], usedCredits=9) for n in range(84)])
+    report = build_report(after, before=before)
+    (total,) = report.tables["change_parts"].to_dict("records")
+    assert (total["volume"], total["mix"], total["rate"]) == pytest.approx((16, 0, 420))
+    assert total["volume_low"] < 0 < total["volume_high"]
+    assert 250 < total["rate_low"] < 420 < total["rate_high"] < 600
+    assert sentence("change", report) == "+436 credits: dearer videos +420."
+
+
 def test_a_table_handed_out_is_a_copy_and_the_report_is_frozen():
     report = build_report(OCTOBER)
     usage = report.tables["credit_usage"]

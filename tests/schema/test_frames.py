@@ -35,6 +35,7 @@ def test_a_video_counts_once_and_one_warning_says_so(answer):
         warnings.simplefilter("always")
         repeated = answer(BOTH)
     said = {str(w.message).split(": ", 1)[1] for w in caught if "repeat" in str(w.message)}
+    assert {w.filename for w in caught if "repeat" in str(w.message)} == {__file__}
     assert said == {"100 of 600 rows repeat a video; the latest row of each counts"}
     assert repeated == answer(SAMPLE)
 
