@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hooked_analytics as ha
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEMO_FOLDER = Path("data/exports/demo")
 
@@ -61,15 +66,23 @@ def seconds(text: str) -> float:
 
 def file_to_write(text: str) -> Path:
     """Check before the first request that a file can be written here."""
-    from hooked_analytics.cli.run import require_writable
-
-    try:
-        if "://" in text:
-            raise ValueError(f"{text} is an address: name a file of this machine")
-        path = Path(text).expanduser()
-        require_writable(path)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home
+    problem = None
+    if "://" in text:
+        problem = f"{text} is an address: name a file of this machine"
+    elif path.is_dir():
+        problem = f"{path} is a folder: name a file in it"
+    elif not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}: make it first"
+    elif path.exists() and not os.access(path, os.W_OK):
+        problem = f"{path} must not be written"
+    else:
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            problem = f"nothing can be written in {path.parent}: {error.strerror}"
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
     return path
 
 
@@ -84,13 +97,11 @@ def table_to_write(text: str) -> Path:
     return file_to_write(text)
 
 
-class _Formats:
-    """The suffixes of tables, read when a help is shown, for the table of formats loads pandas."""
-
-    def __str__(self) -> str:
-        from hooked_analytics.storage import FORMATS
-
-        return ", ".join(f"{each.suffix} ({each.about})" for each in FORMATS.values())
+def workbook_to_write(text: str) -> Path:
+    """Check the same for a workbook."""
+    if not text.lower().endswith(".xlsx"):
+        raise argparse.ArgumentTypeError(f"a workbook ends in .xlsx, {text} does not")
+    return file_to_write(text)
 
 
 def option(*words: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -105,7 +116,8 @@ OPTIONS = {
                   "other columns are kept; - reads standard input"),
     "videos": option("videos", type=Path, help="table of fetch or list"),
     "paths": option("paths", type=Path, nargs="+", metavar="PATH", help="file or folder"),
-    "output": option("-o", "--output", type=table_to_write, help="table: %(formats)s", **FILE),
+    "output": option("-o", "--output", type=table_to_write, help="table to write: .parquet, "
+                     ".csv, .xlsx or .jsonl", **FILE),
     "include_urls": option("--include-urls", help="keep the signed part of links, which is a "
                            "secret for 24 h", **SWITCH),
     "archive": option("--archive", help="keep rows there, half a minute after they came at the "
@@ -124,12 +136,20 @@ OPTIONS = {
     "page": option("-o", "--output", dest="page", type=file_to_write, default=Path("report.html"),
                    help="page to write (report.html)", **FILE),
     "title": option("--title", help="of the page"),
-    "before": option("--before", type=Path, help="table to compare with", **FILE),
+    "by": option("--by", action="append", metavar="COLUMN", help="group by it (type); "
+                 "repeatable, a section for each"),
+    "period": option("--period", help="2026-10, 2026Q4, 2026 or a day; else all videos"),
+    "before": option("--before", metavar="previous|FILE", help="compare with the period before, "
+                     "or with another table"),
+    "excel": option("--excel", type=workbook_to_write, help="write a workbook too", **FILE),
     "price": option("--price-per-credit", type=float, metavar="PRICE", help="adds the cost"),
+    "currency": option("--currency", help="of the price, such as EUR"),
     "balance": option("--balance", type=float, metavar="CREDITS", help="adds when it is used up"),
     "budget": option("--budget", type=float, metavar="CREDITS", help="of a calendar month"),
     "timezone": option("--timezone", default="UTC", help="whose midnight begins a day (UTC)"),
     "tables": option("--tables", type=Path, help="write every table too, as files", **FOLDER),
+    "fail_on_unusual": option("--fail-on-unusual", help="end with status 4 when the spend of a "
+                              "day is unusual", **SWITCH),
     "fail_on_budget": option("--fail-on-budget", help="end with status 5 when the month will "
                              "probably exceed --budget", **SWITCH),
     "folder": option("-o", "--output", dest="directory", type=Path, required=True,
@@ -158,14 +178,19 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "watch": ("the videos of a file until all have ended",
               ("ids", "interval", "timeout", "until_stuck", "output", *_TABLE)),
     "report": ("one page about the videos of a table",
-               ("videos", "page", "title", "before", "price", "balance", "budget", "timezone",
-                "tables", "fail_on_budget", "metrics", "json")),
+               ("videos", "page", "title", "by", "period", "before", "price", "currency", "balance",
+                "budget", "timezone", "tables", "excel", "fail_on_unusual", "fail_on_budget",
+                "metrics", "json")),
     "download": ("finished videos to a folder, going on later",
                  ("ids", "folder", "thumbnails", "workers", "allow_host", *_CLIENT)),
     "sandbox": ("the Hooked API on localhost, until Ctrl-C",
                 ("port", "api_key", "sandbox_videos", "seed", "time_scale")),
     "check": ("files for keys and live links, before sharing them", ("paths",)),
 }  # fmt: skip
+
+
+# option -> the one that it needs
+NEEDS = {"fail_on_budget": "budget", "currency": "price_per_credit"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -186,6 +211,17 @@ def make_parser() -> argparse.ArgumentParser:
         for wanted in options:
             its_words, its_settings = OPTIONS[wanted.rstrip("!")]
             must = {"required": True} if wanted.endswith("!") else {}
-            action = command.add_argument(*its_words, **its_settings | must)
-            action.formats = _Formats()  # type: ignore[attr-defined]
+            command.add_argument(*its_words, **its_settings | must)
     return parser
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the words of a command, and refuse an option without the one that it needs."""
+    arguments = parser.parse_args(argv)
+    given = {name for name, value in vars(arguments).items() if value not in (None, False)}
+    needs = NEEDS | ({"before": "period"} if vars(arguments).get("before") == "previous" else {})
+    for name in given & set(needs):
+        if needs[name] not in given:
+            words = (f"--{each.replace('_', '-')}" for each in (name, needs[name]))
+            parser.error(" needs ".join(words))
+    return arguments

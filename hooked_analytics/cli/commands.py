@@ -18,7 +18,7 @@ from hooked_analytics.cli.watch import watch
 from hooked_analytics.storage import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -31,10 +31,10 @@ _TIMES = ["type", "completed", "failed", "rendering", "median_seconds", "p90_sec
 
 def fetch(run: Run) -> int:
     """Fetch the details of the videos of a file."""
-    video_ids, archive = run.read_ids(), run.archive()
     with run.client() as client:
-        _say_minutes(video_ids, client, archive)
-        videos = ha.fetch_videos(video_ids, client=client, archive=archive, progress=True)
+        videos = ha.fetch_videos(
+            run.read_ids(), client=client, archive=run.archive(), progress=True
+        )
     run.save(videos)
     failed = run.name_failures(videos)
     run.tell(videos=len(videos), failed=failed, requests=client.requests_sent)
@@ -50,8 +50,9 @@ def list_team(run: Run) -> int:
         )
         if archive is not None:
             run.videos = videos  # for an interrupt from here on
-            _say_minutes(videos["video_id"].tolist(), client, archive)
-            videos = ha.fetch_videos(videos["video_id"], client=client, archive=archive)
+            videos = ha.fetch_videos(
+                videos["video_id"], client=client, archive=archive, progress=True
+            )
     run.save(videos)
     failed = run.name_failures(videos)
     if arguments.json:
@@ -92,34 +93,41 @@ def download(run: Run) -> int:
 
 
 def report(run: Run) -> int:
-    """Write the page about the videos of a table, and its tables."""
-    arguments = run.arguments
+    """Write the page about the videos of a table, its tables and a workbook."""
+    arguments, before = run.arguments, run.arguments.before
     run.videos = videos = ha.read_videos(arguments.videos)
+    names = ("title", "period", "price_per_credit", "currency", "balance", "budget", "timezone")
     made = ha.build_report(
         videos,
-        title=arguments.title,
-        before=ha.read_videos(arguments.before) if arguments.before else None,
-        price_per_credit=arguments.price_per_credit,
-        balance=arguments.balance,
-        timezone=arguments.timezone,
+        by=arguments.by or "type",
+        before=ha.read_videos(before) if before not in (None, "previous") else before,
+        **{name: getattr(arguments, name) for name in names},
     )
-    page = made.to_html(arguments.page)
-    files = made.export(arguments.tables) if arguments.tables else []
-    over = False
+    written = [f"The page is {made.to_html(arguments.page)}"]
+    if arguments.excel:
+        written.append(f"The workbook is {made.to_excel(arguments.excel)}")
+    if arguments.tables:
+        *files, manifest = made.export(arguments.tables)
+        about = f"{manifest.name} says what they hold"
+        written.append(f"{len(files)} tables in {arguments.tables}, {about}")
     if arguments.json:
-        run.tell(
-            **json.loads(made.tables["totals"].to_json(orient="records", date_format="iso"))[-1]
-        )
+        totals = made.tables["totals"].head(1)
+        run.tell(**json.loads(totals.to_json(orient="records", date_format="iso"))[0])
     else:
         print(made)
-    if arguments.budget is not None:
-        forecast = ha.forecast_credits(videos, budget=arguments.budget, timezone=arguments.timezone)
-        over = forecast.month_to_date > arguments.budget or forecast.over_budget_chance > 0.5
-        say(f"{forecast}")
-    say(f"The page is {page}")
-    if files:
-        say(f"{len(files)} files in {arguments.tables}, {files[-1].name} says what they hold")
-    return Status.OVER_BUDGET if over and arguments.fail_on_budget else Status.SUCCESS
+    for line in written:
+        say(line)
+    if arguments.fail_on_budget:
+        if "forecast_total" not in made.tables:
+            raise ValueError(f"the budget cannot be judged without a forecast: {made.no_forecast}")
+        total = made.tables["forecast_total"].iloc[0]
+        if total["month_to_date"] > arguments.budget or total["over_budget_chance"] > 0.5:
+            say("The month will probably exceed the budget.")
+            return Status.OVER_BUDGET
+    if arguments.fail_on_unusual and len(unusual := made.tables["spend_anomalies"]):
+        say(f"{count(len(unusual), 'day')} of unusual spend, see the page")
+        return Status.UNUSUAL
+    return Status.SUCCESS
 
 
 def check(run: Run) -> int:
@@ -198,22 +206,6 @@ COMMANDS: dict[str, Callable[[Run], int]] = {
     "sandbox": sandbox,
     "check": check,
 }
-
-
-def _say_minutes(
-    video_ids: Sequence[str], client: ha.HookedClient, archive: ha.VideoArchive | None
-) -> None:
-    """Say about how long the limit makes it take, where that is a minute or more."""
-    left = {video_id.strip() for video_id in video_ids}
-    if archive is not None:
-        known = archive.videos()
-        left -= set(known.loc[ha.is_final(known), "video_id"])
-    limit = client.requests_per_minute
-    if limit and (minutes := (len(left) - 1) // limit) >= 1:
-        say(
-            f"{len(left):,} requests at {limit:,.0f} a minute take about {minutes:,.0f} min. "
-            "Ctrl-C saves what has arrived."
-        )
 
 
 def _show_videos(videos: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.safe_text import SafeStream
-from hooked_analytics.cli.arguments import Status, make_parser
+from hooked_analytics.cli.arguments import Status, make_parser, parse
 from hooked_analytics.cli.show import say, without_python
 
 if TYPE_CHECKING:
@@ -25,28 +25,14 @@ if TYPE_CHECKING:
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 # A further signal within this time is the same wish to stop; a later one stops a hung command.
 PATIENCE_SECONDS = 5.0
-_LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run one command.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Words of the command; those of the process when missing.
-
-    Returns
-    -------
-    int
-        Exit status; ``hooked-analytics --help`` lists them.
-
-    Examples
-    --------
-    >>> main(["list", "--limit", "none"])
-    Traceback (most recent call last):
-    SystemExit: 2
+    *argv* are its words, those of the process when missing. Gives the exit status, which
+    ``hooked-analytics --help`` lists; wrong usage is ``SystemExit(2)``.
     """
     with _safe_streams() as failed_output:
         parser = make_parser()
@@ -54,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             import argcomplete
 
             argcomplete.autocomplete(parser)
-        arguments = parser.parse_args(argv)
-        with _logging(arguments.verbose), _plain_warnings():
+        arguments = parse(parser, argv)
+        with _messages(arguments.verbose):
             status = _run(arguments)
         return status or failed_output()
 
@@ -69,18 +55,17 @@ def _run(arguments: Namespace) -> int:
             from hooked_analytics.cli.commands import COMMANDS
 
             run.status = COMMANDS[arguments.name](run)
-        except KeyboardInterrupt as stopped:
-            run.saving = True
-            run.save_rest(stopped)
-            run.status = 128 + (signals.number or signal.SIGINT)
-            if stopped.args:
-                say(describe(stopped))
-        except Exception as error:
+        except (KeyboardInterrupt, Exception) as error:
             run.saving = True
             run.save_rest(error)
-            run.status = Status.ERROR
-            say(f"hooked-analytics: {describe(error)}")
-            logging.getLogger(__name__).debug("the command failed", exc_info=error)
+            if isinstance(error, KeyboardInterrupt):
+                run.status = 128 + (signals.number or signal.SIGINT)
+                if error.args:
+                    say(describe(error))
+            else:
+                run.status = Status.ERROR
+                say(f"hooked-analytics: {describe(error)}")
+                logging.getLogger(__name__).debug("the command failed", exc_info=error)
         if signals.late and not signals.number:  # it came while the rows were being saved
             run.status = 128 + signals.late
         run.end()
@@ -88,16 +73,7 @@ def _run(arguments: Namespace) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """
-    Say an error in a line.
-
-    Examples
-    --------
-    >>> describe(FileNotFoundError(2, "No such file or directory", "ids.txt"))
-    'there is no file ids.txt'
-    >>> describe(KeyError("credits"))
-    "a fault of hooked-analytics, KeyError: 'credits'; -vv shows where"
-    """
+    """Say an error in a line."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"there is no file {error.filename}"
     expected = isinstance(error, OSError | ValueError | ImportError | KeyboardInterrupt)
@@ -143,9 +119,9 @@ class _Signals:
 @contextmanager
 def _safe_streams() -> Iterator[Any]:
     """Put streams that cannot fail or be steered in place; yields what tells a failed output."""
-    closed = [number for number in (0, 1, 2) if not _is_open(number)]
-    for _ in closed:  # else the next file that is opened gets the number of a standard stream
-        os.open(os.devnull, os.O_RDWR)
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # a closed stream keeps its number, else the next file that is opened gets it
+    os.close(number)
     before = sys.stdout, sys.stderr
     out, err = SafeStream(sys.stdout), SafeStream(sys.stderr)
 
@@ -166,37 +142,23 @@ def _safe_streams() -> Iterator[Any]:
         sys.stdout, sys.stderr = before
 
 
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
-def _logging(verbose: int) -> Iterator[None]:
-    """Show the package's log on standard error: -v what it decides, -vv every request."""
+def _messages(verbose: int) -> Iterator[None]:
+    """Say a warning in a line, and the package's log: -v what it decides, -vv every request."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        say(f"hooked-analytics: {without_python(str(message))}")
+
     logger, handler = logging.getLogger("hooked_analytics"), logging.StreamHandler(sys.stderr)
     before = logger.level
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     if verbose:
         logger.addHandler(handler)
-        logger.setLevel(_LOG_LEVELS[min(verbose, 2)])
+        logger.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Say a warning in a line, without the line of code it comes from."""
-
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        say(f"hooked-analytics: {without_python(str(message))}")
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield

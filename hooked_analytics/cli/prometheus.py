@@ -19,11 +19,11 @@ MAX_LABEL = 40
 def write_metrics(
     path: Path,
     command: str,
+    videos: pd.DataFrame | None,
     *,
     status: int,
     seconds: float,
     requests: int,
-    videos: pd.DataFrame | None,
 ) -> None:
     """Write the textfile whole; labels hold the command, a status or an error, never an id."""
     # name, help, value for each further label
@@ -44,19 +44,15 @@ def write_metrics(
     lines = []
     for name, about, values in metrics:
         lines += [f"# HELP hooked_{name} {about}", f"# TYPE hooked_{name} gauge"]
-        lines += [
-            f'hooked_{name}{{command="{command}"{label}}} {value!r}'
-            for label, value in values.items()
-        ]
+        for label, value in values.items():
+            lines.append(f'hooked_{name}{{command="{command}"{label}}} {value!r}')
     with atomic_write(path) as beside:
         beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def _counts(values: pd.Series[str], label: str) -> dict[str, float]:
-    counts = values.dropna().value_counts()
-    return {f',{label}="{_escaped(value)}"': int(count) for value, count in counts.items()}
-
-
-def _escaped(value: object) -> str:
-    text = one_line(str(value), MAX_LABEL)
-    return text.replace("\\", r"\\").replace('"', r"\"")
+    quoted = str.maketrans({"\\": r"\\", '"': r"\""})
+    return {
+        f',{label}="{one_line(str(value), MAX_LABEL).translate(quoted)}"': int(count)
+        for value, count in values.dropna().value_counts().items()
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import sys
 import tempfile
 import time
@@ -17,7 +17,8 @@ from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.prometheus import write_metrics
-from hooked_analytics.cli.show import say, show_json
+from hooked_analytics.cli.show import say
+from hooked_analytics.fetch import join_details
 from hooked_analytics.storage import FORMATS
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Run:
         before, self.saving, self._saved = self.saving, True, True
         urls = self.arguments.include_urls
         try:
-            path = ha.export_videos(self._joined(videos), output, include_urls=urls)
+            table = videos if self.table is None else join_details(self.table, videos)
+            path = ha.export_videos(table, output, include_urls=urls)
         except Exception as error:  # noqa: BLE001 - whatever it is, the rows are not lost
             path = Path(tempfile.mkdtemp(prefix="hooked-analytics-"), "videos.parquet")
             ha.export_videos(videos, path, include_urls=urls)
@@ -97,9 +99,9 @@ class Run:
             self.save(videos)
 
     def tell(self, **figures: object) -> None:
-        """Print figures for a script that asked for them with --json."""
+        """Print figures for a script that wants --json, in ASCII whatever the terminal can show."""
         if self.arguments.json:
-            show_json(figures)
+            print(json.dumps(figures), flush=True)
 
     def name_failures(self, videos: pd.DataFrame) -> int:
         """Say why rows have no details; returns how many."""
@@ -119,27 +121,14 @@ class Run:
             write_metrics(
                 path,
                 self.arguments.name,
+                self.videos,
                 status=self.status,
                 seconds=time.monotonic() - self._began,
                 requests=self._client.requests_sent if self._client else 0,
-                videos=self.videos,
             )
         except OSError as error:
             say(f"hooked-analytics: the metrics could not be written: {error}")
             self.status = self.status or Status.ERROR
-
-    def _joined(self, videos: pd.DataFrame) -> pd.DataFrame:
-        """Keep every row and column of the caller's own table beside the details."""
-        if self.table is None:
-            return videos
-        table = self.table
-        if not set(videos.columns) <= set(table.columns):  # else it is a videos frame of before
-            table = table.rename(
-                columns={name: f"{name}_own" for name in videos.columns if name != "video_id"}
-            )
-        own = [name for name in table.columns if name not in videos.columns]
-        rows = table[["video_id", *own]].merge(videos, on="video_id", how="left")
-        return rows[[*videos.columns, *own]]
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:
@@ -168,17 +157,3 @@ def _ids_of_lines(text: bytes | str) -> list[str]:
         text = text.decode("utf-8-sig", errors="replace")
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and line != "video_id"]
-
-
-def require_writable(path: Path) -> None:
-    """Try, before the first request, whether a file can be written here."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}: make it first")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise ValueError(f"{path} must not be written")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise ValueError(f"nothing can be written in {path.parent}: {error.strerror}") from None

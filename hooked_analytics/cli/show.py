@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
 import textwrap
-import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hooked_analytics._internal.safe_text import one_line
 
@@ -30,11 +28,6 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def show_json(record: dict[str, Any]) -> None:
-    """Print one object on a line of its own, in ASCII whatever the terminal can show."""
-    print(json.dumps(record), flush=True)
-
-
 def show_rows(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table for a person, or lines of tab-separated cells without heading for a pipe."""
     if sys.stdout.isatty():
@@ -46,8 +39,10 @@ def show_rows(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table that fits the terminal: the last column takes what is left, and is cut."""
+    from tqdm.utils import disp_len
+
     table = [[clean(cell) or MISSING for cell in row] for row in (headings, *rows)]
-    widths = [max(map(text_width, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(disp_len, column)) for column in zip(*table, strict=True)]
     left = columns() - sum(widths[:-1]) - 2 * len(widths[:-1])
     widths[-1] = min(widths[-1], max(left, MIN_LAST_COLUMN))
     for row in table:
@@ -55,14 +50,7 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def without_python(message: str) -> str:
-    """
-    Leave out the sentences that speak of Python.
-
-    Examples
-    --------
-    >>> without_python("Stopped after 2 of 3 videos. Every row is in .videos of this error.")
-    'Stopped after 2 of 3 videos.'
-    """
+    """Leave out the sentences that speak of Python, such as "Every row is in .videos"."""
     return _OF_PYTHON.sub("", message).strip()
 
 
@@ -75,35 +63,17 @@ def fit(text: str, width: int) -> str:
     >>> fit("Müller", 8), fit("Müller", 4), fit("東京都", 4)
     ('Müller  ', 'Mül…', '東… ')
     """
-    if text_width(text) > width:
-        while text_width(text) >= width:
-            text = text[:-1]
-        text += "…"
-    return text + " " * (width - text_width(text))
+    from tqdm.utils import disp_len, disp_trim
 
-
-def text_width(text: str) -> int:
-    r"""
-    Count the cells that a text takes on a terminal.
-
-    Examples
-    --------
-    >>> text_width("abc"), text_width("東京"), text_width("e\u0301")
-    (3, 4, 1)
-    """
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
+    if disp_len(text) > width:
+        text = disp_trim(text, width - 1) + "…"
+    return text + " " * (width - disp_len(text))
 
 
 def clean(value: object) -> str:
     """Put a value on one line; what is missing is empty."""
-    return (
-        ""
-        if value is None or value != value or str(value) in {"<NA>", "NaT"}
-        else one_line(str(value))
-    )
+    missing = value is None or value != value or str(value) in {"<NA>", "NaT"}
+    return "" if missing else one_line(str(value))
 
 
 def columns() -> int:

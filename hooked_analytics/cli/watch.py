@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pandas as pd
 
@@ -38,14 +38,13 @@ def watch(run: Run) -> int:
             line.update(videos)
             run.tell(**line.figures)
             if arguments.until_stuck and (stuck := _stuck(videos, past, archive)):
-                raise _Stuck(f"no more progress: {', '.join(stuck)}", videos)
+                raise _Stuck(f"no more progress: {', '.join(stuck)}", videos=videos)
 
         try:
             videos = last_frame(polls, each)
-        except _Stuck as stuck:
-            status, why, videos = Status.STUCK, str(stuck), stuck.videos
-        except ha.WaitTimeoutError as timeout:
-            status, why, videos = Status.TIMEOUT, without_python(str(timeout)), timeout.videos
+        except (_Stuck, ha.WaitTimeoutError) as end:
+            status = Status.STUCK if isinstance(end, _Stuck) else Status.TIMEOUT
+            why, videos = without_python(str(end)), cast("pd.DataFrame", end.videos)
     run.save(videos)
     if status:
         say(f"hooked-analytics: {why}")
@@ -53,12 +52,8 @@ def watch(run: Run) -> int:
     return run.status or status or (Status.VIDEOS_FAILED if failed else Status.SUCCESS)
 
 
-class _Stuck(Exception):  # noqa: N818 - it ends the polls, nothing went wrong
+class _Stuck(ha.HookedError):
     """A render makes no more progress."""
-
-    def __init__(self, message: str, videos: pd.DataFrame) -> None:
-        super().__init__(message)
-        self.videos = videos
 
 
 def _stuck(
@@ -66,16 +61,10 @@ def _stuck(
 ) -> list[str]:
     """Ids of the renders that are stuck, judged by those of the archive."""
     seen = archive.observations() if archive else None
-    estimates = ha.estimate_completion(videos, history=_with_past(videos, past), observations=seen)
+    history = videos if past is None else pd.concat([videos, past]).drop_duplicates("video_id")
+    estimates = ha.estimate_completion(videos, history=history, observations=seen)
     ids: list[str] = estimates.loc[estimates["stuck"].fillna(False), "video_id"].tolist()
     return ids
-
-
-def _with_past(videos: pd.DataFrame, past: pd.DataFrame | None) -> pd.DataFrame:
-    if past is None or past.empty:
-        return videos
-    both = pd.concat([videos, past], ignore_index=True)
-    return both.drop_duplicates("video_id")
 
 
 def _show_failures(videos: pd.DataFrame, *, quiet: bool) -> int:
@@ -85,8 +74,8 @@ def _show_failures(videos: pd.DataFrame, *, quiet: bool) -> int:
     if len(failed) and not quiet:
         costs = ["" if pd.isna(used) else f"{used:,.1f}" for used in failed["used_credits"]]
         print("\nWhat failed, what it cost, why")
-        rows = list(zip(failed["video_id"], costs, failed["message"], strict=True))
-        show_table(("video", "credits", "reason"), [[clean(cell) for cell in row] for row in rows])
+        rows = zip(failed["video_id"], costs, failed["message"], strict=True)
+        show_table(("video", "credits", "reason"), rows)
     return len(failed)
 
 
@@ -124,18 +113,15 @@ class _StatusLine:
             changed = state != self._state
             self._state, self._percent, self._at = state, math.floor(share), time.monotonic()
             self._left = left
-        low, middle, high = (
-            None if math.isnan(end) else round(end) for end in (left or (math.nan,) * 3)[:3]
-        )
         self.figures = {
             "videos": len(videos),
             "ended": int(final.sum()),
             "unavailable": len(unavailable),
             "percent": self._percent,
-            "left_low_seconds": low,
-            "left_seconds": middle,
-            "left_high_seconds": high,
         }
+        names = ("left_low_seconds", "left_seconds", "left_high_seconds")
+        for name, end in zip(names, left or (math.nan,) * 3, strict=False):
+            self.figures[name] = None if math.isnan(end) else round(end)
         if changed or sys.stdout.isatty():
             self._write()
 

@@ -5,7 +5,7 @@ Ids to a videos frame: once (`fetch_videos`, `list_videos`), or until all are fi
 ``poll_executor`` requests it, ``video_state`` keeps what is known.
 """
 
-from hooked_analytics.fetch.fetch import add_details, fetch_videos, list_videos
+from hooked_analytics.fetch.fetch import add_details, fetch_videos, join_details, list_videos
 from hooked_analytics.fetch.fetch_job import Archive
 from hooked_analytics.fetch.names import add_names
 from hooked_analytics.fetch.poll import (
@@ -43,6 +43,7 @@ __all__ = [
     "check_interval",
     "fetch_videos",
     "interrupted",
+    "join_details",
     "last_frame",
     "list_videos",
     "load_known",

@@ -151,10 +151,19 @@ def add_details(
         raise ValueError("add_details needs one column video_id: rename the column of the ids")
     with contextlib.nullcontext(client) if client else HookedClient() as used:
         shown = [checked_id(value, used).shown for value in frame["video_id"]]
-        _say_repeated(frame, pd.Series(shown, frame.index, dtype=object))
+        ids = pd.Series(shown, frame.index, dtype=object)
+        _say_repeated(frame, ids)
         details = fetch_videos(list(dict.fromkeys(shown)), client=used, archive=archive)
-    at = {video_id: row for row, video_id in enumerate(map(_or_none, details["video_id"]))}
-    joined = details.iloc[[at[video_id] for video_id in shown]].set_axis(frame.index)
+    return join_details(frame.assign(video_id=ids), details)
+
+
+def join_details(frame: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
+    """Join what a fetch gave to a table with the same ids; rows without an id stay rows."""
+    ids = [_or_none(video_id) for video_id in frame["video_id"]]
+    by_id = details.set_axis(pd.Index(map(_or_none, details["video_id"]), dtype=object))
+    joined = by_id.reindex(pd.Index(ids, dtype=object)).set_axis(frame.index)
+    own_ids: pd.Series[Any] = pd.Series(ids, frame.index, dtype=object)
+    joined["video_id"] = own_ids.astype(details["video_id"].dtype)
     own = frame.drop(columns="video_id")
     if set(NAMES) <= set(frame.columns):
         own = own.drop(columns=list(NAMES), errors="ignore")

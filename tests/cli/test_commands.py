@@ -204,15 +204,6 @@ def test_a_profile_names_the_key(sandbox, monkeypatch, capsys):
     assert "HOOKED_API_KEY" in capsys.readouterr().err
 
 
-def test_a_fetch_of_minutes_says_so_beforehand(sandbox, ids_file, tmp_path, capsys):
-    ids = ids_file(*sandbox.video_ids)
-    out = str(tmp_path / "videos.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hooked_analytics.fetch_videos", lambda *_, **__: 1 / 0, raising=False)
-        assert main(["fetch", ids, "-o", out, "--requests-per-minute", "10"]) == 1
-    assert "30 requests at 10 a minute take about 2 min" in capsys.readouterr().err
-
-
 def test_completion_offers_commands(tmp_path):
     pytest.importorskip("argcomplete")
     line, offered = "hooked-analytics wat", tmp_path / "offered"
