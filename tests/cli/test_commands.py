@@ -7,14 +7,16 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import requests
 
-from hooked_analytics import VideoArchive, read_videos, videos_from_records
+from hooked_analytics import Sandbox, VideoArchive, read_videos, videos_from_records
 from hooked_analytics.cli import main
+from hooked_analytics.storage import FORMATS
 from tests.cli.conftest import COMMAND
 
 
@@ -133,6 +135,13 @@ def test_what_cannot_be_done_is_said_in_a_line(sandbox, ids_file, argv, says, ca
     assert says in said
 
 
+def test_the_help_names_every_format(capsys):
+    with pytest.raises(SystemExit):
+        main(["fetch", "--help"])
+    said = capsys.readouterr().out
+    assert all(suffix in said for suffix in FORMATS)
+
+
 def test_a_missing_key_says_where_to_put_it(ids_file, monkeypatch, capsys):
     monkeypatch.delenv("HOOKED_API_KEY", raising=False)
     assert main(["fetch", ids_file("vid_abc123"), "-o", "x.parquet"]) == 1
@@ -148,6 +157,20 @@ def test_demo_runs_the_main_job(tmp_path, capsys):
     assert "Where the credits went" in printed
     assert printed.rstrip().endswith("hooked-analytics fetch ids.txt -o videos.parquet")
     assert len(read_videos(tmp_path / "demo" / "videos.parquet")) == 40
+
+
+@pytest.mark.parametrize(("faults", "status"), [(None, 0), ({"wrong_id": 1.0}, 1)])
+def test_a_demo_needs_no_proxy_and_fails_without_a_video(
+    faults, status, tmp_path, monkeypatch, capsys
+):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("hooked_analytics.Sandbox", partial(Sandbox, faults=faults), raising=False)
+    assert main(["demo", "--videos", "3", "-o", str(tmp_path / "demo")]) == status
+    assert ("no video arrived" in capsys.readouterr().err) == bool(status)
 
 
 def test_the_sandbox_serves_until_it_is_interrupted():
@@ -187,13 +210,44 @@ def test_download_names_what_failed_and_exits_with_3(sandbox, ids_file, tmp_path
     assert "is a file, not a folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("budget", "status"), [("1", 5), ("1000000", 0)])
-def test_a_budget_that_will_be_exceeded_ends_with_5_when_asked(budget, status, tmp_path, capsys):
-    sample = Path(__file__).parents[2] / "data" / "sample_videos.parquet"
-    words = ["report", str(sample), "-o", str(tmp_path / "r.html"), "--budget", budget]
+SAMPLE = str(Path(__file__).parents[2] / "data" / "sample_videos.parquet")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--budget", "1"], 0),
+        (["--budget", "1", "--fail-on-budget"], 5),
+        (["--budget", "1000000", "--fail-on-budget"], 0),
+        (["--fail-on-unusual"], 4),
+        (["--fail-on-unusual", "--period", "2026-10"], 0),
+    ],
+)
+def test_a_report_fails_only_on_what_it_is_told_to_fail_on(words, status, tmp_path, capsys):
+    assert main(["report", SAMPLE, "-o", str(tmp_path / "r.html"), *words]) == status
+    said = capsys.readouterr()
+    assert ("chance to exceed the budget" in said.out) == ("--budget" in words)
+    assert ("will probably exceed" in said.err) == (status == 5)
+    assert ("3 days of unusual spend" in said.err) == (status == 4)
+
+
+def test_a_report_of_a_month_is_a_page_a_workbook_and_tables(tmp_path, capsys):
+    table, tables, book = tmp_path / "own.csv", tmp_path / "tables", tmp_path / "r.xlsx"
+    videos = read_videos(SAMPLE)
+    videos.assign(campaign=["a", "b"] * (len(videos) // 2) + ["a"] * (len(videos) % 2)).to_csv(
+        table, index=False
+    )
+    words = ["report", str(table), "-o", str(tmp_path / "r.html"), "--by", "type", "--by"]
+    words += ["campaign", "--period", "2026-10", "--before", "previous", "--excel", str(book)]
+    words += ["--price-per-credit", "0.1", "--currency", "EUR", "--tables", str(tables)]
     assert main(words) == 0
-    assert main([*words, "--fail-on-budget"]) == status
-    assert "chance to exceed the budget" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "Credit spend, October 2026" in said.out
+    assert "compared with" in said.out
+    assert "EUR" in said.out
+    assert set(pd.read_csv(tables / "credit_usage_2.csv")["campaign"]) == {"a", "b"}
+    assert book.read_bytes()[:2] == b"PK"
+    assert str(book) in said.err
 
 
 def test_a_profile_names_the_key(sandbox, monkeypatch, capsys):

@@ -75,6 +75,9 @@ def test_rows_that_cannot_be_written_in_the_end_are_saved_beside(under_way, tmp_
         (["list", "--limit", "-1"], "not above 0"),
         (["list", "--metrics", "{folder}"], "is a folder"),
         (["watch", "{ids}", "--interval", "nan"], "not a time"),
+        (["report", "{ids}", "--fail-on-budget"], "--fail-on-budget needs --budget"),
+        (["report", "{ids}", "--before", "previous"], "--before needs --period"),
+        (["report", "{ids}", "--excel", "x.csv"], "ends in .xlsx"),
     ],
 )
 def test_wrong_usage_ends_with_2_before_any_request(
