@@ -12,8 +12,14 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics.schema import NAMES, frame_from_arrow, is_final, require_columns
-from hooked_analytics.storage.compaction import merge_parts, upgrade_parts
-from hooked_analytics.storage.layout import is_older, make_archive, new_name, require_archive
+from hooked_analytics.storage.compaction import MAX_PARTS, merge_parts, upgrade_parts
+from hooked_analytics.storage.layout import (
+    is_older,
+    make_archive,
+    new_name,
+    part_names,
+    require_archive,
+)
 from hooked_analytics.storage.parquet_parts import (
     ROW_GROUP_ROWS,
     SCHEMA,
@@ -187,6 +193,8 @@ class VideoArchive:
         if len(table):
             batches = table.to_batches(max_chunksize=ROW_GROUP_ROWS)
             write_part(self.directory / new_name("observed"), map(without_secrets, batches))
+            if len(part_names(self.directory)) > MAX_PARTS:
+                merge_parts(self.directory)
 
     def videos(self) -> pd.DataFrame:
         """

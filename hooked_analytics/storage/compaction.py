@@ -8,6 +8,7 @@ find every row once, and the next merge deletes what was left behind.
 
 from __future__ import annotations
 
+import logging
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from hooked_analytics.storage.parquet_parts import (
     DamagedPartError,
     Part,
     live_parts,
+    mark_distinct,
     mark_latest,
     row_groups,
     write_part,
@@ -37,8 +39,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
+
 # Beyond this a merge would copy much to gain little; a reader opens such parts one by one.
 FULL_ROWS = 1_000_000
+# An append that finds more parts than this merges them.
+MAX_PARTS = 500
 # How long an append waits for another process that merges [s].
 UPGRADE_WAIT_SECONDS = 60.0
 
@@ -59,7 +65,11 @@ def merge_parts(folder: Path) -> int:
         left = _left_behind(folder, parts)
         sources = list(dropwhile(_is_full, (part for part in parts if _is_mergeable(part))))
         if len(sources) > 1:
-            _rewrite(folder, sources, left)
+            try:
+                _rewrite(folder, sources, left)
+            except FileNotFoundError:
+                logger.info("a part disappeared while it was merged; nothing was changed")
+                return 0
             return len(sources)
         if left:
             remove_parts(folder, left)
@@ -92,16 +102,18 @@ def _rewrite(folder: Path, sources: list[Part], left: list[str]) -> None:
     done = [*(part.name for part in sources), *left]
     name = new_name("merged", max(stamp(part.name) for part in sources))
     write_part(folder / name, row_groups(_overtaken_first(sources)), replaces=done)
+    logger.info("%d parts of an archive merged into one", len(sources))
     remove_parts(folder, done)
 
 
 def _overtaken_first(parts: list[Part]) -> Iterator[pa.Table]:
     """Put what has been overtaken into row groups of its own, which readers can pass over."""
-    marks = mark_latest(parts)
-    for part, chosen in zip(parts, marks, strict=True):
-        yield part.read_where(~chosen)
-    for part, chosen in zip(parts, marks, strict=True):
-        yield part.read_where(chosen)
+    distinct = mark_distinct(parts)
+    latest = mark_latest(parts)
+    for part, chosen, last in zip(parts, distinct, latest, strict=True):
+        yield part.read_where(chosen & ~last)
+    for part, last in zip(parts, latest, strict=True):
+        yield part.read_where(last)
 
 
 def _left_behind(folder: Path, parts: list[Part]) -> list[str]:

@@ -18,6 +18,7 @@ import json
 import re
 import secrets
 import time
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
@@ -32,9 +33,11 @@ MERGES = "_merges"
 LOCK = "_lock"
 VERSION = 2  # 2: parts hold the column names of schema version 2
 
-_PART = re.compile(r"(observed|merged)-(\d{19})-[0-9a-f]{16}\.parquet")
-_ORPHAN = re.compile(r"\.hooked-[0-9a-f]+-[0-9a-f]+\.tmp")
-_MAX_LOOKS = 100
+# a sync service may have put its own words behind the name: "… (1)", "… (conflicted copy)"
+_PART = re.compile(r"(observed|merged)-(\d{19})-[0-9a-f]{16}(?:[ ._(~-].*)?\.parquet")
+_LAST = 10**19 - 1  # [ns], the last moment of nineteen digits, in 2286
+_FOREIGN = frozenset({"Thumbs.db", "desktop.ini"})  # and what is hidden
+_MAX_LISTINGS = 100
 
 
 def require_archive(folder: Path) -> bool:
@@ -54,7 +57,8 @@ def require_archive(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; an archive is a directory")
-    found = sorted(name for name in _listed(folder) if not _ORPHAN.fullmatch(name))
+    names = [name for name in _listed(folder) if not name.startswith(".")]
+    found = sorted(name for name in names if name not in _FOREIGN)
     if MARKER not in found:
         if found:
             raise ValueError(
@@ -62,7 +66,7 @@ def require_archive(folder: Path) -> bool:
                 "Nothing was touched; choose an empty or a new directory."
             )
         return False
-    _versions(folder / MARKER)
+    _versions(folder)
     return True
 
 
@@ -71,12 +75,16 @@ def _named(found: list[str]) -> str:
     return f"{shown} and {len(found) - 5} more" if len(found) > 5 else shown
 
 
-def _versions(marker: Path) -> tuple[int, int]:
+def _versions(folder: Path) -> tuple[int, int]:
     """Read the version of the archive and that of the columns in its parts."""
+    marker = folder / MARKER
     try:
         about = json.loads(marker.read_text(encoding="utf-8"))
         version, schema = int(about["hooked_archive"]), int(about.get("schema", 1))
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+        if any(map(is_part, _listed(folder))):
+            warnings.warn(f"{marker} is damaged; the parts are read without it", stacklevel=4)
+            return 1, 1  # the next append writes it anew
         raise ValueError(
             f"{marker} does not say which kind of archive this is; nothing was touched"
         ) from None
@@ -103,7 +111,7 @@ def write_marker(folder: Path) -> None:
 
 def is_older(folder: Path) -> bool:
     """Whether parts may have the columns of an older version."""
-    version, schema = _versions(folder / MARKER)
+    version, schema = _versions(folder)
     return version < VERSION or schema < SCHEMA_VERSION
 
 
@@ -116,7 +124,7 @@ def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> st
     >>> is_part(new_name("observed")), new_name("merged", 7)[:27]
     (True, 'merged-0000000000000000007-')
     """
-    when = time.time_ns() if when is None else when
+    when = min(max(time.time_ns() if when is None else when, 0), _LAST)
     return f"{kind}-{when:019d}-{secrets.token_hex(8)}.parquet"
 
 
@@ -142,7 +150,7 @@ def part_names(folder: Path) -> list[str]:
     A listing takes a while: it can miss a merged part that appears behind it and also the
     parts this one stands for, which vanish before it. Then `_merges` has changed meanwhile.
     """
-    for _ in range(_MAX_LOOKS):
+    for _ in range(_MAX_LISTINGS):
         before = _merges(folder)
         names = [name for name in _listed(folder) if is_part(name)]
         if _merges(folder) == before:

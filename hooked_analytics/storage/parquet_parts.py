@@ -35,6 +35,7 @@ ROW_GROUP_ROWS = 65_536
 _REPLACES = b"hooked_replaces"
 NAMES = tuple(SCHEMA.names)
 _NEEDED = ("video_id", "observed_at")
+_NO_KEYS = SCHEMA.empty_table().select(_NEEDED)
 _MAX_TRIES = 100
 
 _Made = TypeVar("_Made")
@@ -110,24 +111,34 @@ class DamagedPartError(Exception):
 def write_part(
     path: Path, batches: Iterable[pa.RecordBatch], *, replaces: Sequence[str] = ()
 ) -> None:
-    """Publish one part in one move; once this returns, its rows survive a crash."""
+    """
+    Publish one part in one move; once this returns, its rows survive a crash.
+
+    Raises
+    ------
+    FileNotFoundError
+        A part it replaces has disappeared: another host, without our lock, has merged it.
+    """
     notes = {_REPLACES.decode(): json.dumps(list(replaces))} if replaces else {}
     with atomic_write(path) as beside:
         write_batches(beside, SCHEMA, batches, notes=notes)
+        for name in replaces:
+            (path.parent / name).stat()
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
     """Cut tables of any size into batches of one size, holding little more than one."""
-    waiting = SCHEMA.empty_table()
+    waiting, rows = [SCHEMA.empty_table()], 0
     for table in tables:
-        waiting = pa.concat_tables([waiting, table])
-        if len(waiting) >= ROW_GROUP_ROWS:
-            whole = waiting.combine_chunks()
-            full = len(whole) - len(whole) % ROW_GROUP_ROWS
+        waiting.append(table)
+        rows += len(table)
+        if rows >= ROW_GROUP_ROWS:
+            whole = pa.concat_tables(waiting).combine_chunks()
+            full = rows - rows % ROW_GROUP_ROWS
             yield from whole.slice(0, full).to_batches(max_chunksize=ROW_GROUP_ROWS)
-            waiting = whole.slice(full)
-    if len(waiting):
-        yield from waiting.combine_chunks().to_batches()
+            waiting, rows = [whole.slice(full)], rows - full
+    if rows:
+        yield from pa.concat_tables(waiting).combine_chunks().to_batches()
 
 
 def live_parts(folder: Path) -> list[Part]:
@@ -153,6 +164,11 @@ def live_parts(folder: Path) -> list[Part]:
 def _opened(folder: Path, names: list[str]) -> list[Part]:
     there = frozenset(names)
     parts: list[Part] = []
+    # before anything is opened: a pipe would wait for ever
+    for name in [name for name in names if not (folder / name).is_file()]:
+        if (folder / name).exists() or (folder / name).is_symlink():
+            _warn_of(folder, DamagedPartError(name, ValueError("it is no file")), stacklevel=6)
+            names.remove(name)
     replaced: set[str] = set()
     # merged ones first: what they stand for need not be opened
     for name in sorted(names, key=is_merged, reverse=True):
@@ -213,11 +229,37 @@ def whole(folder: Path, read: Callable[[list[Part]], _Made]) -> _Made:
 
 def all_rows(parts: list[Part]) -> pa.Table:
     """Read every row, in the order of time; of the same moment, in the order of arrival."""
-    table = pa.concat_tables([SCHEMA.empty_table(), *(part.read() for part in parts)])
+    marks = mark_distinct(parts)
+    read = [part.read_where(chosen) for part, chosen in zip(parts, marks, strict=True)]
+    table = pa.concat_tables([SCHEMA.empty_table(), *read])
     moments = table["observed_at"].cast(pa.int64()).to_numpy()
     if (moments[1:] >= moments[:-1]).all():
         return table
     return table.take(np.argsort(moments, kind="stable"))
+
+
+def mark_distinct(parts: list[Part]) -> list[NDArray[np.bool_]]:
+    """Mark each observation once, by video, moment and content, wherever copies of it lie."""
+    keys = pa.concat_tables([part.read(_NEEDED) for part in parts] or [_NO_KEYS])
+    coded = keys["video_id"].combine_chunks().dictionary_encode()
+    pair = [coded.indices.to_numpy(), keys["observed_at"].cast(pa.int64()).to_numpy()]
+    order = np.lexsort(pair)
+    same = np.logical_and(*(column[order][1:] == column[order][:-1] for column in pair))
+    again = np.zeros(len(keys), np.bool_)
+    again[order[1:][same]] = again[order[:-1][same]] = True
+    borders = np.cumsum([sum(part.group_rows()) for part in parts])
+    kept = ~again
+    if again.any():
+        rows = pa.concat_tables(
+            part.read_where(mask)
+            for part, mask in zip(parts, np.split(again, borders[:-1]), strict=True)
+        )
+        places = np.flatnonzero(again)
+        first = rows.append_column("_at", pa.array(places)).group_by(
+            rows.column_names, use_threads=False
+        )
+        kept[first.aggregate([("_at", "min")])["_at_min"].to_numpy()] = True
+    return np.split(kept, borders[:-1]) if parts else []
 
 
 def latest_rows(parts: list[Part]) -> pa.Table:

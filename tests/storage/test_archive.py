@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -513,11 +514,85 @@ def test_a_listing_that_misses_old_and_new_parts_is_made_again(archive, monkeypa
     assert len(folder_module.part_names(archive.directory)) == 1
 
 
-def test_a_part_that_never_can_be_opened_ends_with_an_error(archive):
+FOREIGN = {
+    "a dangling link": lambda path: path.symlink_to("nowhere"),
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_what_is_named_like_a_part_and_is_no_file_is_one_warning(archive, what):
     archive.append(seen(1))
-    (archive.directory / folder_module.new_name("observed")).symlink_to("nowhere")
-    with pytest.raises(FileNotFoundError):
-        archive.videos()
+    path = archive.directory / folder_module.new_name("observed")
+    FOREIGN[what](path)
+    with pytest.warns(UserWarning, match=f"{path.name} is damaged") as warned:
+        assert len(archive.videos()) == 1
+    assert len(warned) == 1
+
+
+def test_a_damaged_marker_is_a_warning_and_written_anew(archive):
+    archive.append(seen(1))
+    marker = archive.directory / folder_module.MARKER
+    marker.write_text('{"hooked_archive": 1e999}')
+    with pytest.warns(UserWarning, match="is damaged; the parts are read without it"):
+        assert len(VideoArchive(archive.directory).videos()) == 1
+    with pytest.warns(UserWarning, match="is damaged"):
+        archive.append(seen(2))
+    assert json.loads(marker.read_text())["schema"] == 2
+    assert len(archive.observations()) == 2
+
+
+def test_copies_compacted_apart_and_copied_together_count_once(archive, tmp_path):
+    for minute in range(3):
+        archive.append(seen(minute))
+    copy = VideoArchive(shutil.copytree(archive.directory, tmp_path / "copy"))
+    copy.append(seen(9))
+    archive.compact()
+    copy.compact()
+    for part in files(copy):
+        shutil.copy(part, archive.directory)
+    assert len(archive.observations()) == 4
+    archive.compact()
+    assert len(pd.read_parquet(archive.directory)) == 4
+
+
+def test_a_merge_whose_input_disappears_changes_nothing(archive, monkeypatch):
+    for minute in range(3):
+        archive.append(seen(minute))
+    real = parts.write_batches
+
+    def write(*arguments: object, **options: object) -> None:
+        real(*arguments, **options)
+        files(archive)[0].unlink()
+
+    monkeypatch.setattr(parts, "write_batches", write)
+    assert archive.compact() == 0
+    assert len(files(archive)) == 2
+
+
+@pytest.mark.parametrize("now", [-1, 10**19])
+def test_a_clock_before_1970_or_beyond_2286_loses_no_row(archive, monkeypatch, now):
+    monkeypatch.setattr(folder_module.time, "time_ns", lambda: now)
+    archive.append(seen(1))
+    archive.append(seen(2))
+    assert len(archive.observations()) == 2
+
+
+def test_many_parts_are_merged_by_the_append(archive, monkeypatch):
+    monkeypatch.setattr("hooked_analytics.storage.archive.MAX_PARTS", 4)
+    for minute in range(12):
+        archive.append(seen(minute))
+        assert len(files(archive)) <= 4
+    assert len(archive.observations()) == 12
+
+
+def test_a_new_directory_may_hold_what_a_system_puts_there(tmp_path):
+    for name in (".DS_Store", ".gitkeep", "desktop.ini"):
+        (tmp_path / name).touch()
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    VideoArchive(tmp_path).append(seen(1))
+    assert len(VideoArchive(tmp_path).videos()) == 1
 
 
 def flip(path: Path) -> None:
@@ -596,11 +671,13 @@ def test_parts_of_older_and_newer_versions(archive):
     assert sorted(archive.videos()["video_id"]) == ["newer", "older", "today"]
 
 
-def test_files_of_other_names_are_not_read(archive):
+def test_a_copy_by_a_sync_service_is_read_and_counts_once(archive):
     archive.append(seen(1))
     part = files(archive)[0]
     (archive.directory / "mine.parquet").write_bytes(part.read_bytes())
     (archive.directory / f"{part.stem} (conflicted copy).parquet").write_bytes(part.read_bytes())
+    assert len(archive.observations()) == 1
+    part.unlink()
     assert len(archive.observations()) == 1
 
 

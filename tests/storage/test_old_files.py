@@ -45,6 +45,10 @@ def test_a_workbook_of_version_0_1_is_read_by_openpyxl():
     assert rows[0][:4] == ("video_id", "name", "type", "status")
 
 
+def later(videos: pd.DataFrame) -> pd.DataFrame:
+    return videos.assign(fetched_at=videos["fetched_at"] + pd.Timedelta("1D"))
+
+
 @pytest.fixture
 def directory(tmp_path):
     return shutil.copytree(OLD / "archive", tmp_path / "archive")
@@ -60,7 +64,7 @@ def test_an_archive_of_version_0_1_is_read_and_nothing_of_it_changes(directory):
 
 def test_a_first_append_gives_every_part_the_columns_of_today(directory):
     archive = ha.VideoArchive(directory)
-    archive.append(archive.videos().iloc[:10])
+    archive.append(later(archive.videos().iloc[:10]))
     parts = list(directory.glob("*.parquet"))
     assert len(parts) == 2
     assert {pq.read_schema(part).equals(pq.read_schema(parts[0])) for part in parts} == {True}
@@ -87,7 +91,7 @@ def test_a_kill_at_any_step_of_the_rewrite_loses_and_doubles_nothing(directory, 
     def die(*_: object, **__: object) -> None:
         raise Killed
 
-    some = ha.read_videos(OLD / "videos.parquet").iloc[:10]
+    some = later(ha.read_videos(OLD / "videos.parquet").iloc[:10])
     with monkeypatch.context() as patch:
         patch.setattr(compaction, step, die)
         with pytest.raises(Killed):
