@@ -187,8 +187,8 @@ class FetchJob:
             raise despite_interrupts(self._interrupted) from self._writer.fault
         except HookedError as error:
             self.token.stop.set()
-            self._writer.close()
             error.videos = self._so_far()
+            self._writer.close()
             raise
         finally:
             self.token.stop.set()
@@ -232,8 +232,9 @@ class FetchJob:
         self._arrived.append(at)
 
     def _interrupted(self) -> FetchInterrupted:
-        self._writer.close()
+        # in this order: rows that come while the archive writes are in neither
         videos = self._so_far()
+        self._writer.close()
         done = int(videos["fetch_error"].ne("not_fetched").fillna(True).sum())
         return FetchInterrupted(
             f"Stopped after {done:,} of {len(videos):,} videos. What arrived is in .videos of "

@@ -145,7 +145,7 @@ def test_eight_processes_append_while_two_compact(tmp_path):
             reads += 1
     assert crowd.returncode == 0
     assert reads > 5
-    assert check(tmp_path) == 3 * (WRITERS * APPENDS + 1) == len(noted(tmp_path))
+    assert check(tmp_path) == 3 * (WRITERS * APPENDS + 2) == len(noted(tmp_path))
 
 
 INTERRUPTED = """
