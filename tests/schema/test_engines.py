@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -303,14 +302,6 @@ def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
     pq.write_table(table, tmp_path / "nan.parquet")
     (usage,) = plain(credit_usage(read(engine, tmp_path, request)))
     assert (usage["credits"], usage["credits_unknown"]) == (2.0, 1)
-
-
-def test_the_line_of_the_readme_works_as_pasted(archive, monkeypatch, capsys):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    monkeypatch.chdir(archive.directory.parent)
-    exec("import hooked_analytics as ha\n" + next(b for b in blocks if "scan_parquet" in b))
-    assert "class" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -17,7 +16,6 @@ from hooked_analytics.schema import (
     NAMES,
     VIDEOS_SCHEMA,
     arrow_from_frame,
-    columns_table,
     empty_videos,
     frame_from_arrow,
     require_columns,
@@ -264,8 +262,3 @@ def test_columns_of_the_user_follow_ours():
 def test_missing_columns_are_named_with_the_doors():
     with pytest.raises(ValueError, match="credit_usage needs the columns 'a', 'b'.*fetch_videos"):
         require_columns(["video_id"], ["a", "b"], what="credit_usage")
-
-
-def test_the_readme_shows_the_columns_of_the_code():
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
-    assert columns_table() in readme
