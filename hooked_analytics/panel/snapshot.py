@@ -119,6 +119,8 @@ class Snapshot:
         self.videos, old = videos, self.columns
         new = self._columns(videos)
         moved = self._estimate(videos, new, old)
+        if not (new["kind"] == RENDERING).any():
+            self.left = None
         changed = np.ones(len(videos), bool) if not old else np.zeros(len(videos), bool)
         for name in FIELDS if old else ():
             if name not in ("low", "high"):

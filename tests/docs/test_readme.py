@@ -105,3 +105,10 @@ def test_a_notebook_is_committed_with_outputs_and_without_secrets(path):
     assert "sandbox-key" not in text
     assert "X-Amz-Signature" not in text
     assert base64.b64encode(b"sandbox-key").decode().rstrip("=") not in text
+
+
+def test_the_stored_notebook_on_the_panel_watched_a_batch_from_its_begin():
+    outputs = str(nbformat.read(ROOT / "notebooks" / "02_watch_renders.ipynb", as_version=4))
+    polls, changes = map(int, re.search(r"(\d+) polls saw (\d+) changes", outputs).groups())
+    assert (polls > 5, changes > 50) == (True, True)
+    assert "800 videos: 800 fetched" in outputs  # no archive of an earlier run

@@ -434,3 +434,14 @@ def test_a_frozen_panel_is_plain_html_with_every_video():
     page = frozen(shown, png=None)
     assert "<summary>150 completed</summary>" in page
     assert (page.count("<tr"), "and 50 more" in page) == (101, True)
+
+
+def test_no_time_is_left_when_nothing_renders():
+    at = "2024-01-15T10:00:00Z"
+    record = {"id": "vid_1", "status": "STARTED", "progress": 50, "createdAt": at}
+    shown = Snapshot()
+    shown.update(videos_from_records([record], fetched_at=AT.replace(minute=1)))
+    assert shown.totals()["pace"] == 60
+    done = {**record, "status": "COMPLETED", "updatedAt": "2024-01-15T10:01:10Z"}
+    shown.update(videos_from_records([done], fetched_at=AT.replace(minute=2)))
+    assert "pace" not in shown.totals()
