@@ -150,6 +150,14 @@ FIGURES = (
         ),
     ),
     Figure(
+        "headers and status lines made up by hypothesis, met by fetch, list, poll and download",
+        "headers",
+        20_000,
+        200,
+        "a row, or the header ignored; 0 other exceptions",
+        lambda f: f["answers"] >= 200 and f["other exceptions"] == 0,
+    ),
+    Figure(
         "24 h of polling in scaled time, 500 videos, 5 % faults",
         "long_watch",
         180,
