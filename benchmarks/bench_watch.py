@@ -145,13 +145,13 @@ def watch(seed: int) -> Watch:
 def count_refusals(client: HookedClient) -> list[int]:
     """Count the answers 429 that this client gets."""
     count = [0]
-    note = client._parts().limiter.refused
+    note = client._sender().limiter.refused
 
     def refused(**facts: Any) -> None:
         count[0] += 1
         note(**facts)
 
-    client._parts().limiter.refused = refused  # type: ignore[method-assign]
+    client._sender().limiter.refused = refused  # type: ignore[method-assign]
     return count
 
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from hooked_analytics._internal.net import signed_link_ends_at
 from hooked_analytics._internal.unpack import parts_of, reason
-from hooked_analytics.client.key import KEY_VARIABLE, keys_of_environment
+from hooked_analytics.client import KEY_VARIABLE, keys_of_environment
 
 __all__ = ["Checked", "SearchedKeys", "check_files", "key_of_environment"]
 

@@ -1,10 +1,12 @@
 """One authenticated request to the Hooked API: key, transport, retry, rate limit."""
 
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
-from hooked_analytics.client.client import HookedClient, ListPage, Response
-from hooked_analytics.client.key import keys_of_environment
+from hooked_analytics.client.client import HookedClient, Response
+from hooked_analytics.client.pages import ListPage
+from hooked_analytics.client.settings import KEY_VARIABLE, keys_of_environment
 
 __all__ = [
+    "KEY_VARIABLE",
     "CancelToken",
     "Cancelled",
     "HookedClient",

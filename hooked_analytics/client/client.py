@@ -1,49 +1,35 @@
-"""
-The client: one key, one limit, one request at a time.
-
-``key`` checks the key, ``transport`` sends and reads bytes, ``responses`` makes sense of them,
-``retry`` and ``rate_limiter`` decide what is sent again and when, ``video_id`` what may be sent.
-"""
+"""The client: one key, one limit, one request at a time."""
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import time
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
-from hooked_analytics._internal.cancel import Cancelled, CancelToken
+from hooked_analytics._internal.cancel import CancelToken
 from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics.client import rate_limiter
-from hooked_analytics.client.key import checked_key, limit_file
+from hooked_analytics.client.pages import ListPage, list_pages
 from hooked_analytics.client.rate_limiter import RateLimiter
 from hooked_analytics.client.responses import list_items, video_record
-from hooked_analytics.client.retry import RetryBudget, retry_after_seconds, retry_delay
+from hooked_analytics.client.sender import Sender
+from hooked_analytics.client.settings import (
+    DEFAULT_URL,
+    LIMIT_NOT_GIVEN,
+    checked_base_url,
+    checked_key,
+    checked_limit,
+    limit_file,
+)
 from hooked_analytics.client.shared_window import SharedWindow
-from hooked_analytics.client.transport import HTTPResponse, Transport
+from hooked_analytics.client.transport import Transport
 from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
-from hooked_analytics.errors import HookedError, RateLimitError
-from hooked_analytics.schema import record_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-__all__ = ["CancelToken", "Cancelled", "HookedClient", "ListPage", "Response"]
-
-logger = logging.getLogger(__name__)
-
-DEFAULT_URL = "https://api.hooked.so"
-URL_VARIABLE = "HOOKED_API_URL"
-LIMIT_VARIABLE = "HOOKED_REQUESTS_PER_MINUTE"
-PAGE_ITEMS = 100
-MAX_PAGES = 10_000
-# The filter has other words than the responses.
-_LIST_STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
 
 
 class Response(NamedTuple):
@@ -52,33 +38,6 @@ class Response(NamedTuple):
     record: dict[str, Any]
     seen_at: datetime
     flags: tuple[str, ...]  # what is odd about the response itself
-
-
-class ListPage(NamedTuple):
-    """One page of the list, and when it was seen."""
-
-    records: list[dict[str, Any]]
-    seen_at: datetime
-    flags: tuple[str, ...]
-    total: int | None = None  # videos on all pages, where the API says
-
-
-class _NotGiven(float):
-    """The limit of a caller who named none."""
-
-    def __repr__(self) -> str:
-        return "60"
-
-
-_DEFAULT_LIMIT = _NotGiven(60)
-
-
-class _Parts(NamedTuple):
-    """What belongs to one process: a fork shares neither sockets nor locks with its parent."""
-
-    limiter: RateLimiter
-    retries: RetryBudget
-    transport: Transport
 
 
 class HookedClient:
@@ -141,7 +100,7 @@ class HookedClient:
         *,
         profile: str | None = None,
         base_url: str | None = None,
-        requests_per_minute: float | None = _DEFAULT_LIMIT,
+        requests_per_minute: float | None = LIMIT_NOT_GIVEN,
         shared_limit: bool = False,
         max_workers: int = 16,
         timeout_seconds: float = 30,
@@ -156,15 +115,15 @@ class HookedClient:
             raise ValueError(
                 "max_workers and max_attempts are at least 1, timeout_seconds is above 0 and finite"
             )
-        self.base_url = _checked_base_url(base_url or os.getenv(URL_VARIABLE) or DEFAULT_URL)
-        self.requests_per_minute = _checked_limit(requests_per_minute)
+        self.base_url = checked_base_url(base_url)
+        self.requests_per_minute = checked_limit(requests_per_minute)
         self.shared_limit = shared_limit
         self.max_workers = max_workers
         self.timeout_seconds = timeout_seconds
         self.max_attempts = max_attempts
         self.video_id_pattern = video_id_pattern
-        self._by_process: dict[int, _Parts] = {}
-        self._parts()
+        self._by_process: dict[int, Sender] = {}
+        self._sender()
 
     def __repr__(self) -> str:
         return f"HookedClient({self.base_url!r}, requests_per_minute={self.requests_per_minute})"
@@ -180,31 +139,37 @@ class HookedClient:
             "a HookedClient holds a key and is not pickled; make one in the other process"
         )
 
-    def _parts(self) -> _Parts:
-        """Give this process's limiter and connections; a forked child makes its own."""
+    def _sender(self) -> Sender:
+        """Give the sender of this process: a fork shares neither sockets nor locks."""
         process = os.getpid()
         if process not in self._by_process:
-            limiter = RateLimiter(self.requests_per_minute, shared=self._shared_window())
-            transport = Transport(self.base_url, self._key, connections=self.max_workers)
+            shared, limit = None, self.requests_per_minute
+            if self.shared_limit and limit is not None:
+                shared = SharedWindow(
+                    limit_file(self._key, self.base_url),
+                    int(limit),
+                    rate_limiter.WINDOW_SECONDS,
+                    self.timeout_seconds,
+                )
+            sender = Sender(
+                RateLimiter(limit, shared=shared),
+                Transport(self.base_url, self._key, connections=self.max_workers),
+                timeout_seconds=self.timeout_seconds,
+                max_attempts=self.max_attempts,
+            )
             # one of several threads wins, without a lock that a fork could have copied locked
-            self._by_process.setdefault(process, _Parts(limiter, RetryBudget(), transport))
+            self._by_process.setdefault(process, sender)
         return self._by_process[process]
-
-    def _shared_window(self) -> SharedWindow | None:
-        if not self.shared_limit or self.requests_per_minute is None:
-            return None
-        path, limit = limit_file(self._key, self.base_url), int(self.requests_per_minute)
-        return SharedWindow(path, limit, rate_limiter.WINDOW_SECONDS, self.timeout_seconds)
 
     @property
     def requests_sent(self) -> int:
         """Requests sent since the client was made, retries included."""
-        return self._parts().limiter.requests_sent
+        return self._sender().limiter.requests_sent
 
     @property
     def requests_last_minute(self) -> int:
         """Requests that count against the limit now: under way, or ended within 60 s."""
-        return self._parts().limiter.sent_in_window()
+        return self._sender().limiter.sent_in_window()
 
     @property
     def requests_left(self) -> float:
@@ -220,7 +185,7 @@ class HookedClient:
 
     def close(self) -> None:
         """Close the idle connections; the client opens new ones if it is used again."""
-        self._parts().transport.close()
+        self._sender().transport.close()
 
     def get_video(self, video_id: str) -> dict[str, Any]:
         """
@@ -274,8 +239,9 @@ class HookedClient:
             As from `get_video`.
         """
         checked = self.check_video_id(video_id)
-        response = self._request(f"/v1/video/{quote(checked, safe='')}", checked, cancel)
-        return Response(video_record(response, checked), response.seen_at, _flags(response))
+        path = f"/v1/video/{quote(checked, safe='')}"
+        response = self._sender().request(path, checked, cancel)
+        return Response(video_record(response, checked), response.seen_at, response.flags)
 
     def list_videos(
         self, *, type: str | None = None, status: str | None = None
@@ -316,9 +282,6 @@ class HookedClient:
         """
         List the team's videos in pages of 100, one request each.
 
-        A short page is no end: the API may give fewer than requested. The list ends at an empty
-        page, at the stated total or, where none is stated, at a page that brings nothing new.
-
         Parameters
         ----------
         type : str, optional
@@ -328,28 +291,13 @@ class HookedClient:
         cancel : CancelToken, optional
             Stops the waiting.
 
-        Yields
-        ------
-        ListPage
-            Its videos that no page before had.
+        Returns
+        -------
+        iterator of ListPage
+            The videos of each that no page before had.
         """
-        spelled = _LIST_STATUS.get(status.lower(), status) if status else None
-        given = {k: v for k, v in {"type": type, "status": spelled}.items() if v}
-        seen: set[str] = set()
-        offset = 0
-        for _ in range(MAX_PAGES):
-            query = urlencode({**given, "limit": PAGE_ITEMS, "offset": offset})
-            response = self._request(f"/v1/video/list?{query}", None, cancel)
-            records, about = list_items(response, "videos")
-            fresh = [record for record in records if _unseen(record, seen)]
-            stated = about.get("total")
-            total = stated if isinstance(stated, int) else None
-            if fresh:
-                yield ListPage(fresh, response.seen_at, _flags(response), total)
-            offset += _step(len(records), about)
-            more = bool(fresh) if total is None else offset < total
-            if not records or not more:
-                return
+        sender = self._sender()
+        return list_pages(lambda path: sender.request(path, None, cancel), type=type, status=status)
 
     def list_avatars(
         self, *, type: Literal["library", "custom", "all"] | None = None
@@ -378,33 +326,23 @@ class HookedClient:
 
     def list_voices(self) -> list[dict[str, Any]]:
         """
-        List the voices, in one request.
+        List the voices, in one request; errors as from `list_avatars`.
 
         Returns
         -------
         list of dict
             The API's own fields, such as ``id``, ``name`` and ``language``.
-
-        Raises
-        ------
-        HookedError
-            As from `list_avatars`.
         """
         return self._list("voice")
 
     def list_music(self) -> list[dict[str, Any]]:
         """
-        List the music, in one request.
+        List the music, in one request; errors as from `list_avatars`.
 
         Returns
         -------
         list of dict
             The API's own fields, such as ``id``, ``name`` and ``mood``.
-
-        Raises
-        ------
-        HookedError
-            As from `list_avatars`.
         """
         return self._list("music")
 
@@ -426,126 +364,9 @@ class HookedClient:
         ------
         InvalidVideoIdError
             Says what is wrong with it.
-
-        Examples
-        --------
-        >>> HookedClient("my-key").check_video_id(" vid_abc123 ")
-        'vid_abc123'
         """
         return check_video_id(video_id, pattern=self.video_id_pattern)
 
     def _list(self, kind: str, query: str = "") -> list[dict[str, Any]]:
-        response = self._request(f"/v1/{kind}/list{query}", None, None)
-        names = {"avatar": "avatars", "voice": "voices", "music": "music"}
-        return list_items(response, names[kind])[0]
-
-    def _request(self, path: str, video_id: str | None, cancel: CancelToken | None) -> HTTPResponse:
-        """Send until a response comes, the attempts are used up, or the time is."""
-        parts, token = self._parts(), cancel or CancelToken()
-        who = video_id or path.partition("?")[0]
-        spent, attempt = 0.0, 0
-        while True:
-            outcome, seconds = self._send(
-                parts, path, video_id, token, self.timeout_seconds - spent
-            )
-            status = outcome.status if isinstance(outcome, HTTPResponse) else outcome.kind
-            logger.debug("GET %s: %s after %.3f s", who, status, seconds)
-            if status == 429:
-                continue  # the limiter has noted it; waiting for the limit is no failed attempt
-            attempt += 1
-            spent += seconds
-            delay = retry_delay(
-                outcome,
-                attempt,
-                budget=parts.retries,
-                max_attempts=self.max_attempts,
-                seconds_left=self.timeout_seconds - spent,
-            )
-            if delay is None:
-                if isinstance(outcome, HTTPResponse):
-                    return outcome
-                raise outcome
-            logger.info("%s: %s, attempt %d follows in %.2f s", who, status, attempt + 1, delay)
-            if token.stop.wait(delay):
-                raise Cancelled
-            spent += delay
-
-    def _send(
-        self, parts: _Parts, path: str, video_id: str | None, cancel: CancelToken, left: float
-    ) -> tuple[HTTPResponse | HookedError, float]:
-        """Take a turn and send one request; a failed one comes back as its error."""
-        try:
-            parts.limiter.acquire(cancel)
-        except RateLimitError as refused:
-            who = video_id or "the list"
-            raise RateLimitError(f"{who}: {refused}", video_id=video_id, status_code=429) from None
-        sent_at = time.monotonic()
-        refusal: HTTPResponse | None = None
-        outcome: HTTPResponse | HookedError
-        try:
-            outcome = parts.transport.get(
-                path, video_id=video_id, seconds=min(left, self.timeout_seconds / 2)
-            )
-            refusal = outcome if outcome.status == 429 else None
-        except HookedError as failure:
-            outcome = failure
-        finally:
-            parts.limiter.release(accepted=refusal is None)
-        if refusal is not None:
-            wait = retry_after_seconds(refusal.headers.get("Retry-After"))
-            parts.limiter.refused(sent_at=sent_at, retry_after=wait)
-        return outcome, time.monotonic() - sent_at
-
-
-def _checked_base_url(base_url: str) -> str:
-    """Accept https anywhere and http on this machine; the key goes nowhere else."""
-    try:
-        parts = urlsplit(base_url.strip().rstrip("/"))
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in {"http", "https"}:
-        raise ValueError(f"base_url is a full address such as {DEFAULT_URL}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("base_url holds a host and perhaps a path, no user, query or fragment")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError(
-            f"base_url {host!r} is not this machine, so it needs https: "
-            "over http the API key would be readable on the way"
-        )
-    return parts.geturl()
-
-
-def _checked_limit(given: float | None) -> float | None:
-    """Take the limit that was given, else the one of the environment, else 60."""
-    if not isinstance(given, _NotGiven):
-        return given
-    try:
-        limit = float(os.getenv(LIMIT_VARIABLE) or 60)
-    except ValueError:
-        limit = math.nan
-    if not 1 <= limit < math.inf:
-        raise ValueError(f"{LIMIT_VARIABLE} in the environment is a number of at least 1")
-    return int(limit) if limit.is_integer() else limit
-
-
-def _flags(response: HTTPResponse) -> tuple[str, ...]:
-    return ("local_clock",) if response.clock == "local" else ()
-
-
-def _unseen(record: dict[str, Any], seen: set[str]) -> bool:
-    """Whether this list item is a video not met before; notes it."""
-    video_id = record_id(record)
-    if video_id is None:
-        warnings.warn("a list item without an id was left out", stacklevel=4)
-        return False
-    fresh = video_id not in seen
-    seen.add(video_id)
-    return fresh
-
-
-def _step(items: int, about: dict[str, Any]) -> int:
-    """How far to move on: never past what came, whichever unit the offset counts."""
-    echoed = about.get("limit")
-    sizes = [items, PAGE_ITEMS, *([echoed] if isinstance(echoed, int) and echoed > 0 else [])]
-    return max(1, min(sizes))
+        response = self._sender().request(f"/v1/{kind}/list{query}", None)
+        return list_items(response, kind if kind == "music" else f"{kind}s")[0]

@@ -42,42 +42,24 @@ class RateLimiter:
     """
     Decide when each request may be sent, for all threads of a client together.
 
-    Parameters
-    ----------
-    requests_per_minute : float or None
-        Most requests in any 60 s; None for no limit of our own.
-    shared : SharedWindow, optional
-        Counts the requests of other processes too.
-
-    Examples
-    --------
-    >>> limiter = RateLimiter(60)
-    >>> limiter.acquire(CancelToken())
-    >>> limiter.release()
-    >>> limiter.sent_in_window()
-    1
+    *requests_per_minute* is at least 1, or None for no limit of our own; *shared* counts the
+    requests of other processes too.
     """
 
     def __init__(
         self, requests_per_minute: float | None, *, shared: SharedWindow | None = None
     ) -> None:
-        if requests_per_minute is not None and not requests_per_minute >= 1:
-            raise ValueError("requests_per_minute is at least 1, or None for no limit")
         self._shared = shared
         self._max = None if requests_per_minute is None else int(requests_per_minute)
         self._lock = threading.Lock()
         self._ended: deque[float] = deque()
         self._in_flight = 0
         self.requests_sent = 0
-        # pause
         self._paused_from = self._paused_until = 0.0
         self._closed = False
         self._refused_since: float | None = None
         self._fruitless = 0
-        # pace
-        self._interval = 0.0
-        self._next_turn = 0.0
-        self._learned_at = 0.0
+        self._interval = self._next_turn = self._learned_at = 0.0  # of the learned pace
         self._accepted = 0
         self._busy = _BusyClock()
         self._logged_until = 0.0
@@ -86,12 +68,8 @@ class RateLimiter:
         """
         Wait for this caller's turn, then count the request as sent.
 
-        Raises
-        ------
-        Cancelled
-            The batch was stopped first.
-        RateLimitError
-            Hooked wants a longer wait than is sensible; the message says until when.
+        Cancelled: the batch was stopped first. RateLimitError: Hooked wants a longer wait than
+        is sensible, and until when.
         """
         entered = False
         try:
@@ -102,7 +80,9 @@ class RateLimiter:
                         self._busy.enter(now)
                         entered = True
                     wait = self._seconds_to_wait(now)
-                    self._log_wait(now, wait)
+                    if wait >= 0.5 and now + wait > self._logged_until + 0.5:  # for all threads
+                        self._logged_until = now + wait
+                        logger.info("requests wait %.1f s for the limit", wait)
                     if wait <= 0:
                         self._in_flight += 1
                         self.requests_sent += 1
@@ -136,12 +116,8 @@ class RateLimiter:
         """
         Pause everyone after an HTTP 429 and learn the pace from it.
 
-        Parameters
-        ----------
-        sent_at : float
-            Monotonic time at which the refused request was sent [s].
-        retry_after : float or None
-            How long the server wants us to wait [s]; None when it did not say.
+        *sent_at* is when the refused request was sent, on the monotonic clock; *retry_after* how
+        long the server wants us to wait [s], None when it did not say.
         """
         now = time.monotonic()
         with self._lock:
@@ -171,7 +147,11 @@ class RateLimiter:
     def _seconds_to_wait(self, now: float) -> float:
         if now < self._paused_until:
             if self._closed:
-                raise RateLimitError(self._closed_message(now))
+                until = datetime.now(UTC) + timedelta(seconds=self._paused_until - now)
+                raise RateLimitError(
+                    "Hooked refuses requests for now (HTTP 429). Try again with the same ids "
+                    f"after {until:%Y-%m-%d %H:%M:%S} UTC."
+                )
             return self._paused_until - now
         if self._max is not None and self._shared is None:
             self._forget_before(now - WINDOW_SECONDS)
@@ -204,31 +184,16 @@ class RateLimiter:
         self._learned_at, self._accepted = busy, 0
         logger.info("learned a pace of %.1f requests a minute", 60 / self._interval)
 
-    def _log_wait(self, now: float, wait: float) -> None:
-        """Say once, for all threads, that they wait."""
-        if wait >= 0.5 and now + wait > self._logged_until + 0.5:
-            self._logged_until = now + wait
-            logger.info("requests wait %.1f s for the limit", wait)
-
     def _forget_before(self, moment: float) -> None:
         while self._ended and self._ended[0] <= moment:
             self._ended.popleft()
-
-    def _closed_message(self, now: float) -> str:
-        until = datetime.now(UTC) + timedelta(seconds=self._paused_until - now)
-        return (
-            "Hooked refuses requests for now (HTTP 429). Try again with the same ids after "
-            f"{until:%Y-%m-%d %H:%M:%S} UTC."
-        )
 
 
 class _BusyClock:
     """Seconds during which somebody sent or waited; idle time says nothing about a limit."""
 
     def __init__(self) -> None:
-        self._users = 0
-        self._since = 0.0
-        self._total = 0.0
+        self._users, self._since, self._total = 0, 0.0, 0.0
 
     def enter(self, now: float) -> None:
         if not self._users:

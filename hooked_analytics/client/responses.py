@@ -30,18 +30,7 @@ def decode(body: bytes) -> Any:
     """
     Decode JSON strictly: no NaN, no repeated keys, no numbers or nesting beyond reason.
 
-    Raises
-    ------
-    ValueError
-        Says what it is instead, without quoting it.
-
-    Examples
-    --------
-    >>> decode(b'{"id": "vid_abc123"}')
-    {'id': 'vid_abc123'}
-    >>> decode(b"<html>")
-    Traceback (most recent call last):
-    ValueError: a web page instead of JSON
+    A ValueError says what it is instead, without quoting it.
     """
     start = body[:64].lstrip()
     if not start:
@@ -63,14 +52,7 @@ def decode(body: bytes) -> Any:
 
 
 def video_record(response: HTTPResponse, video_id: str) -> dict[str, Any]:
-    """
-    Take the record of one video out of a response.
-
-    Raises
-    ------
-    HookedError
-        The kind that fits the status and body.
-    """
+    """Take the record of one video out of a response, or raise what fits its status and body."""
     record = unwrap(_accepted(response, video_id=video_id))
     answered = record_id(record)
     if answered is None:
@@ -84,7 +66,7 @@ def list_items(response: HTTPResponse, name: str) -> tuple[list[dict[str, Any]],
     """
     Take the items of a list and what it says of itself.
 
-    Three shapes are known: the name inside ``data``, the name at the top, a bare list.
+    They are known inside ``data``, at the top, and as a bare list.
     """
     body = _accepted(response, video_id=None, allow_list=True)
     about = {name: body} if isinstance(body, list) else unwrap(body)

@@ -47,14 +47,7 @@ def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> f
 
 
 def backoff_seconds(attempt: int) -> float:
-    """
-    Full jitter: anything from nothing to a doubling bound, 8 s at most.
-
-    Examples
-    --------
-    >>> 0 <= backoff_seconds(1) <= 0.5, 0 <= backoff_seconds(9) <= 8
-    (True, True)
-    """
+    """Full jitter: anything from nothing to a doubling bound, 8 s at most."""
     bound = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempt - 1))
     return random.uniform(0, bound)  # noqa: S311 - jitter, not a secret
 
@@ -66,12 +59,6 @@ class RetryBudget:
     A retry costs 5 of 100 tokens and a response gives 2 back, so up to two requests in seven
     may fail for ever; giving back 1 would run dry at the one in five this package promises
     to survive.
-
-    Examples
-    --------
-    >>> quota = RetryBudget()
-    >>> sum(quota.take() for _ in range(30))
-    20
     """
 
     _FULL, _COST, _GAIN = 100, 5, 2

@@ -26,42 +26,17 @@ MAX_AHEAD_SECONDS = 3_600.0
 
 class SharedWindow:
     """
-    Count the requests of all processes that use one file.
+    Count the requests of all processes that use one file; its folder is made.
 
-    Parameters
-    ----------
-    path : Path
-        The file; its folder is made.
-    limit : int
-        Most requests in a window.
-    window_seconds : float
-        How long a request counts after it ended [s].
-    request_seconds : float
-        How long a request can take [s].
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written, from every method.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "limit.json")
-    ...     windows = [SharedWindow(path, 2, 60, 15) for process in range(3)]
-    ...     [window.take() > 0 for window in windows]
-    [False, False, True]
+    A request takes at most *request_seconds* and counts *window_seconds* after it ended. Every
+    method raises StorageError where the file cannot be written.
     """
 
     def __init__(
         self, path: Path, limit: int, window_seconds: float, request_seconds: float
     ) -> None:
-        self._path = path
-        self._limit = limit
-        self._window_seconds = window_seconds
-        self._request_seconds = request_seconds
+        self._path, self._limit = path, limit
+        self._window_seconds, self._request_seconds = window_seconds, request_seconds
         self._full_until = 0.0  # so that only one read is made for each place that frees
         with self._entries():
             pass

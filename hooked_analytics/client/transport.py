@@ -10,7 +10,6 @@ half the CPU, and four ways less for a key to travel.
 from __future__ import annotations
 
 import re
-import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -60,28 +59,17 @@ class HTTPResponse(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     seen_at: datetime
-    clock: str  # "server", or "local" when the response carried no date
+    flags: tuple[str, ...] = ()  # "local_clock" when the response carried no date
 
 
 class Transport:
-    """
-    Send GET requests to one origin, with the key, and nothing anywhere else.
-
-    Parameters
-    ----------
-    base_url : str
-        Scheme, host, port and perhaps a path.
-    key : SecretStr
-        It goes into the headers last.
-    connections : int
-        Most connections kept open.
-    """
+    """Send GET requests to one origin, with the key, and nothing anywhere else."""
 
     def __init__(self, base_url: str, key: SecretStr, *, connections: int) -> None:
         self._base_url = base_url
         self._key = key
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-        self._dates = _ServerTimeEstimator()
+        self._last_date: tuple[str | None, datetime | None] = (None, None)
         self._open()
 
     def _open(self) -> None:
@@ -94,7 +82,7 @@ class Transport:
         try:
             self._pool = open_pool(self._adapter, self._base_url, direct=direct)
         except (requests.RequestException, OSError) as error:
-            problem = _environment_problem(error)
+            problem = next(said for kind, said in _ENVIRONMENT if isinstance(error, kind))
         if problem is not None:  # raised here, where no frame holds the address of a proxy
             raise ValueError(problem)
         self._pool.ConnectionCls = with_deadline(self._pool.ConnectionCls)
@@ -106,28 +94,10 @@ class Transport:
 
     def get(self, path: str, *, video_id: str | None, seconds: float) -> HTTPResponse:
         """
-        Send one request.
+        Send one request and read its response, whatever its status.
 
-        Parameters
-        ----------
-        path : str
-            What follows the base URL, already quoted.
-        video_id : str or None
-            The video that an error is about.
-        seconds : float
-            Limit for connecting and sending, then for the whole response [s].
-
-        Returns
-        -------
-        HTTPResponse
-            Whatever its status.
-
-        Raises
-        ------
-        NetworkError
-            No response, or not all of it.
-        BadResponseError
-            The response is larger than any of Hooked's, or cannot be read.
+        *path* is quoted; *seconds* limit connecting and sending, then the whole response. Without
+        a whole response of Hooked's size it raises NetworkError or BadResponseError.
         """
         # Failures come back as values and are raised here, where no frame holds a header:
         # neither a chained exception nor a traceback with locals can show the key.
@@ -156,8 +126,10 @@ class Transport:
                 preload_content=False,
             )
             body = _read(raw, largest)
-            seen_at, clock = self._dates.seen_at(raw.headers.get("Date"), began, datetime.now(UTC))
-            return HTTPResponse(raw.status, raw.headers, body, seen_at, clock)
+            middle = began + (datetime.now(UTC) - began) / 2
+            server = self._server_time(raw.headers.get("Date"), middle)
+            flags = ("local_clock",) if server is None else ()
+            return HTTPResponse(raw.status, raw.headers, body, server or middle, flags)
         except _TooLarge:
             return BadResponseError(
                 f"{who}: the response is larger than {largest:,} bytes, so it is not Hooked's",
@@ -178,6 +150,19 @@ class Transport:
             )
         except BaseException as stop:  # noqa: BLE001 - an interrupt, raised on without its frames
             return stop
+
+    def _server_time(self, date: str | None, middle: datetime) -> datetime | None:
+        """Tell when a response was made, by the server's own clock where it says so."""
+        header, moment = self._last_date
+        if header != date:  # many responses come within one second
+            moment = http_date(date)
+            if moment is None or moment.year not in _POSSIBLE_YEARS:
+                moment = None
+            self._last_date = (date, moment)
+        if moment is None:
+            return None
+        moment += timedelta(seconds=0.5)
+        return moment if abs(moment - middle) > _DATE_ROUNDING else middle
 
 
 class _TooLarge(Exception):  # noqa: N818
@@ -200,24 +185,24 @@ def _read(raw: Any, largest: int) -> bytes:
     return b"".join(pieces)
 
 
-def _environment_problem(error: Exception) -> str:
-    """Say which variable of the environment makes a connection impossible, and the remedy."""
-    if isinstance(error, requests.exceptions.InvalidSchema):
-        return (
-            "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs one more package: "
-            "pip install 'requests[socks]'; or unset the variable"
-        )
-    if isinstance(error, requests.RequestException):
-        return (
-            "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port, or "
-            "unset the variable"
-        )
-    return (
+# kind of failure, which variable of the environment makes it, and the remedy
+_ENVIRONMENT: tuple[tuple[type[Exception], str], ...] = (
+    (
+        requests.exceptions.InvalidSchema,
+        "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs one more package: "
+        "pip install 'requests[socks]'; or unset the variable",
+    ),
+    (
+        requests.RequestException,
+        "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port, or "
+        "unset the variable",
+    ),
+    (
+        OSError,
         "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of certificates that does not exist; "
-        "correct the path, or unset the variable"
-    )
-
-
+        "correct the path, or unset the variable",
+    ),
+)
 # kind of failure, how it is said
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (urllib3.exceptions.ProxyError, "the proxy on the way to {host} did not answer"),
@@ -238,24 +223,3 @@ def is_timeout(error: Exception) -> bool:
 def failure_reason(error: Exception, host: str) -> str:
     """Say what kind of failure it is; the error's own text may quote a whole request."""
     return next(reason for kind, reason in _REASONS if isinstance(error, kind)).format(host=host)
-
-
-class _ServerTimeEstimator:
-    """Tell when a response was made, by the server's own clock where it says so."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last: tuple[str, datetime | None] | None = None
-
-    def seen_at(self, date: str | None, began: datetime, ended: datetime) -> tuple[datetime, str]:
-        middle = began + (ended - began) / 2
-        with self._lock:
-            if self._last is None or self._last[0] != date:
-                stated = http_date(date)
-                possible = stated is not None and stated.year in _POSSIBLE_YEARS
-                self._last = (date or "", stated if possible else None)
-            server = self._last[1]
-        if server is None:
-            return middle, "local"
-        server += timedelta(seconds=0.5)
-        return (server if abs(server - middle) > _DATE_ROUNDING else middle), "server"

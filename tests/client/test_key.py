@@ -124,7 +124,7 @@ def test_an_interrupt_in_the_middle_of_a_request_does_not_show_it(monkeypatch):
             assert headers["x-api-key"] == CANARY
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(client._parts().transport._pool, "urlopen", interrupt)
+        monkeypatch.setattr(client._sender().transport._pool, "urlopen", interrupt)
         with pytest.raises(KeyboardInterrupt) as raised:
             client.get_video("vid_1")
     assert CANARY not in full_traceback(raised.value)
@@ -144,8 +144,8 @@ OPEN = {
     ("_internal/secret.py", "variables_of_environment"),
     ("_internal/secret.py", "secret_from_environment"),
     ("_internal/secret.py", "is_same"),
-    ("client/key.py", "checked_key"),
-    ("client/key.py", "limit_file"),
+    ("client/settings.py", "checked_key"),
+    ("client/settings.py", "limit_file"),
     # its failures are returned as values, so that no traceback has its frame
     ("client/transport.py", "_exchange"),
 }

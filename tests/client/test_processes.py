@@ -49,7 +49,7 @@ def test_a_forked_child_makes_its_own_connections_and_gets_its_own_rows():
 def test_a_fork_while_another_thread_holds_the_limit_does_not_hang():
     with serving(echo) as server:
         client = HookedClient(KEY, base_url=server.url, requests_per_minute=None)
-        with client._parts().limiter._lock:
+        with client._sender().limiter._lock:
             child = os.fork()
             if not child:
                 signalled = threading.Timer(20, os._exit, [3])

@@ -228,7 +228,7 @@ def test_an_end_the_list_told_still_gets_its_details():
         # two pages, then details for what is left of the limit
         assert next(polled)["used_credits"].notna().sum() == 4
         client.requests_per_minute = None
-        client._parts().limiter._max = None
+        client._sender().limiter._max = None
         *_, videos = polled
     assert videos["used_credits"].tolist() == [5] * 12
     assert set(hooked.asked.values()) == {1}

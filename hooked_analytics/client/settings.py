@@ -1,12 +1,15 @@
-"""The API key: from the caller or the environment, checked before it is used."""
+"""What a caller or the environment gives, checked before it is used: key, address, limit."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import (
     SecretStr,
     secret_from_environment,
@@ -14,37 +17,26 @@ from hooked_analytics._internal.secret import (
 )
 from hooked_analytics.errors import AuthenticationError
 
+DEFAULT_URL = "https://api.hooked.so"
 KEY_VARIABLE = "HOOKED_API_KEY"
+URL_VARIABLE = "HOOKED_API_URL"
+LIMIT_VARIABLE = "HOOKED_REQUESTS_PER_MINUTE"
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,512}")
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
+class _NotGiven(float):
+    """The limit of a caller who named none."""
+
+    def __repr__(self) -> str:
+        return "60"
+
+
+LIMIT_NOT_GIVEN = _NotGiven(60)
+
+
 def checked_key(given: SecretStr | None, *, profile: str | None = None) -> SecretStr:
-    """
-    Take the key that was given, else the one of the environment.
-
-    Parameters
-    ----------
-    given : SecretStr or None
-        What the caller passed.
-    profile : str, optional
-        Read ``HOOKED_API_KEY_<PROFILE>`` instead of ``HOOKED_API_KEY``.
-
-    Returns
-    -------
-    SecretStr
-        The key without surrounding white space.
-
-    Raises
-    ------
-    AuthenticationError
-        The key is missing or holds what no header can carry. The message never echoes it.
-
-    Examples
-    --------
-    >>> checked_key(SecretStr(" my-key ")).reveal()
-    'my-key'
-    """
+    """Take the key that was given, else the one of the environment; no message echoes it."""
     variable = key_variable(profile)
     if given is None:
         key = secret_from_environment(variable)
@@ -68,14 +60,7 @@ def checked_key(given: SecretStr | None, *, profile: str | None = None) -> Secre
 
 
 def key_variable(profile: str | None) -> str:
-    """
-    Name the variable that holds the key of a profile.
-
-    Examples
-    --------
-    >>> key_variable(None), key_variable("big-agency")
-    ('HOOKED_API_KEY', 'HOOKED_API_KEY_BIG_AGENCY')
-    """
+    """Name the variable that holds the key of a profile."""
     if profile is None:
         return KEY_VARIABLE
     if not isinstance(profile, str) or not _PROFILE.fullmatch(profile):
@@ -95,3 +80,38 @@ def limit_file(key: SecretStr, base_url: str) -> Path:
     folder = Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache") / "hooked_analytics"
     digest = hashlib.blake2b(f"{base_url}\n{key.reveal()}".encode(), digest_size=8).hexdigest()
     return folder / f"limit-{digest}.json"
+
+
+def checked_base_url(given: str | None) -> str:
+    """Accept https anywhere and http on this machine; the key goes nowhere else."""
+    base_url = given or os.getenv(URL_VARIABLE) or DEFAULT_URL
+    try:
+        parts = urlsplit(base_url.strip().rstrip("/"))
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise ValueError(f"base_url is a full address such as {DEFAULT_URL}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("base_url holds a host and perhaps a path, no user, query or fragment")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(
+            f"base_url {host!r} is not this machine, so it needs https: "
+            "over http the API key would be readable on the way"
+        )
+    return parts.geturl()
+
+
+def checked_limit(given: float | None) -> float | None:
+    """Take the limit that was given, else the one of the environment, else 60."""
+    if given is not LIMIT_NOT_GIVEN:
+        if given is not None and not given >= 1:
+            raise ValueError("requests_per_minute is at least 1, or None for no limit")
+        return given
+    try:
+        limit = float(os.getenv(LIMIT_VARIABLE) or 60)
+    except ValueError:
+        limit = math.nan
+    if not 1 <= limit < math.inf:
+        raise ValueError(f"{LIMIT_VARIABLE} in the environment is a number of at least 1")
+    return int(limit) if limit.is_integer() else limit
