@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +65,8 @@ def seconds(text: str) -> float:
 
 def file_to_write(text: str) -> Path:
     """Check before the first request that a file can be written here."""
+    import tempfile
+
     path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home
     problem = None
     if "://" in text:

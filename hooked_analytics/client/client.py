@@ -10,19 +10,10 @@ from urllib.parse import quote, urlsplit
 from hooked_analytics._internal.cancel import CancelToken
 from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
-from hooked_analytics.client import rate_limiter
+from hooked_analytics.client import rate_limiter, settings
 from hooked_analytics.client.pages import ListPage, list_pages
-from hooked_analytics.client.rate_limiter import RateLimiter
 from hooked_analytics.client.responses import list_items, video_record
 from hooked_analytics.client.sender import Sender
-from hooked_analytics.client.settings import (
-    DEFAULT_URL,
-    LIMIT_NOT_GIVEN,
-    checked_base_url,
-    checked_key,
-    checked_limit,
-    limit_file,
-)
 from hooked_analytics.client.shared_window import SharedWindow
 from hooked_analytics.client.transport import Transport
 from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
@@ -30,6 +21,8 @@ from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+
+    from hooked_analytics.client.transport import HTTPResponse
 
 
 class Response(NamedTuple):
@@ -91,7 +84,7 @@ class HookedClient:
     """
 
     # so that a client whose making failed can still be shown in a traceback
-    base_url: str = DEFAULT_URL
+    base_url: str = settings.DEFAULT_URL
     requests_per_minute: float | None = None
 
     def __init__(
@@ -100,7 +93,7 @@ class HookedClient:
         *,
         profile: str | None = None,
         base_url: str | None = None,
-        requests_per_minute: float | None = LIMIT_NOT_GIVEN,
+        requests_per_minute: float | None = settings.LIMIT_NOT_GIVEN,
         shared_limit: bool = False,
         max_workers: int = 16,
         timeout_seconds: float = 30,
@@ -110,13 +103,13 @@ class HookedClient:
         # a traceback with locals must not show a key that is refused
         given = None if api_key is None else SecretStr(api_key if type(api_key) is str else "\n\0")
         del api_key
-        self._key = checked_key(given, profile=profile)
+        self._key = settings.checked_key(given, profile=profile)
         if max_workers < 1 or max_attempts < 1 or not 0 < timeout_seconds < math.inf:
             raise ValueError(
                 "max_workers and max_attempts are at least 1, timeout_seconds is above 0 and finite"
             )
-        self.base_url = checked_base_url(base_url)
-        self.requests_per_minute = checked_limit(requests_per_minute)
+        self.base_url = settings.checked_base_url(base_url)
+        self.requests_per_minute = settings.checked_limit(requests_per_minute)
         self.shared_limit = shared_limit
         self.max_workers = max_workers
         self.timeout_seconds = timeout_seconds
@@ -145,14 +138,13 @@ class HookedClient:
         if process not in self._by_process:
             shared, limit = None, self.requests_per_minute
             if self.shared_limit and limit is not None:
-                shared = SharedWindow(
-                    limit_file(self._key, self.base_url),
-                    int(limit),
+                path, window = (
+                    settings.limit_file(self._key, self.base_url),
                     rate_limiter.WINDOW_SECONDS,
-                    self.timeout_seconds,
                 )
+                shared = SharedWindow(path, int(limit), window, self.timeout_seconds)
             sender = Sender(
-                RateLimiter(limit, shared=shared),
+                rate_limiter.RateLimiter(limit, shared=shared),
                 Transport(self.base_url, self._key, connections=self.max_workers),
                 timeout_seconds=self.timeout_seconds,
                 max_attempts=self.max_attempts,
@@ -217,26 +209,19 @@ class HookedClient:
 
     def request_video(self, video_id: str, *, cancel: CancelToken | None = None) -> Response:
         """
-        Request the details of one video, as part of a batch that can be stopped.
+        Request the details of one video, as `get_video`, in a batch that can be stopped.
 
         Parameters
         ----------
         video_id : str
             Surrounding white space is taken off.
         cancel : CancelToken, optional
-            Stops the waiting.
+            Stops the waiting, which raises `Cancelled`.
 
         Returns
         -------
         Response
             The record, and when it was seen.
-
-        Raises
-        ------
-        Cancelled
-            The batch was stopped before a response came.
-        HookedError
-            As from `get_video`.
         """
         checked = self.check_video_id(video_id)
         path = f"/v1/video/{quote(checked, safe='')}"
@@ -296,14 +281,17 @@ class HookedClient:
         iterator of ListPage
             The videos of each that no page before had.
         """
-        sender = self._sender()
-        return list_pages(lambda path: sender.request(path, None, cancel), type=type, status=status)
+
+        def request(path: str) -> HTTPResponse:
+            return self._sender().request(path, None, cancel)
+
+        return list_pages(request, type=type, status=status)
 
     def list_avatars(
         self, *, type: Literal["library", "custom", "all"] | None = None
     ) -> list[dict[str, Any]]:
         """
-        List the avatars, in one request.
+        List the avatars, in one request; errors as from `get_video`.
 
         Parameters
         ----------
@@ -314,11 +302,6 @@ class HookedClient:
         -------
         list of dict
             The API's own fields, such as ``id``, ``name`` and ``thumbnail``.
-
-        Raises
-        ------
-        HookedError
-            As from `get_video`; `VideoNotFoundError` where the API has no such list.
         """
         if type not in {None, "library", "custom", "all"}:
             raise ValueError(f"type is 'library', 'custom' or 'all', not {type!r:.40}")
@@ -326,7 +309,7 @@ class HookedClient:
 
     def list_voices(self) -> list[dict[str, Any]]:
         """
-        List the voices, in one request; errors as from `list_avatars`.
+        List the voices, in one request; errors as from `get_video`.
 
         Returns
         -------
@@ -337,7 +320,7 @@ class HookedClient:
 
     def list_music(self) -> list[dict[str, Any]]:
         """
-        List the music, in one request; errors as from `list_avatars`.
+        List the music, in one request; errors as from `get_video`.
 
         Returns
         -------
@@ -348,7 +331,7 @@ class HookedClient:
 
     def check_video_id(self, video_id: object) -> str:
         """
-        Return the id without surrounding white space, or refuse it before any request.
+        Return the id without surrounding white space, or raise `InvalidVideoIdError`.
 
         Parameters
         ----------
@@ -359,11 +342,6 @@ class HookedClient:
         -------
         str
             The id.
-
-        Raises
-        ------
-        InvalidVideoIdError
-            Says what is wrong with it.
         """
         return check_video_id(video_id, pattern=self.video_id_pattern)
 
