@@ -90,7 +90,7 @@ def _collected(
     # all of them as columns, not as keys: their values are needed as they are
     rows = open_frame(videos, list(dict.fromkeys([*wanted, *ranked])), [], what=what).rows
     rows = rows if only is None else only(rows)
-    count = int(rows.select(nw.len()).collect("pyarrow").item())
+    count = int(small_frame(rows.select(n=nw.len()))["n"].iloc[0])
     if count > MAX_ROWS:
         raise ValueError(
             f"{what} takes at most {MAX_ROWS:,} rows into memory, and there are {count:,}; "

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
 from hooked_analytics.analysis.intervals import RESAMPLES, percentiles
-from hooked_analytics.schema.engines import known, like, open_frame
+from hooked_analytics.schema.engines import known, like, open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
 from hooked_analytics.schema.groups import group_keys, grouped
 
@@ -163,8 +163,8 @@ def _days(videos: Opened) -> Any:
     moments = with_microseconds(videos.rows, _at="created_at").select(
         first=nw.col("_at").min(), last=nw.col("_at").max()
     )
-    first, last = moments.collect("pyarrow").rows()[0]
-    return pd.NA if pd.isna(first) else int(last) // _DAY - int(first) // _DAY + 1
+    first, last = small_frame(moments)[["first", "last"]].iloc[0] // _DAY
+    return last - first + 1
 
 
 def _split_and_resampled(sums: pd.DataFrame) -> tuple[Floats, Parts, Parts]:

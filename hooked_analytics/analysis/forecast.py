@@ -10,7 +10,7 @@ import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
 from hooked_analytics.analysis.over_time import per_step
-from hooked_analytics.schema.engines import open_frame
+from hooked_analytics.schema.engines import open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
     columns = ["created_at", "fetched_at", "used_credits"]
     opened = open_frame(videos, columns, keys, what="forecast_credits")
     last = with_microseconds(opened.rows, _seen="fetched_at").select(nw.col("_seen").max())
-    moment = last.collect("pyarrow").item()
+    moment = small_frame(last)["_seen"].iloc[0]
     steps = per_step(opened, keys, timezone).assign(kind=lambda each: each[keys[0]] if keys else "")
     if pd.isna(moment):
         return steps.assign(ago=0, unknown=0).iloc[:0], pd.NaT

@@ -47,6 +47,7 @@ def resampled_sums(values: Floats, draw: np.random.Generator) -> Floats:
     >>> resampled_sums(np.ones((4, 1)), np.random.default_rng(0))[:2].tolist()
     [[4.0], [4.0]]
     """
+    values = values[np.lexsort(values.T)]  # the order of the list decides nothing
     size = len(values)
     if size > MAX_DRAWN:
         covariance = np.atleast_2d(np.cov(values, rowvar=False, bias=True)) * size
@@ -112,6 +113,7 @@ def chance_of_sums(
     size = np.bincount(groups)
     # a hair of tolerance: the same videos in another order have the same sum
     found = np.abs(np.bincount(groups, scores)) * (1 - 1e-9) - 1e-12 * np.abs(scores).sum()
+    scores = np.sort(scores)
     if len(scores) <= MAX_PERMUTED:
         starts = np.concatenate([[0], size.cumsum()[:-1]])
         beyond, done = np.zeros(len(size)), 0

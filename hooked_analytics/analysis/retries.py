@@ -68,7 +68,7 @@ def retry_chains(videos: FrameT) -> FrameT:
 def _of_failed_scripts(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     import narwhals.stable.v2 as nw
 
-    failed = rows.filter(nw.col("status") == "FAILED").select("script").unique()
+    failed = rows.filter(nw.col("status") == "FAILED").select("script").unique("script")
     return rows.join(failed, on="script", how="semi")
 
 

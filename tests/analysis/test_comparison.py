@@ -117,6 +117,14 @@ def test_few_videos_are_called_different_or_nothing():
     assert pd.isna(found.loc["tiny", "p_value"])
 
 
+@pytest.mark.parametrize("metric", ["credits_per_minute", "failure_rate", "render_seconds"])
+def test_the_order_of_the_list_decides_nothing(metric):
+    frame = groups(5, [12, 20, 9])
+    shuffled = frame.sample(frac=1, random_state=1)
+    found, again = (compare_groups(f, by="avatar_id", metric=metric) for f in (frame, shuffled))
+    pd.testing.assert_frame_equal(found, again)
+
+
 def test_what_has_no_figure_stays_as_a_row_without_one():
     rows = [("a", "COMPLETED", 5.0, 60), ("b", "COMPLETED", None, 60), ("b", "STARTED", 4.0, None)]
     found = compare_groups(videos(*rows, (None, "COMPLETED", 5.0, None)), by="avatar_id")

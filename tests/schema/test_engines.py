@@ -18,13 +18,18 @@ from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import (
     VideoArchive,
+    compare_groups,
     completion_curve,
     credit_change,
+    credit_outliers,
     credit_usage,
     credits_over_time,
     failures,
     observed_renders,
+    render_drift,
     render_times,
+    retry_chains,
+    spend_anomalies,
     videos_from_records,
 )
 from hooked_analytics.schema import arrow_from_frame, outcome_counts as end_counts
@@ -239,6 +244,43 @@ def test_nothing_is_nothing_on_a_cluster(on, engine):
     frame = on(engine, CASES["empty"])
     for name in ("render_times", "credit_usage"):
         assert_same(FUNCTIONS[name](frame), frame, FUNCTIONS[name](CASES["empty"]))
+
+
+def unusual() -> pd.DataFrame:
+    """Ten weeks of three videos a day: a dear one, one made again, slower renders at the end."""
+    days = range(210)
+    kinds = ["class", "ugc"] * 105
+    rows = videos(*((kinds[n], "COMPLETED", None, 4 + n % 3) for n in days))
+    created = START + pd.to_timedelta([8 * n for n in days], unit="h").as_unit("us")
+    rows = rows.assign(
+        created_at=created,
+        updated_at=created + pd.to_timedelta([300 if n >= 189 else 60 for n in days], unit="s"),
+        fetched_at=created.max(),
+        duration_seconds=60.0,
+        script=[f"script {n // 4 if n % 2 else n}" for n in days],
+    )
+    rows.loc[[1, 201], ["status", "used_credits"]] = [["FAILED", 4.0], ["COMPLETED", 90.0]]
+    return rows
+
+
+FOUND = {  # function, and what tells its first row
+    compare_groups: ("videos", 105),
+    spend_anomalies: ("credits", 101.0),
+    render_drift: ("drifting", True),
+    retry_chains: ("success_credits", 8.0),
+    credit_outliers: ("used_credits", 90.0),
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", [*SINGLE, *CLUSTERS])
+@pytest.mark.parametrize("function", FOUND)
+def test_what_is_unusual_is_found_on_every_engine(on, engine, function):
+    rows = unusual()
+    frame, expected = on(engine, rows), function(rows)
+    name, value = FOUND[function]
+    assert expected[name].iloc[0] == value
+    assert_same(function(frame), frame, expected)
 
 
 LOOKS = [  # minute, and what was seen of which video then
