@@ -43,11 +43,12 @@ test-oldest: $(OLDEST)/ready-test ## the tests on the oldest versions declared, 
 	@$(OLDEST)/bin/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not cluster"
 
 .PHONY: check
-check: $(VENV)/ready-test ## style, types, and the layers of the package
+check: $(VENV)/ready-test ## style, types, layers, and the form of docstrings
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_layers.py
+	@$(BIN)/python -m tests.docstrings
 
 .PHONY: docs
 docs: $(VENV)/ready-docs ## the documentation, into docs/_build/html
@@ -59,7 +60,7 @@ wheel: $(VENV)/ready ## build the wheel, and try it without extras and with each
 	@$(BIN)/python tests/wheel.py
 
 .PHONY: bench
-bench: $(VENV)/ready-test ## measure, and write benchmarks/RESULTS.md (about forty minutes)
+bench: $(VENV)/ready-bench ## measure, and write benchmarks/RESULTS.md (about forty minutes)
 	@$(BIN)/python -m benchmarks
 
 .PHONY: faults
@@ -89,6 +90,11 @@ $(VENV)/ready-test: $(VENV)/ready pyproject.toml
 	@$(BIN)/pip install $(PIP_OPTIONS) --group test --group cluster --group check
 	$(call want,chromium,chromium fonts-dejavu-core)
 	$(call want,java,openjdk-17-jre-headless)
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready-test pyproject.toml
+	@echo "installing the public data that is measured on"
+	@$(BIN)/pip install $(PIP_OPTIONS) --group bench
 	@touch $@
 
 $(VENV)/ready-docs: $(VENV)/ready pyproject.toml

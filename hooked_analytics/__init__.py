@@ -39,7 +39,7 @@ import ast
 from importlib import import_module
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # `__init__.pyi` lists the public names once, for editors and for this module; each is loaded
 # when it is first used, so that `import hooked_analytics` costs nothing

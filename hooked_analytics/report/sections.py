@@ -205,10 +205,10 @@ def _by(report: Report, key: str, at: int) -> list[Section]:
     cost, money = "", f"Cost ({report.currency})" if report.currency else "Cost"
     if report.price_per_credit is not None:
         cost, total["cost"] = "cost", total["credits"] * report.price_per_credit
-    table = usage.merge(times[[key, "median_seconds", "p90_seconds"]], on=key)
+    table = usage.merge(times[[key, "median_seconds"]], on=key)
     columns = (
         f"group videos credits {cost} credits_unknown share credits_per_minute "
-        "failed failed_credits median_seconds p90_seconds"
+        "failed failed_credits median_seconds"
     )
     section = _section(
         f"by{suffix}",
@@ -239,7 +239,7 @@ def _differences(comparison: pd.DataFrame, key: str) -> str:
     """Name the groups whose credits per minute differ by more than chance."""
     differ = comparison[comparison["different"].fillna(False).astype(bool)]
     told = "Per minute: credits of everything that ended, failures included, for each minute of "
-    told += "finished video. Half of the renders are over by the median, nine in ten by the p90."
+    told += "finished video. Half of the renders are over by the median."
     if differ.empty:
         return f"{told} No {key.replace('_', ' ')} differs from the rest by more than chance."
     names = [
