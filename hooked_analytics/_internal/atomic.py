@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -19,6 +20,21 @@ _ORPHAN_SECONDS = 3600.0
 _PREFIX = ".hooked-"
 _MAX_SWAPS, _PAUSE_SECONDS = 100, 0.02
 _IN_THE_WAY = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY}
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """
+    Expand ``~``, and refuse an address with a ValueError.
+
+    Examples
+    --------
+    >>> local_path("~/videos.csv") == Path.home() / "videos.csv"
+    True
+    """
+    text = os.fspath(path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # one letter is a drive of Windows
+        raise ValueError(f"{text} is an address: name a file of this machine, and copy it there")
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home
 
 
 @contextmanager
@@ -51,7 +67,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     target.read_text(), [p.name for p in target.parent.iterdir()]
     ('whole or not at all', ['note.txt'])
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(local_path(path)))
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = _prefix(target)
     sweep_orphans(target.parent, prefix)
@@ -119,7 +135,7 @@ def atomic_directory(path: Path, owned: Callable[[Path], set[str]]) -> Iterator[
     ...     read_swapped(target, "a.csv"), [p.name for p in Path(folder).iterdir()]
     (b'1', ['set'])
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(local_path(path)))
     if target in (here := Path.cwd(), *here.parents):
         raise ValueError(f"{path} holds the working directory; choose a folder of its own")
     if target.exists() and not target.is_dir():

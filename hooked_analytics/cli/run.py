@@ -133,20 +133,12 @@ class Run:
 
 def _read_table(path: Path) -> pd.DataFrame | None:
     """Read a table that has a column video_id; None for lines of ids."""
-    suffix = path.suffix.lower()
-    if suffix in FORMATS and not FORMATS[suffix].holds_ids:
+    read = FORMATS.get(path.suffix.lower(), FORMATS[".csv"]).read_any
+    if read is None:
         raise ValueError(f"{path} cannot be read: give a table in another format, or a text file")
-    if suffix == ".parquet":
-        table = pd.read_parquet(path)
-    elif suffix == ".jsonl":
-        table = pd.read_json(path, lines=True, dtype={"video_id": str}, convert_dates=False)
-    else:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            heading = file.readline()
-        separator = next((mark for mark in ",;\t" if mark in heading), None)
-        if separator is None:
-            return None
-        table = pd.read_csv(path, sep=separator, dtype={"video_id": str}, encoding="utf-8-sig")
+    table = read(path)
+    if table is None:
+        return None
     if "video_id" not in table:
         raise ValueError(f"{path} has no column video_id; it has {', '.join(map(str, table))}")
     return table

@@ -21,8 +21,9 @@ from hooked_analytics import __version__
 from hooked_analytics._internal.atomic import atomic_directory, read_swapped
 from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.report.units import DAY_COLUMNS, units_of
-from hooked_analytics.storage import csv_format, parquet_format
-from hooked_analytics.storage.tables import plain_kind
+from hooked_analytics.storage.files import write_parquet
+from hooked_analytics.storage.sanitize import storage_type
+from hooked_analytics.storage.spreadsheets import write_csv
 
 if TYPE_CHECKING:
     import os
@@ -124,9 +125,9 @@ def _write_table(name: str, table: pd.DataFrame, folder: Path) -> dict[str, Any]
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     notes = {key.decode(): text.decode() for key, text in (arrow.schema.metadata or {}).items()}
     files = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]
-    parquet_format.write_batches(files[0], arrow.schema, arrow.to_batches(), notes=notes)
+    write_parquet(files[0], arrow.schema, arrow.to_batches(), notes=notes)
     cells = _for_csv(table)
-    csv_format.write(files[1], cells.schema, cells.to_batches(), formula_safe=True)
+    write_csv(files[1], cells.schema, cells.to_batches(), formula_safe=True)
     units = units_of(name)
     return {
         "rows": len(table),
@@ -142,7 +143,7 @@ def _for_csv(table: pd.DataFrame) -> pa.Table:
     days = {name: times[name].dt.tz_localize(None) for name in times if name in DAY_COLUMNS}
     arrow = pa.Table.from_pandas(table.assign(**days), preserve_index=False)
     kinds = [
-        (field.name, pa.date32() if field.name in days else plain_kind(field.name, field.type))
+        (field.name, pa.date32() if field.name in days else storage_type(field.name, field.type))
         for field in arrow.schema
     ]
     return arrow.cast(pa.schema(kinds))

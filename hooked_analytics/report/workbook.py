@@ -9,7 +9,7 @@ import pandas as pd
 from hooked_analytics import __version__
 from hooked_analytics.report.sentences import headlines, not_known, scope
 from hooked_analytics.report.units import units_of
-from hooked_analytics.storage.xlsx_format import plain_text
+from hooked_analytics.storage.spreadsheets import plain_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from hooked_analytics._internal.atomic import local_path
 from hooked_analytics.schema import NAMES, frame_from_arrow, is_final, require_columns
 from hooked_analytics.storage.compaction import MAX_PARTS, merge_parts, upgrade_parts
 from hooked_analytics.storage.layout import (
@@ -28,8 +28,7 @@ from hooked_analytics.storage.parquet_parts import (
     whole,
     write_part,
 )
-from hooked_analytics.storage.sanitize import without_secrets
-from hooked_analytics.storage.tables import table_from_videos
+from hooked_analytics.storage.sanitize import table_from_videos, without_secrets
 
 if TYPE_CHECKING:
     import os
@@ -85,7 +84,7 @@ class VideoArchive:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
+        self.directory = local_path(directory)
         self.requests_saved = 0
         require_archive(self.directory)
 
@@ -143,12 +142,11 @@ class VideoArchive:
         >>> videos["fetch_error"].fillna("").tolist()
         ['', 'invalid_id']
         """
-        # the one import upwards: a short name for a fetch with this archive
-        from hooked_analytics.fetch import fetch_videos
+        import hooked_analytics as ha  # a short name for a fetch with this archive
 
         known = self.videos()
         asked = known["video_id"].tolist() if video_ids is None else video_ids
-        fetched = fetch_videos(
+        fetched = ha.fetch_videos(
             asked, client=client, archive=_OneLook(known, self.append), progress=progress
         )
         finished = set(known.loc[is_final(known) & known["fetch_error"].isna(), "video_id"])

@@ -1,55 +1,52 @@
 """
 Safe, atomic files, and reading them back.
 
-`FORMATS` is the list of formats. ``tables`` and ``sanitize`` hold what all of them share
-(types; links, formulas, times), each ``*_format`` is one.
+`FORMATS` at the end is the one list of formats. Parquet and JSON lines are here, ``spreadsheets``
+has CSV and XLSX, ``sanitize`` what all of them share: types; links, formulas, times.
 """
 
 from __future__ import annotations
 
+import json
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hooked_analytics._internal.atomic import atomic_write
-from hooked_analytics.schema import frame_from_arrow
-from hooked_analytics.storage import csv_format, jsonl_format, parquet_format, xlsx_format
-from hooked_analytics.storage.sanitize import scrub, without_secrets
-from hooked_analytics.storage.tables import ours_first, table_from_videos
+from hooked_analytics import __version__
+from hooked_analytics._internal.atomic import atomic_write, local_path
+from hooked_analytics.schema import (
+    NAMES,
+    SCHEMA_VERSION,
+    VIDEOS_SCHEMA,
+    current_names,
+    frame_from_arrow,
+)
+from hooked_analytics.storage import spreadsheets
+from hooked_analytics.storage.layout import MARKER
+from hooked_analytics.storage.sanitize import (
+    check_schema,
+    map_columns,
+    reorder_columns,
+    scrub,
+    table_from_videos,
+    times_as_text,
+    times_from_text,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
-
-    import pandas as pd
-
-__all__ = ["FORMATS", "Format", "export_videos", "format_of", "read_videos"]
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+    from typing import TextIO
 
 _BATCH_ROWS = 65_536
-
-
-class Format(NamedTuple):
-    """One format of a file: how it is written and read, and what else it is good for."""
-
-    suffix: str
-    write: Callable[..., None]
-    read: Callable[[Path], pa.Table] | None  # None: for people, it cannot be read back
-    holds_ids: bool  # may be handed to a command that takes a file of ids
-    about: str
-
-
-# the one list of formats; export, command line, help and tests come from it
-FORMATS = {
-    each.suffix: each
-    for each in (
-        Format(".parquet", parquet_format.write, parquet_format.read, True, "exact and small"),
-        Format(".csv", csv_format.write, csv_format.read, True, "for any program"),
-        Format(".xlsx", xlsx_format.write, None, False, "for people; cannot be read back"),
-        Format(".jsonl", jsonl_format.write, jsonl_format.read, True, "one JSON object a row"),
-    )
-}
+_INDEXES = {"__null_dask_index__", "__index_level_0__"}
 
 
 def export_videos(
@@ -72,7 +69,7 @@ def export_videos(
         One row per video. Needs every column of a videos frame. Other columns follow after them;
         the index is left out.
     path : str or Path
-        File to write. Its folder is made if absent.
+        File to write; ``~`` is expanded, an address is refused. Its folder is made if absent.
     include_urls : bool, default False
         Write links with their signatures. Whoever has such a file can download the videos for up to
         24 h, so a warning says so. By default links lose query, fragment and user, and so do signed
@@ -83,9 +80,10 @@ def export_videos(
 
     Returns
     -------
-    the path that was written
-        Missing is null in Parquet and JSON lines, and an empty cell in CSV and XLSX. Times
-        are UTC. XLSX drops control characters and what is past 32,767 characters in a cell.
+    Path
+        The file that was written. Missing is null in Parquet and JSON lines, and an empty cell in
+        CSV and XLSX. Times are UTC. XLSX drops control characters and what is past 32,767
+        characters in a cell.
 
     Raises
     ------
@@ -110,10 +108,13 @@ def export_videos(
     >>> back[["video_id", "name", "used_credits"]].to_dict("records")
     [{'video_id': 'vid_abc123', 'name': '=1+1', 'used_credits': 5.0}]
     """
-    target = Path(path)
-    write = format_of(target).write
-    if write is xlsx_format.write:
-        xlsx_format.require_fits(len(videos))
+    target = local_path(path)
+    form = format_of(target)
+    if len(videos) > form.max_rows:  # before an hour goes into writing them
+        raise ValueError(
+            f"a {form.suffix} file holds {form.max_rows:,} rows and these are {len(videos):,}; "
+            "export to .csv or .parquet"
+        )
     table = table_from_videos(videos)
     if include_urls:
         warnings.warn(
@@ -123,12 +124,8 @@ def export_videos(
         )
     batches = iter(table.to_batches(max_chunksize=_BATCH_ROWS))
     with atomic_write(target) as beside:
-        write(
-            beside,
-            table.schema,
-            batches if include_urls else map(without_secrets, batches),
-            formula_safe=formula_safe,
-        )
+        safe = batches if include_urls else map(without_secrets, batches)
+        form.write(beside, table.schema, safe, formula_safe=formula_safe)
     return target
 
 
@@ -136,18 +133,21 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     Read a videos frame from Parquet, CSV or JSON lines.
 
-    A CSV written by ``videos.to_csv(path, index=False)`` can be read too. There a text that
-    starts with ``'`` and goes on like a formula loses that ``'``.
+    A CSV that pandas or a spreadsheet saved is read too: cells divided by ``;``, numbers with a
+    decimal comma, whole numbers as ``161240.0``; rows without any value are left out with a
+    warning. In CSV, a text that starts with ``'`` and goes on like a formula loses that ``'``.
 
     Parameters
     ----------
     path : str or Path
-        File of `export_videos`, ``.parquet``, ``.csv`` or ``.jsonl``.
+        File of `export_videos`, ``.parquet``, ``.csv`` or ``.jsonl``; or a folder into which Spark
+        or Dask wrote such files as parts of one table.
 
     Returns
     -------
-    a videos frame, same columns and dtypes whichever the format
-        Other columns follow in the types Arrow finds; in CSV, what only looks like a number
+    DataFrame
+        A videos frame, same columns and dtypes whichever the format. Other columns follow in the
+        types Arrow finds; in CSV, what only looks like a number
         (``007``, ``1e5``) stays text. Missing is missing.
 
     Raises
@@ -171,13 +171,13 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     >>> back["duration_frames"].tolist(), back.equals(videos)
     ([7500], True)
     """
-    source = Path(path)
-    read = format_of(source).read
+    source = local_path(path)
+    read = format_of(source).read if not source.is_dir() else _read_folder
     source.stat()
     if read is None:
         raise _unreadable(source, ValueError("it is for people; export to .parquet or .csv"))
     try:
-        return frame_from_arrow(ours_first(read(source)))
+        return frame_from_arrow(reorder_columns(read(source)))
     except OSError as cause:
         if cause.errno is not None:
             raise
@@ -185,6 +185,22 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise _unreadable(source, cause) from cause
     except (ValueError, pa.ArrowException) as cause:
         raise _unreadable(source, cause) from cause
+
+
+def _read_folder(folder: Path) -> pa.Table:
+    """Read the parts of one table that Spark or Dask has written into a folder."""
+    if (folder / MARKER).exists():
+        raise ValueError("it is an archive: read it by VideoArchive(...).videos()")
+    parts = [
+        (FORMATS[path.suffix].read, path)
+        for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name))
+        if path.suffix in FORMATS and not path.name.startswith(("_", "."))
+    ]
+    if not parts:
+        raise ValueError("it is a folder without a file of videos in it")
+    tables = [reorder_columns(read(path)) for read, path in parts if read is not None]
+    table = pa.concat_tables(tables, promote_options="permissive")
+    return table.drop_columns([name for name in table.column_names if name in _INDEXES])
 
 
 def format_of(path: Path) -> Format:
@@ -201,3 +217,178 @@ def _unreadable(source: Path, cause: Exception) -> ValueError:
     # Arrow quotes the row it stopped at, and a row may hold a signed link.
     found = scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__]
     return ValueError(f"{source} cannot be read as videos: {found[0][:1000]}")
+
+
+# -- Parquet: the fixed schema, zstd, checked pages ----------------------------------------
+
+
+def write_parquet(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    formula_safe: bool = False,  # noqa: ARG001 - text in Parquet is never altered
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write the batches, one row group each; version and *notes* go beside the schema."""
+    from pyarrow.parquet import ParquetWriter
+
+    about = {"hooked_analytics": __version__, "hooked_schema": str(SCHEMA_VERSION), **notes}
+    schema = schema.with_metadata(about)
+    with ParquetWriter(str(path), schema, compression="zstd", write_page_checksum=True) as writer:
+        for batch in batches:
+            writer.write_batch(batch.cast(schema))
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read one file, whatever its folder is called."""
+    from pyarrow.parquet import ParquetFile
+
+    # read_table would take a folder named type=ugc for a column
+    with ParquetFile(str(path), page_checksum_verification=True) as file:
+        names = current_names(file.schema_arrow.names)
+        check_schema(names)
+        return file.read().rename_columns(names)
+
+
+# -- JSON lines: one object a row, missing as null, numbers and text exact --------------------
+
+
+def write_jsonl(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    formula_safe: bool = False,  # noqa: ARG001 - no spreadsheet reads JSON
+) -> None:
+    """Write the batches, an object to a line."""
+    rows = 0
+    encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+    with path.open("w", encoding="utf-8", newline="\n") as lines:
+        for batch in batches:
+            rows += batch.num_rows
+            columns = [c.to_pylist() for c in map_columns(batch, _json_column).columns]
+            for values in zip(*columns, strict=True):
+                lines.write(encode(dict(zip(schema.names, values, strict=True))) + "\n")
+        if not rows:
+            # A file of no bytes is what a failed copy leaves, so no rows are one blank line.
+            lines.write("\n")
+
+
+def _json_column(name: str, column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        return times_as_text(column)
+    if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+        raise ValueError(
+            f"column {name!r} holds an infinite number, for which JSON has no word; "
+            "export to .parquet or .csv"
+        )
+    return column
+
+
+def read_jsonl(path: Path) -> pa.Table:
+    """Read the objects, our fields in their types, the others in those Arrow finds."""
+    parts: list[pa.Table] = []
+    others: list[dict[str, Any]] = []
+    seen: dict[str, None] = {}
+    with path.open(encoding="utf-8-sig", newline="\n") as lines:
+        objects = _objects(lines)
+        while rows := list(islice(objects, _BATCH_ROWS)):
+            rows = _renamed(rows)
+            seen.update(dict.fromkeys(name for row in rows for name in row))
+            parts.append(pa.table([_column(rows, name) for name in NAMES], schema=VIDEOS_SCHEMA))
+            others += ({k: row[k] for k in row.keys() - set(NAMES)} for row in rows)
+    if not parts:
+        return VIDEOS_SCHEMA.empty_table()
+    check_schema(list(seen))
+    table = pa.concat_tables(parts)
+    for name in seen:
+        if name not in NAMES:
+            table = table.append_column(name, _typed([row.get(name) for row in others]))
+    return table
+
+
+def _renamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give fields of an older version their names of today."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    today = dict(zip(names, current_names(names), strict=True))
+    if all(name == new for name, new in today.items()):
+        return rows
+    return [{today[name]: value for name, value in row.items()} for row in rows]
+
+
+def _any_jsonl(path: Path) -> pd.DataFrame:
+    return pd.read_json(path, lines=True, dtype={"video_id": str}, convert_dates=False)
+
+
+def _objects(lines: TextIO) -> Iterator[dict[str, Any]]:
+    number = 0
+    decode = json.JSONDecoder(parse_constant=_refuse).decode
+    for number, line in enumerate(lines, 1):
+        if line.isspace():
+            continue
+        try:
+            row = decode(line)
+        except (ValueError, RecursionError) as cause:
+            raise ValueError(f"line {number} is not JSON ({cause})") from cause
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is not a JSON object")
+        yield row
+    if not number:
+        raise ValueError("it is empty")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _column(rows: list[dict[str, Any]], name: str) -> pa.Array:
+    kind = VIDEOS_SCHEMA.field(name).type
+    values = [row.get(name) for row in rows]
+    try:
+        if pa.types.is_timestamp(kind):
+            return pa.array(values, pa.large_string()).cast(kind)
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as cause:
+        raise ValueError(f"a value of {name} is not {kind} ({cause})") from cause
+
+
+def _typed(values: list[Any]) -> pa.Array:
+    column = pa.array(values)
+    return times_from_text(column) if pa.types.is_string(column.type) else column
+
+
+class Format(NamedTuple):
+    """One format of a file: how it is written and read, and what else it is good for."""
+
+    suffix: str
+    write: Callable[..., None]
+    read: Callable[[Path], pa.Table] | None  # None: for people, it cannot be read back
+    read_any: Callable[[Path], pd.DataFrame | None] | None  # a table of ids; None: it holds none
+    searched: bool  # `hooked-analytics check` finds a secret in it
+    max_rows: float = float("inf")
+
+
+# the one list of formats; export, reading, the command line, its help and the tests come from it
+FORMATS = {
+    each.suffix: each
+    for each in (
+        Format(".parquet", write_parquet, read_parquet, pd.read_parquet, searched=True),
+        Format(
+            ".csv",
+            spreadsheets.write_csv,
+            spreadsheets.read_csv,
+            spreadsheets.table_of_text,
+            searched=True,
+        ),
+        Format(
+            ".xlsx",
+            spreadsheets.write_xlsx,
+            None,
+            None,
+            searched=True,
+            max_rows=spreadsheets.MAX_SHEET_ROWS,
+        ),
+        Format(".jsonl", write_jsonl, read_jsonl, _any_jsonl, searched=True),
+    )
+}

@@ -19,8 +19,8 @@ import pyarrow as pa
 from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
 from hooked_analytics.schema.latest import are_latest
+from hooked_analytics.storage.files import write_parquet
 from hooked_analytics.storage.layout import is_merged, part_names
-from hooked_analytics.storage.parquet_format import write_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -121,7 +121,7 @@ def write_part(
     """
     notes = {_REPLACES.decode(): json.dumps(list(replaces))} if replaces else {}
     with atomic_write(path) as beside:
-        write_batches(beside, SCHEMA, batches, notes=notes)
+        write_parquet(beside, SCHEMA, batches, notes=notes)
         for name in replaces:
             (path.parent / name).stat()
 

@@ -1,5 +1,5 @@
 """
-What happens to a cell on its way into a file and back: links, formulas, times.
+What happens to a table on its way into a file and back: types; links, formulas, times.
 
 Everything here takes and returns Arrow record batches or columns and runs at their speed; a
 column in which there is nothing to do is handed on without a copy.
@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import json
 import re
+from operator import ne
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hooked_analytics.schema import LINKS
+from hooked_analytics.schema import (
+    COLUMNS,
+    LINKS,
+    NAMES,
+    VIDEOS_SCHEMA,
+    arrow_from_frame,
+    require_columns,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # A spreadsheet takes a text for a formula when one of these comes first: the four signs, their
 # full-width and small forms, and their doubles in mathematics and Hebrew.
@@ -78,15 +87,7 @@ def _without_secret(name: str, column: pa.Array) -> pa.Array:
 
 
 def bare_links(column: pa.Array) -> pa.Array:
-    """
-    Cut links down to scheme, host and path.
-
-    Examples
-    --------
-    >>> links = ["https://me:pw@a.example/v.mp4?X-Amz-Signature=abc#t=1", None]
-    >>> bare_links(pa.array(links, pa.large_string())).to_pylist()
-    ['https://a.example/v.mp4', None]
-    """
+    """Cut links down to scheme, host and path."""
     for mark in ("?", "#"):
         if _holds(column, re.escape(mark.encode())):
             column = pc.list_element(pc.split_pattern(column, mark, max_splits=1), 0)
@@ -94,15 +95,7 @@ def bare_links(column: pa.Array) -> pa.Array:
 
 
 def bare_hosts(column: pa.Array) -> pa.Array:
-    """
-    Cut links down to scheme and host: the path of a webhook is its password at many services.
-
-    Examples
-    --------
-    >>> links = ["https://hooks.example/a-secret?x=1", "hooks.example/a-secret", None]
-    >>> bare_hosts(pa.array(links, pa.large_string())).to_pylist()
-    ['https://hooks.example', 'hooks.example', None]
-    """
+    """Cut links down to scheme and host: the path of a webhook is its password at many services."""
     column = bare_links(column)
     for path in _PATHS if _holds(column, rb"[/\\]") else ():
         column = pc.replace_substring_regex(column, path, r"\1")
@@ -110,15 +103,7 @@ def bare_hosts(column: pa.Array) -> pa.Array:
 
 
 def scrub_text(column: pa.Array) -> pa.Array:
-    """
-    Take the query off signed links wherever they stand in a text; other links stay.
-
-    Examples
-    --------
-    >>> said = ["403 at https://a.example/v.mp4?Expires=1&sig=abc today", "https://a.example?p=2"]
-    >>> scrub_text(pa.array(said, pa.large_string())).to_pylist()
-    ['403 at https://a.example/v.mp4 today', 'https://a.example?p=2']
-    """
+    """Take the query off signed links wherever they stand in a text; other links stay."""
     if not _holds(column, _LINK_MARK):
         return column
     signed = pc.match_substring_regex(column, _SIGNED_LINK)
@@ -182,14 +167,7 @@ def _quoted(text: pa.Array) -> pa.Array:
 
 
 def unguard_formulas(column: pa.Array) -> pa.Array:
-    """
-    Take the ``'`` off again.
-
-    Examples
-    --------
-    >>> unguard_formulas(pa.array(["'=1+1", "''=1+1", "it's"], pa.large_string())).to_pylist()
-    ['=1+1', "'=1+1", "it's"]
-    """
+    """Take the ``'`` off again."""
     guarded = pc.match_substring_regex(column, f"^'+{_FORMULA}")
     return _change_where(column, guarded, lambda text: pc.utf8_slice_codeunits(text, 1))
 
@@ -204,14 +182,7 @@ def _change_where(
 
 
 def plain_cells(column: pa.Array) -> pa.Array:
-    """
-    Turn what a CSV cell cannot hold (times, lists, durations) into text.
-
-    Examples
-    --------
-    >>> plain_cells(pa.array([[1, 2], None])).to_pylist()
-    ['[1, 2]', None]
-    """
+    """Turn what a CSV cell cannot hold (times, lists, durations) into text."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         return times_as_text(column)
@@ -235,15 +206,7 @@ def _texts(column: pa.Array, spell: Callable[[Any], str]) -> pa.Array:
 
 
 def times_as_text(column: pa.Array) -> pa.Array:
-    """
-    Spell times as ISO 8601, those with a zone in UTC.
-
-    Examples
-    --------
-    >>> noon = pa.array([1705312800000000], pa.timestamp("us", tz="Europe/Berlin"))
-    >>> times_as_text(noon).to_pylist()
-    ['2024-01-15T10:00:00.000000Z']
-    """
+    """Spell times as ISO 8601, those with a zone in UTC."""
     # Arrow spells zoned times twenty times slower than plain ones
     clock = column.cast(pa.timestamp(column.type.unit, "UTC" if column.type.tz else None))
     text = clock.cast(pa.timestamp(column.type.unit)).cast(pa.large_string())
@@ -255,16 +218,7 @@ def times_as_text(column: pa.Array) -> pa.Array:
 
 
 def times_from_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """
-    Read text as times where every value is a full time with a zone; else leave it.
-
-    Examples
-    --------
-    >>> times_from_text(pa.array(["2024-01-15T10:00:00Z", None])).type
-    TimestampType(timestamp[us, tz=UTC])
-    >>> times_from_text(pa.array(["2024-01-15", None])).type
-    DataType(string)
-    """
+    """Read text as times where every value is a full time with a zone; else leave it."""
     for unit in ("us", "ns"):
         found = cast_where_all(column, _FULL_TIME, pa.timestamp(unit, tz="UTC"))
         if found is not column:
@@ -284,3 +238,101 @@ def cast_where_all(
         return column.cast(kind)
     except pa.ArrowInvalid:
         return column
+
+
+# -- the table ----------------------------------------------------------------------
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds text, in the one type `storage_type` leaves of several."""
+    return bool(pa.types.is_large_string(kind))
+
+
+def table_from_videos(videos: pd.DataFrame) -> pa.Table:
+    """Turn a frame into a table in which text has one type and every name occurs once."""
+    require_columns(videos.columns, NAMES, what="export_videos")
+    names = [str(name) for name in videos.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"a file holds one column of a name; given twice: {', '.join(twice)}")
+    try:
+        texts = [name for name in videos if _has_no_storage_type(videos[name])]
+        table = arrow_from_frame(videos.astype(dict.fromkeys(texts, "string")))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as cause:
+        raise ValueError(f"column {_refused(videos)!r} fits no file: {cause}") from cause
+    return table.cast(pa.schema([(f.name, storage_type(f.name, f.type)) for f in table.schema]))
+
+
+def _has_no_storage_type(column: pd.Series[Any]) -> bool:
+    """Whether Arrow keeps the values as something else: months, for one, as numbers."""
+    if not isinstance(column.dtype, pd.api.extensions.ExtensionDtype):
+        return False
+    kind = pa.array(column.iloc[:0], from_pandas=True).type
+    return isinstance(kind, pa.BaseExtensionType)
+
+
+def storage_type(name: str, kind: pa.DataType) -> pa.DataType:
+    """Look up the type in which a column is written and handed back."""
+    if name in NAMES:
+        return VIDEOS_SCHEMA.field(name).type
+    if pa.types.is_dictionary(kind):
+        return storage_type(name, kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_string_view(kind):
+        return pa.large_string()
+    return kind
+
+
+def _refused(videos: pd.DataFrame) -> str | None:
+    for name in videos.columns:
+        kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
+        try:
+            pa.array(videos[name], type=kind, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+            return str(name)
+    return None
+
+
+def check_schema(names: Sequence[str]) -> None:
+    """
+    Check that a file has every column a videos frame had from the first version on.
+
+    Columns of younger versions may be absent; a name that differs from one of them in one
+    sign is damage and is refused, too.
+
+    Raises
+    ------
+    ValueError
+        Names the columns that are missing, and what is there instead.
+    """
+    absent = [column for column in COLUMNS if column.name not in names]
+    missing = [
+        c.name for c in absent if c.since == 1 or any(_is_misspelt(c.name, n) for n in names)
+    ]
+    if missing:
+        there = ", ".join(str(name)[:40] for name in list(names)[:12]) or "none"
+        raise ValueError(
+            f"it is not a file of export_videos: missing are the columns {', '.join(missing)}; "
+            f"its own are {there}"
+        )
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise ValueError(f"it has two columns of the name {', '.join(twice)}")
+
+
+def _is_misspelt(name: str, found: str) -> bool:
+    """Whether one sign of a name was replaced."""
+    return len(name) == len(found) and sum(map(ne, name, found)) == 1
+
+
+def reorder_columns(table: pa.Table) -> pa.Table:
+    """
+    Put our columns first, in their order and types; the others follow as they are.
+
+    Columns that the version of the file did not have yet are missing in every row.
+    """
+    for field in VIDEOS_SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    names = [*NAMES, *(name for name in table.column_names if name not in NAMES)]
+    table = table.select(names).replace_schema_metadata(None)
+    return table.cast(pa.schema([(f.name, storage_type(f.name, f.type)) for f in table.schema]))

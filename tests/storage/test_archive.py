@@ -560,13 +560,13 @@ def test_copies_compacted_apart_and_copied_together_count_once(archive, tmp_path
 def test_a_merge_whose_input_disappears_changes_nothing(archive, monkeypatch):
     for minute in range(3):
         archive.append(seen(minute))
-    real = parts.write_batches
+    real = parts.write_parquet
 
     def write(*arguments: object, **options: object) -> None:
         real(*arguments, **options)
         files(archive)[0].unlink()
 
-    monkeypatch.setattr(parts, "write_batches", write)
+    monkeypatch.setattr(parts, "write_parquet", write)
     assert archive.compact() == 0
     assert len(files(archive)) == 2
 

@@ -198,7 +198,7 @@ def test_a_disk_that_is_full_keeps_what_was_there(tmp_path, monkeypatch):
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hooked_analytics.storage.parquet_parts.write_batches", full)
+    monkeypatch.setattr("hooked_analytics.storage.parquet_parts.write_parquet", full)
     with pytest.raises(OSError, match="No space"):
         archive.append(videos_from_records([{"id": "vid_3"}]))
     with pytest.raises(OSError, match="No space"):

@@ -1,0 +1,276 @@
+"""
+CSV and XLSX: no text runs as a formula, times are UTC, missing is an empty cell.
+
+A CSV reads back exactly, also when a spreadsheet or pandas has saved it anew. XLSX is for people.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import warnings
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hooked_analytics.schema import NAMES, VIDEOS_SCHEMA, current_names
+from hooked_analytics.storage.sanitize import (
+    cast_where_all,
+    check_schema,
+    guard_formulas,
+    is_text,
+    map_columns,
+    plain_cells,
+    times_from_text,
+    unguard_formulas,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import pandas as pd
+
+_BLOCK_BYTES = 16 * 2**20
+_MAX_BLOCK_BYTES = 2**31 - 1
+_WIDE = pa.decimal128(38, 6)  # of whole numbers that pandas wrote as 161240.0
+# How programs print a value. What only looks like a number (007, 1e5, nan) stays text.
+_FORMS = (
+    (r"^-?(?:0|[1-9][0-9]*)$", pa.int64()),
+    (r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-][0-9]+)?|inf)$", pa.float64()),
+    (r"^(?:true|false|True|False)$", pa.bool_()),
+)
+
+
+def write_csv(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, formula_safe: bool
+) -> None:
+    """Write the batches with a header, in which strange column names are guarded too."""
+    from pyarrow.csv import CSVWriter
+
+    names = guard_formulas(pa.array(schema.names, pa.large_string()), formula_safe=formula_safe)
+    kinds = [plain_cells(pa.array([], field.type)).type for field in schema]
+    head = pa.schema(list(zip(names.to_pylist(), kinds, strict=True)))
+
+    def cells(_: str, column: pa.Array) -> pa.Array:
+        plain = plain_cells(column)
+        return guard_formulas(plain, formula_safe=formula_safe) if is_text(plain.type) else plain
+
+    with pa.OSFile(str(path), "wb") as sink, CSVWriter(sink, head) as writer:
+        for batch in batches:
+            columns = map_columns(batch, cells).columns
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=head))
+
+
+def read_csv(path: Path) -> pa.Table:
+    """Read text as text; only columns that are not ours are examined for their type."""
+    header, mark = _header(path)
+    check_schema(header)
+    _check_end(path)
+    table = _without_empty_rows(_read_cells(path, header, mark))
+    table = pa.Table.from_batches(
+        [map_columns(batch, _without_guard) for batch in table.to_batches()], table.schema
+    )
+    names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
+    found = [
+        column if name in NAMES else _typed(column)
+        for name, column in zip(header, table.columns, strict=True)
+    ]
+    table = pa.table(found, names=names)
+    return table.drop_columns([""]) if "" in names else table  # the index of pandas
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """Names of the columns, and the sign between cells: some countries' spreadsheets write ;."""
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        line = lines.readline()
+        lines.seek(0)
+        mark = max(",;\t", key=line.count)
+        try:
+            header = next(csv.reader(lines, delimiter=mark), None)
+        except csv.Error as cause:
+            raise ValueError(f"its first line is not a CSV header ({cause})") from cause
+    if not header:
+        raise ValueError("it is empty")
+    return current_names(header), mark
+
+
+def _check_end(path: Path) -> None:
+    """Refuse a file cut inside a quoted cell, which Arrow takes for whole; warn of a bare end."""
+    quotes, last = 0, b""
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            quotes += block.count(b'"')
+            last = block[-1:]
+    if quotes % 2:
+        raise ValueError("its last row does not end, so it was cut short")
+    if last not in b"\r\n":
+        warnings.warn(
+            f"{path} has no line break at its end: if it was cut short, so may be its last value",
+            stacklevel=5,
+        )
+
+
+def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
+    """Read the cells in the types of our columns; the others as text."""
+    from pyarrow import csv as arrow_csv
+
+    ours = {name: VIDEOS_SCHEMA.field(name).type for name in header if name in NAMES}
+    kinds = dict.fromkeys(header, pa.large_string()) | ours
+    wide = {n: _WIDE if pa.types.is_integer(kind) else kind for n, kind in kinds.items()}
+    size = path.stat().st_size
+    # a row longer than a block fails like a wrong value; nothing but a bigger block tells
+    blocks = [_BLOCK_BYTES, min(size + 1, _MAX_BLOCK_BYTES)][: 1 + (size > _BLOCK_BYTES)]
+    points = ",." if mark == ";" else "."
+    attempts = [(b, k, p) for b in blocks for k in (kinds, wide) for p in points]
+    faults: list[pa.ArrowInvalid] = []
+    for block, types, point in attempts:
+        try:
+            table = arrow_csv.read_csv(
+                str(path),
+                arrow_csv.ReadOptions(
+                    block_size=block, column_names=header, skip_rows_after_names=1
+                ),
+                arrow_csv.ParseOptions(delimiter=mark, newlines_in_values=True),
+                arrow_csv.ConvertOptions(
+                    column_types=types,
+                    decimal_point=point,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+            return table.cast(pa.schema(list(kinds.items())))
+        except pa.ArrowInvalid as fault:
+            faults.append(fault)
+    raise faults[0]
+
+
+def _without_empty_rows(table: pa.Table) -> pa.Table:
+    """Leave out rows without any value, as a spreadsheet has them where rows were emptied."""
+    full = reduce(pc.or_, (column.is_valid() for column in table.columns))
+    if empty := len(table) - (pc.sum(full).as_py() or 0):
+        warnings.warn(f"{empty:,} rows without any value were left out", stacklevel=5)
+        return table.filter(full)
+    return table
+
+
+def _without_guard(_: str, column: pa.Array) -> pa.Array:
+    return unguard_formulas(column) if is_text(column.type) else column
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    for form, kind in _FORMS:
+        column = cast_where_all(column, form, kind)
+        if not is_text(column.type):
+            return column
+    return times_from_text(column)
+
+
+def table_of_text(path: Path) -> pd.DataFrame | None:
+    """Read any CSV; None where the first line has one cell, as in a file of ids."""
+    import pandas as pd
+
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        heading = file.readline()
+    mark = next((mark for mark in ",;\t" if mark in heading), None)
+    if mark is None:
+        return None
+    return pd.read_csv(path, sep=mark, dtype={"video_id": str}, encoding="utf-8-sig")
+
+
+# -- XLSX --------------------------------------------------------------------------------
+
+MAX_SHEET_ROWS = 1_048_575  # and the header
+_MAX_UNITS = 32_767  # UTF-16 units in a cell
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_OPTIONS = {
+    "constant_memory": True,
+    "default_date_format": "yyyy-mm-dd hh:mm:ss",
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+}
+
+
+def write_xlsx(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, formula_safe: bool
+) -> None:
+    """Write the batches to one sheet."""
+    try:
+        from xlsxwriter import Workbook
+        from xlsxwriter.exceptions import FileCreateError
+    except ImportError as cause:
+        raise ImportError(
+            'writing .xlsx needs XlsxWriter: pip install "hooked-analytics[report]"'
+        ) from cause
+
+    def cells(_: str, column: pa.Array) -> pa.Array:
+        plain = _for_excel(column)
+        return guard_formulas(plain, formula_safe=formula_safe) if is_text(plain.type) else plain
+
+    names = guard_formulas(pa.array(schema.names, pa.large_string()), formula_safe=formula_safe)
+    rows = (
+        row
+        for batch in batches
+        for row in zip(*(c.to_pylist() for c in map_columns(batch, cells).columns), strict=True)
+    )
+    try:
+        with Workbook(str(path), _OPTIONS) as book:
+            sheet = book.add_worksheet("videos")
+            sheet.freeze_panes(1, 0)
+            bold = book.add_format({"bold": True})
+            sheet.write_row(0, 0, map(plain_text, names.to_pylist()), bold)
+            cut = _write_rows(sheet, rows)
+    except FileCreateError as cause:
+        raise OSError(f"{path} cannot be written: {cause}") from cause
+    if cut:
+        warnings.warn(
+            f"{cut} texts were cut to {_MAX_UNITS:,} characters, the most a cell of Excel "
+            "holds; CSV and Parquet keep them whole",
+            stacklevel=3,
+        )
+
+
+def _for_excel(column: pa.Array) -> pa.Array:
+    """Give times as those of UTC without a zone, the rest as in CSV."""
+    if not pa.types.is_timestamp(column.type):
+        return plain_cells(column)
+    zone = "UTC" if column.type.tz else None
+    return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.timestamp("us"))
+
+
+def _write_rows(sheet: Any, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Write rows below the header; count the texts that were cut."""
+    cut = 0
+    for at, row in enumerate(rows, 1):
+        for place, value in enumerate(row):
+            if isinstance(value, str):
+                text = plain_text(value)
+                sheet.write_string(at, place, text)
+                cut += _too_long(value)
+            elif isinstance(value, float):
+                if math.isfinite(value):
+                    sheet.write_number(at, place, value)
+                else:
+                    sheet.write_string(at, place, str(value))
+            elif value is not None:
+                sheet.write(at, place, value)
+    return cut
+
+
+def plain_text(text: str) -> str:
+    """Leave out what XML cannot hold, and cut to what a cell holds."""
+    text = _NOT_IN_XML.sub("", text)
+    if not _too_long(text):
+        return text
+    return text.encode("utf-16-le")[: 2 * _MAX_UNITS].decode("utf-16-le", errors="ignore")
+
+
+def _too_long(text: str) -> bool:
+    # no text has more than two units a character, so short ones need no encoding
+    if 2 * len(text) <= _MAX_UNITS:
+        return False
+    return len(text.encode("utf-16-le", errors="replace")) > 2 * _MAX_UNITS
