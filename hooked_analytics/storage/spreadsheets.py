@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 16 * 2**20
 _MAX_BLOCK_BYTES = 2**31 - 1
 _WIDE = pa.decimal128(38, 6)  # of whole numbers that pandas wrote as 161240.0
+_WHOLE = r"^[0-9]+\.0$"
 # How programs print a value. What only looks like a number (007, 1e5, nan) stays text.
 _FORMS = (
     (r"^-?(?:0|[1-9][0-9]*)$", pa.int64()),
@@ -76,7 +77,7 @@ def read_csv(path: Path) -> pa.Table:
     )
     names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
     found = [
-        column if name in NAMES else _typed(column)
+        _whole_id(name, column) if name in NAMES else _typed(column)
         for name, column in zip(header, table.columns, strict=True)
     ]
     table = pa.table(found, names=names)
@@ -110,7 +111,7 @@ def _check_end(path: Path) -> None:
     if last not in b"\r\n":
         warnings.warn(
             f"{path} has no line break at its end: if it was cut short, so may be its last value",
-            stacklevel=5,
+            stacklevel=4,
         )
 
 
@@ -153,13 +154,20 @@ def _without_empty_rows(table: pa.Table) -> pa.Table:
     """Leave out rows without any value, as a spreadsheet has them where rows were emptied."""
     full = reduce(pc.or_, (column.is_valid() for column in table.columns))
     if empty := len(table) - (pc.sum(full).as_py() or 0):
-        warnings.warn(f"{empty:,} rows without any value were left out", stacklevel=5)
+        warnings.warn(f"{empty:,} rows without any value were left out", stacklevel=4)
         return table.filter(full)
     return table
 
 
 def _without_guard(_: str, column: pa.Array) -> pa.Array:
     return unguard_formulas(column) if is_text(column.type) else column
+
+
+def _whole_id(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take the fraction off ids that pandas took for numbers with gaps."""
+    if not name.endswith("_id") or not pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
+        return column
+    return pc.replace_substring_regex(column, r"\.0$", "")
 
 
 def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,6 +8,7 @@ import time
 import unicodedata
 import warnings
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -23,11 +24,17 @@ from hooked_analytics.schema import (
     empty_videos,
     frame_from_arrow,
 )
-from hooked_analytics.storage import atomic_write, export_videos, read_videos
+from hooked_analytics.storage import (
+    FORMATS,
+    VideoArchive,
+    atomic_write,
+    export_videos,
+    read_videos,
+)
 from hooked_analytics.storage.sanitize import guard_formulas, unguard_formulas
 
-READABLE = ["parquet", "csv", "jsonl"]
-ALL = [*READABLE, "xlsx"]
+ALL = [form.suffix[1:] for form in FORMATS.values()]
+READABLE = [form.suffix[1:] for form in FORMATS.values() if form.read]
 SIGNED = (
     "https://me:pw@bucket.s3.amazonaws.com/videos/v.mp4"
     "?X-Amz-Expires=86400&X-Amz-Signature=0123abcd#t=1"
@@ -39,6 +46,7 @@ NOON = datetime(2024, 1, 15, 12, 0, 0, 123456, tzinfo=UTC)
 def frame(**columns: list) -> pd.DataFrame:
     """Make a videos frame of some columns; the others are missing. Unknown names are added."""
     rows = len(next(iter(columns.values())))
+    columns = {"video_id": [f"vid_{row}" for row in range(rows)], **columns}
     ours = [pa.array(columns.get(f.name, [None] * rows), f.type) for f in VIDEOS_SCHEMA]
     videos = frame_from_arrow(pa.Table.from_arrays(ours, schema=VIDEOS_SCHEMA))
     return videos.assign(**{k: v for k, v in columns.items() if k not in NAMES})
@@ -547,6 +555,7 @@ def test_a_missing_file_stays_a_missing_file(tmp_path, suffix):
         read_videos(tmp_path / f"none.{suffix}")
 
 
+@pytest.mark.filterwarnings("error:.*no line break")
 @pytest.mark.parametrize("suffix", READABLE)
 def test_a_file_cut_anywhere_is_refused_or_has_whole_rows_only(tmp_path, suffix):
     videos = frame(
@@ -563,7 +572,7 @@ def test_a_file_cut_anywhere_is_refused_or_has_whole_rows_only(tmp_path, suffix)
         path.write_bytes(body[:end])
         try:
             back = read_videos(path)
-        except ValueError:
+        except (ValueError, UserWarning):  # no line break at the end is a warning
             refused += 1
         else:
             pd.testing.assert_frame_equal(back, videos.head(len(back)))
@@ -604,10 +613,113 @@ def test_an_error_does_not_repeat_a_signed_link(tmp_path):
     assert "X-Amz" not in str(e.value)
 
 
-def test_a_folder_is_not_a_file(tmp_path):
-    (tmp_path / "v.csv").mkdir()
-    with pytest.raises(OSError):  # noqa: PT011 - which one differs by system
+# -- what people hand in ----------------------------------------------------------------------
+
+
+def exported(folder: Path) -> tuple[pd.DataFrame, Path]:
+    videos = frame(**VIDEO | {"music_id": ["7", None]}).iloc[[0, 1, 0]].reset_index(drop=True)
+    return videos, export_videos(videos, folder / "v.csv")
+
+
+def semicolons(path: Path, videos: pd.DataFrame) -> None:
+    videos.to_csv(path, sep=";", decimal=",", index=False)
+
+
+def tabs(path: Path, videos: pd.DataFrame) -> None:
+    videos.to_csv(path, sep="\t", index=False)
+
+
+def through_pandas(path: Path, _: pd.DataFrame) -> None:
+    pd.read_csv(path).to_csv(path, index=False)
+
+
+def through_pandas_with_its_index(path: Path, _: pd.DataFrame) -> None:
+    pd.read_csv(path).to_csv(path)
+
+
+@pytest.mark.parametrize("save", [semicolons, tabs, through_pandas, through_pandas_with_its_index])
+def test_a_csv_saved_by_another_program_is_the_same_frame(tmp_path, save):
+    videos, path = exported(tmp_path)
+    videos["size_bytes"] = videos["size_bytes"] - 1  # more than a float holds
+    save(export_videos(videos, path), videos)
+    pd.testing.assert_frame_equal(read_videos(path), videos)
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_rows_that_a_spreadsheet_emptied_are_left_out_and_said(tmp_path, mark):
+    videos, path = exported(tmp_path)
+    videos.to_csv(path, sep=mark, index=False)
+    path.write_bytes(path.read_bytes() + (mark * 28 + "\n").encode() * 40)
+    with pytest.warns(UserWarning, match="40 rows without any value were left out"):
+        pd.testing.assert_frame_equal(read_videos(path), videos)
+
+
+def test_no_line_break_at_the_end_is_a_warning_and_a_cut_row_an_error(tmp_path):
+    videos, path = exported(tmp_path)
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    with pytest.warns(UserWarning, match="no line break at its end") as warned:
+        pd.testing.assert_frame_equal(read_videos(path), videos)
+    assert warned[0].filename == __file__
+    path.write_bytes(path.read_bytes()[:-20])
+    with (
+        pytest.warns(UserWarning, match="line break"),
+        pytest.raises(ValueError, match="cannot be read as videos"),
+    ):
+        read_videos(path)
+
+
+@pytest.mark.parametrize("suffix", READABLE)
+def test_a_month_is_its_text(tmp_path, suffix):
+    videos = frame(created_at=[NOON, None])
+    videos["month"] = videos["created_at"].dt.tz_localize(None).dt.to_period("M")
+    back = there_and_back(videos, tmp_path / f"v.{suffix}")
+    assert back["month"].fillna("").tolist() == ["2024-01", ""]
+
+
+@pytest.mark.parametrize("names", [("part-00000", "part-00001"), ("part.2", "part.10")])
+def test_a_folder_of_spark_or_dask_is_read(tmp_path, names):
+    videos, _ = exported(tmp_path)
+    folder = tmp_path / "videos.parquet"
+    folder.mkdir()
+    for at, name in enumerate(names):
+        videos[at : 2 + at * 2].to_parquet(folder / f"{name}.parquet")
+    (folder / "_SUCCESS").touch()
+    (folder / "_metadata.parquet").touch()
+    back = read_videos(folder)
+    pd.testing.assert_frame_equal(back, videos.iloc[[0, 1, 1, 2]].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Path.mkdir, "a folder without a file of videos"),
+        (lambda path: VideoArchive(path).append(empty_videos()), r"VideoArchive\(...\).videos"),
+    ],
+)
+def test_a_folder_of_something_else_is_refused(tmp_path, make, message):
+    make(tmp_path / "v.csv")
+    with pytest.raises(ValueError, match=message):
         read_videos(tmp_path / "v.csv")
+
+
+def test_a_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert export_videos(empty_videos(), "~/new/v.csv") == tmp_path / "new" / "v.csv"
+    assert len(read_videos("~/new/v.csv")) == 0
+    assert VideoArchive("~/archive").directory == tmp_path / "archive"
+    with atomic_write("~/page.html"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "page.html"]
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/v.csv", "file:///tmp/v.csv", "gs:/bucket/v.csv"])
+def test_an_address_is_refused(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    uses = (partial(export_videos, empty_videos()), read_videos, VideoArchive)
+    for use in (*uses, lambda path: atomic_write(path).__enter__()):
+        with pytest.raises(ValueError, match="is an address: name a file of this machine"):
+            use(address)
+    assert not list(tmp_path.iterdir())
 
 
 # -- writing in one move ----------------------------------------------------------------------
