@@ -15,7 +15,7 @@ import pytest
 
 import hooked_analytics as ha
 from hooked_analytics.schema import columns
-from hooked_analytics.storage import compaction, tables
+from hooked_analytics.storage import compaction, sanitize
 
 OLD = Path(__file__).parents[1] / "data" / "version_0_1"
 
@@ -128,9 +128,9 @@ def with_language(monkeypatch) -> None:
     """A next version of the schema, with one column more."""
     column = columns.Column("language", ("language",), "text", "", "of the script", since=3)
     schema = columns.VIDEOS_SCHEMA.append(pa.field("language", pa.large_string()))
-    monkeypatch.setattr(tables, "COLUMNS", (*columns.COLUMNS, column))
-    monkeypatch.setattr(tables, "NAMES", (*columns.NAMES, "language"))
-    monkeypatch.setattr(tables, "VIDEOS_SCHEMA", schema)
+    monkeypatch.setattr(sanitize, "COLUMNS", (*columns.COLUMNS, column))
+    monkeypatch.setattr(sanitize, "NAMES", (*columns.NAMES, "language"))
+    monkeypatch.setattr(sanitize, "VIDEOS_SCHEMA", schema)
 
 
 def test_a_column_that_came_later_is_missing_in_older_files(monkeypatch):
