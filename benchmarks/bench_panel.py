@@ -91,7 +91,7 @@ def _polls(count: int, rounds: int) -> tuple[list[float], list[float], float]:
     panel._page = True
     cpu = []
     for number in range(rounds + 1):
-        panel._videos, panel._polls = _next(videos, number), panel._polls + 1
+        panel._videos = _next(videos, number)
         gc.collect()
         began = time.process_time()
         panel._changed()

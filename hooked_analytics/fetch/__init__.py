@@ -22,7 +22,7 @@ from hooked_analytics.fetch.poll import (
 )
 from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES, PollScheduler
 from hooked_analytics.fetch.requested_ids import RequestedId, validate_ids
-from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState, load_known
+from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState, load_known, to_frame
 from hooked_analytics.fetch.webhook_events import EventQueue, EventSource, FalseAlarmBudget
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "poll_loop",
     "poll_videos",
     "summary",
+    "to_frame",
     "validate_ids",
     "wait_for_videos",
 ]

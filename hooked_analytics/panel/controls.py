@@ -1,4 +1,4 @@
-"""A panel apart from how it looks: the thread that polls, and lines of text without a widget."""
+"""What a panel does apart from how it looks: a thread that polls, and lines of text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import math
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
 import pandas as pd
 
 from hooked_analytics._internal.cancel import BackgroundThread
-from hooked_analytics.analysis import estimate_completion, time_left_text
+from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.analysis import time_left_text
 from hooked_analytics.client import Cancelled, CancelToken, HookedClient
 from hooked_analytics.errors import HookedError, WaitTimeoutError
 from hooked_analytics.fetch import (
-    NOT_YET,
     PollTimer,
     build_schedule,
     check_interval,
@@ -26,21 +26,22 @@ from hooked_analytics.fetch import (
     pause_seconds,
     poll_loop,
     summary,
+    to_frame,
     validate_ids,
 )
-from hooked_analytics.panel.snapshot import Snapshot
+from hooked_analytics.panel.snapshot import MAX_TEXT, Snapshot
 from hooked_analytics.panel.static import frozen, picture
-from hooked_analytics.schema import NAMES, empty_videos, failed_row, frame_from_rows, record_id
+from hooked_analytics.schema import NAMES, record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from hooked_analytics.fetch import Archive, EventSource
 
     Videos = pd.DataFrame | str | Iterable[object]
 
-State = Literal["ready", "polling", "waiting", "paused", "stopped", "replaced", "ended", "failed"]
-RUNNING = ("polling", "waiting", "paused")
+POLLING = ("polling", "waiting")
+ACTIVE = (*POLLING, "paused")
 TIMEOUT_SECONDS = 7200.0
 # What an archive gives to learn from: the newest, for speed drifts and a poll shall be quick.
 MAX_LEARNT, MAX_OBSERVATIONS = 5000, 20_000
@@ -51,17 +52,13 @@ TYPES = (
 )  # fmt: skip
 _LEARNT = ["type", "status", "created_at", "updated_at", "fetched_at"]
 _SLICE_SECONDS = 0.1
-WITHOUT_WIDGETS = "ProgressPanel: no notebook here, so .wait() prints progress as lines of text."
-WITHOUT_ANYWIDGET = (
-    "ProgressPanel: anywidget is not installed, so .wait() prints progress as lines of text. "
-    'For the panel: pip install "hooked-analytics[widget]"'
-)
 
 
 class Controls:
-    """What a panel does; its two forms add how it looks. `_changed` is called by the thread."""
+    """What a panel does; `ProgressPanel` adds how it looks. `_changed` is called by the thread."""
 
     _open: ClassVar[WeakSet[Controls]] = WeakSet()  # panels not closed yet
+    _closed = True
 
     def _set_up(
         self,
@@ -80,31 +77,24 @@ class Controls:
         check_interval(self._client, interval_seconds, self._limit_seconds)
         self._interval_seconds = interval_seconds
         self._archive, self._webhooks = archive, webhooks
-        known, learnt, observations = empty_videos(), None, None
-        if archive is not None and len(known := archive.videos()):
-            learnt = known.nlargest(MAX_LEARNT, "created_at")[_LEARNT]
-            if seen := getattr(archive, "observations", None):
-                observations = seen().nlargest(MAX_OBSERVATIONS, "observed_at")
-        self._videos = known[known["video_id"].isin(self._ids)]
-        self._snapshot = Snapshot(learnt, observations)
-        self._state: State = "ready"
-        self._fault: BaseException | None = None
-        self._thread: _Thread | None = None
+        self._state, self._failing = "ready", False
+        self._fault: Exception | None = None
+        self._lock, self._stop = threading.RLock(), threading.Event()
+        self._thread: BackgroundThread | None = None
         self._types: dict[str, str] | None = None
-        self._polls = self._taken = 0
-        self._next_at = time.monotonic()
-        self._failing, self._said, self._closed = False, "", False
-        self._lock = threading.RLock()
+        self._next_at, self._said = time.monotonic(), ""
+        timer = PollTimer(interval_seconds, self._stop)
+        self._videos = to_frame(build_schedule(self._ids, self._client, archive, timer).videos)
+        self._snapshot = Snapshot(*_past(archive))
+        self._snapshot.update(self._videos)
         self._sent_before = self._client.requests_sent
+        self._closed = False
         self._open.add(self)
 
     @property
     def videos(self) -> pd.DataFrame:
         """The last poll: a videos frame, one row per distinct id, in the order given."""
-        if len(self._videos) == len(self._ids):
-            return self._videos
-        row = partial(failed_row, kind="not_fetched", message=NOT_YET, fetched_at=None)
-        return frame_from_rows([row(video_id) for video_id in self._ids])
+        return self._videos
 
     @property
     def history(self) -> pd.DataFrame:
@@ -114,8 +104,7 @@ class Controls:
     @property
     def eta(self) -> pd.DataFrame:
         """When each render under way will have ended, as `estimate_completion` gives it."""
-        known = self._snapshot
-        return known.eta() if known.columns else estimate_completion(empty_videos())
+        return self._snapshot.eta()
 
     @property
     def state(self) -> str:
@@ -128,31 +117,26 @@ class Controls:
             raise RuntimeError("this panel is closed: make a new ProgressPanel for the same ids")
         for other in list(self._open):
             if other is not self and set(other._ids) == set(self._ids):
-                other._enter("replaced", last=True)
+                other._halt("replaced")
                 other.close()
-        if self._state == "paused" and self._thread is not None:
-            self._thread.paused.clear()
-            self._enter("waiting")
-        elif self._ids and self._state not in RUNNING:
-            self._begin(once=False)
+        if self._ids and self._state not in POLLING:
+            self._begin()
 
     def pause(self) -> None:
-        """Do not poll until `start`; the time limit goes on."""
-        if self._thread is not None and self._state in RUNNING:
-            self._thread.paused.set()
-            self._enter("paused")
+        """Do not poll until `start`."""
+        self._halt("paused")
 
     def refresh(self) -> None:
         """Poll now, and return when the responses are there; a pause or a stop stays what it is."""
-        before = self._polls
+        before = self._videos
         self._poll_once()
-        while self._polls == before and self._thread is not None and self._thread.is_alive():
+        while self._videos is before and self._thread is not None and self._thread.is_alive():
             time.sleep(_SLICE_SECONDS / 2)
         self._changed()
 
     def stop(self) -> None:
         """End the polls and their thread; the renders go on at Hooked."""
-        self._enter("stopped", last=True)
+        self._halt("stopped")
 
     def close(self) -> None:
         """Stop for good, and free what the panel holds."""
@@ -189,20 +173,20 @@ class Controls:
             self.start()
         until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
         try:
-            while not self._joined(min(2 * _SLICE_SECONDS, max(until - time.monotonic(), 0.0))):
+            while self._state in ACTIVE or (self._thread and self._thread.is_alive()):
                 self._say()
-                if time.monotonic() >= until:
+                if (left := until - time.monotonic()) <= 0:
                     raise WaitTimeoutError(
                         f"Not all videos had ended after {timeout_seconds:,.5g} s. The panel goes "
                         "on, and so do the renders at Hooked: wait again, or see .videos.",
                         videos=self.videos,
                     )
+                time.sleep(min(_SLICE_SECONDS, left))
         except KeyboardInterrupt:
             self.stop()
-            self._waited()
             raise interrupted(self.videos) from None
-        self._say()
-        self._waited()
+        finally:
+            self._waited()
         if self._fault is not None:
             raise self._fault
         return self.videos
@@ -214,7 +198,7 @@ class Controls:
     def __repr__(self) -> str:
         return f"<ProgressPanel {self._line()}; {self._state}>"
 
-    # what the two forms add to
+    # what a panel that is drawn adds to
 
     def _changed(self) -> None:
         self._take()
@@ -226,169 +210,126 @@ class Controls:
             self._said = line
 
     def _waited(self) -> None:
-        """Bring up to date what only a running cell can."""
+        self._say()
 
     def _take(self) -> Any:
         """Bring the snapshot up to date; return the rows that changed, None without a poll."""
         with self._lock:
-            if self._polls == self._taken:
-                return None
-            self._taken = self._polls
-            return self._snapshot.update(self._videos)
+            new = self._snapshot.videos is not self._videos
+            return self._snapshot.update(self._videos) if new else None
 
     def _frozen(self, png: bytes | None) -> str:
-        shown = self._snapshot
-        if not shown.columns:
-            shown = Snapshot()
-            shown.update(self.videos)
-        return frozen(shown, png=png, why=self._why())
+        return frozen(self._snapshot, png=png, why=self._why())
 
     def _why(self) -> str:
-        return "" if self._fault is None else f"The polls ended: {self._fault}"
+        """What went wrong, in one sentence and not in every row."""
+        if self._fault is not None:
+            return f"The polls ended: {self._fault}"
+        if not self._failing:
+            return ""
+        messages = self._videos["fetch_error_message"].dropna().mode()
+        told = f": {one_line(str(messages.iat[0]), MAX_TEXT)}" if len(messages) else "."
+        return f"Hooked does not answer; the last known values are shown{told}"
 
     def _line(self) -> str:
-        told = time_left_text(self._snapshot.left)
+        told = time_left_text(self._snapshot.time_left())
         return summary(self.videos) + (f" · {told} left" if told else "")
 
     # the thread
 
-    def _begin(self, *, once: bool) -> None:
+    def _begin(self, *, once: bool = False) -> None:
+        """Poll in a new thread, which waits for the end of the one before."""
+        self._stop.set()
+        after = self._state if self._state in ("paused", "ended") else "stopped"
+        self._stop, before = threading.Event(), self._thread
+        # a target is forgotten at the end: a kernel keeps threads, and would keep the panel
+        job = partial(self._run, self._stop, before, after if once else "ended", once)
+        self._thread = BackgroundThread(job, self._stop, name="hooked-panel")
         self._fault = None
-        self._thread = _Thread(self._run, once=once)
-        self._enter("polling")
+        self._enter("polling", self._stop)
         self._thread.start()
-
-    def _joined(self, timeout_seconds: float) -> bool:
-        """Wait for the thread's end; return whether it came."""
-        if self._thread is not None:
-            self._thread.join(timeout_seconds)
-        return self._thread is None or not self._thread.is_alive()
 
     def _poll_once(self) -> None:
         """Poll now, without waiting for the responses."""
-        if self._thread is not None and self._state in RUNNING:
-            self._thread.hurry.set()
-        elif self._ids and not self._closed:
-            self._begin(once=True)
+        if self._ids and not self._closed and self._state != "polling":
+            self._begin(once=self._state != "waiting")
 
     def _set_interval(self, seconds: float) -> None:
         check_interval(self._client, seconds, self._limit_seconds)
         self._interval_seconds = seconds
-        if self._thread is not None and self._state == "waiting":
-            self._thread.hurry.set()
+        if self._state == "waiting":
+            self._begin()
 
-    def _enter(
-        self,
-        state: State,
-        thread: _Thread | None = None,
-        *,
-        last: bool = False,
-    ) -> None:
-        """Change the state and tell of it, unless the thread was told to stop before."""
+    def _halt(self, state: str) -> None:
+        """Stop the thread and tell why; an end stays what it was."""
         with self._lock:
-            current = self._thread
-            if current is None or (thread or current) is not current or current.stop.is_set():
+            if self._state not in ACTIVE:
                 return
+            self._stop.set()
             self._state = state
-            if last:
-                current.stop.set()
         self._changed()
 
-    def _run(self, thread: _Thread) -> None:
+    def _enter(self, state: str, stop: threading.Event) -> None:
+        """Change the state and tell of it; a thread that was told to stop has no say."""
+        with self._lock:
+            if stop.is_set():
+                return
+            self._state = state
+        self._changed()
+
+    def _run(
+        self, stop: threading.Event, before: threading.Thread | None, after: str, once: bool
+    ) -> None:
         """Poll until all is final or somebody stops it."""
         try:
-            while not thread.stop.is_set() and self._polling(thread):
-                pass
-            state: State = "stopped" if thread.once else "ended"
+            if before is not None:
+                before.join()
+            self._poll(stop, once)
         except Cancelled:
-            state = "stopped"
+            after = "stopped"
         except Exception as fault:  # noqa: BLE001 - shown in the panel, raised by its wait()
-            self._fault, state = fault, "failed"
-        self._enter(state, thread, last=True)
+            if not stop.is_set():
+                self._fault, after = fault, "failed"
+        self._enter(after, stop)
+        stop.set()
 
-    def _polling(self, thread: _Thread) -> bool:
-        """Poll; return whether to begin anew: at another interval, or because a person asks."""
-        timer = _LiveTimer(self, thread)
+    def _poll(self, stop: threading.Event, once: bool) -> None:
+        timer = _LiveTimer(self, stop)
         plan = build_schedule(self._ids, self._client, self._archive, timer)
         load_known(plan.videos, self._videos)
         for videos in poll_loop(self._client, plan, self._archive, timer, self._limit_seconds,
-                             contextlib.nullcontext(), webhooks=self._webhooks):  # fmt: skip
-            if thread is not self._thread:
-                return False
-            self._videos = self._typed(videos, thread)
-            self._polls += 1
-            self._failing = plan.failing > 0
-            if thread.once or not plan.open:
-                return False
-        # a new schedule polls at once what an old one would leave for later
-        again = thread.hurry.is_set()
-        thread.hurry.clear()
-        return again
+                                contextlib.nullcontext(), webhooks=self._webhooks):  # fmt: skip
+            if stop is not self._stop:  # another thread goes on
+                return
+            self._videos, self._failing = self._typed(videos, stop), plan.failing > 0
+            if once:
+                return
 
-    def _typed(self, videos: pd.DataFrame, thread: _Thread) -> pd.DataFrame:
+    def _typed(self, videos: pd.DataFrame, stop: threading.Event) -> pd.DataFrame:
         """Fill in the types of renders under way, which are requested once."""
         if self._types is None:
             untyped = videos.loc[videos["status"].eq("STARTED") & videos["type"].isna(), "video_id"]
-            self._types = find_types(self._client, set(untyped), CancelToken(thread.stop))
-        if not self._types:
-            return videos
+            self._types = _find_types(self._client, set(untyped), CancelToken(stop))
         found = videos["video_id"].map(self._types).astype("string")
-        return videos.assign(type=videos["type"].fillna(found))
-
-
-class _Thread(BackgroundThread):
-    """One run of polls: to the end, or once."""
-
-    def __init__(self, run: Callable[[_Thread], None], *, once: bool) -> None:
-        # a target is forgotten at the end: a kernel keeps threads, and would keep the panel
-        super().__init__(partial(run, self), threading.Event(), name="hooked-panel")
-        self.once = once
-        self.paused, self.hurry = threading.Event(), threading.Event()
+        return videos.assign(type=videos["type"].fillna(found)) if self._types else videos
 
 
 class _LiveTimer(PollTimer):
-    """A timer that can be hurried and paused, and that tells when the next poll begins."""
+    """A timer that tells the panel when it polls, and when the next poll begins."""
 
-    def __init__(self, panel: Controls, thread: _Thread) -> None:
-        super().__init__(panel._interval_seconds, thread.stop)
-        self._panel, self._thread = panel, thread
+    def __init__(self, panel: Controls, stop: threading.Event) -> None:
+        super().__init__(panel._interval_seconds, stop)
+        self._panel = panel
 
     def rest(self, began: float, slower_by: int, deadline: float) -> bool:
-        panel, thread = self._panel, self._thread
-        panel._next_at = min(began + pause_seconds(self.interval_seconds, slower_by), deadline)
-        panel._enter("paused" if thread.paused.is_set() else "waiting", thread)
-        while True:
-            left = _SLICE_SECONDS if thread.paused.is_set() else panel._next_at - time.monotonic()
-            if self.stop.wait(min(_SLICE_SECONDS, max(left, 0.0))):
-                return False
-            due = not thread.paused.is_set() and (
-                time.monotonic() >= panel._next_at or (self.heard and self.heard())
-            )
-            if due or thread.hurry.is_set():
-                panel._enter("polling", thread)
-                return not thread.hurry.is_set()
+        self._panel._next_at = began + pause_seconds(self.interval_seconds, slower_by)
+        self._panel._enter("waiting", self.stop)
+        go_on = super().rest(began, slower_by, deadline)
+        self._panel._enter("polling", self.stop)
+        return go_on
 
 
-class TextPanel(Controls):
-    """A panel where there is no anywidget: `wait` prints a line whenever something changed."""
-
-    def __init__(
-        self,
-        videos_or_ids: Videos,
-        *,
-        client: HookedClient | None = None,
-        archive: Archive | None = None,
-        webhooks: EventSource | None = None,
-        interval_seconds: float = 5,
-        autostart: bool = True,
-    ) -> None:
-        self._set_up(videos_or_ids, client, archive, webhooks, interval_seconds)
-        print(WITHOUT_ANYWIDGET)  # noqa: T201 - the reader expects a panel here
-        if autostart:
-            self.start()
-
-
-def find_types(client: HookedClient, wanted: set[str], token: CancelToken) -> dict[str, str]:
+def _find_types(client: HookedClient, wanted: set[str], token: CancelToken) -> dict[str, str]:
     """Find the types of renders under way, which a list tells only by being filtered by one."""
     found: dict[str, str] = {}
     try:
@@ -403,6 +344,17 @@ def find_types(client: HookedClient, wanted: set[str], token: CancelToken) -> di
     except HookedError:  # the types stay unknown; what ails Hooked shows in the next poll
         return {}
     return found
+
+
+def _past(archive: Archive | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """What an archive gives to learn from: the newest renders, and what was seen on the way."""
+    if archive is None or not len(known := archive.videos()):
+        return None, None
+    seen = getattr(archive, "observations", None)
+    return (
+        known.nlargest(MAX_LEARNT, "created_at")[_LEARNT],
+        seen and seen().nlargest(MAX_OBSERVATIONS, "observed_at"),
+    )
 
 
 def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.DataFrame]:

@@ -28,12 +28,11 @@ def soon(job: Callable[[], None]) -> None:
         loop.add_callback(job)
 
 
-def show(bundle: dict[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
-    """Put an output under the cell, or in place of the one with the same id."""
+def show(bundle: dict[str, Any], *, update: bool = False, **transient: str) -> None:
+    """Put an output under the cell, or in place of the one with the same ``display_id``."""
     from IPython import display
 
     publish: Any = display.publish_display_data
-    transient = {"display_id": display_id} if display_id else {}
     publish(bundle, transient=transient, update=update)
 
 
@@ -43,12 +42,8 @@ class Interrupts:
 
     A kernel raises an interrupt while it handles a message and ignores it otherwise. Handlers
     for both times take the place of the kernel's own, so there is no moment between them in
-    which the button is not heard. They stay, and do nothing when nobody listens.
-
-    Attributes
-    ----------
-    listeners : set of callable
-        Called in the main thread, after the cell that was interrupted.
+    which the button is not heard. They stay, and do nothing when nobody listens; listeners are
+    called in the main thread, after the cell that was interrupted.
     """
 
     def __init__(self, here: Any) -> None:

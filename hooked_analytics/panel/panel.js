@@ -31,10 +31,16 @@ function duration(seconds) {
   return two.filter(([many], at) => many || !at).map((each) => each.join(" ")).join(" ");
 }
 
+const unitOf = (seconds) => [[1, "s"], [60, "min"], [3600, "h"]].find(([u]) => seconds < 120 * u || u === 3600);
+function about(seconds) {
+  const [unit, name] = unitOf(seconds);
+  return `about ${Math.max(1, Math.round(seconds / unit))} ${name}`;
+}
+
 function span(low, high) { // a range of time left; "+" where its far end is not known
   if (!known(low) && !known(high)) return "";
   const start = Math.max(0, low ?? 0), top = known(high) ? Math.max(high, start) : start;
-  const [unit, name] = [[1, "s"], [60, "min"], [3600, "h"]].find(([u]) => top < 120 * u || u === 3600);
+  const [unit, name] = unitOf(top);
   const first = Math.floor(start / unit + 0.5), last = Math.ceil(top / unit - 1e-3);
   if (!known(high)) return first ? `${first}+ ${name}` : "";
   if (!first) return `≤ ${Math.max(last, 1)} ${name}`;
@@ -73,15 +79,14 @@ function store(listeners) {
 
   function everything(sent) {
     Object.assign(data, sent);
-    const columns = data.fields.map((name) => sent.columns[name] ?? []);
-    data.rows = data.ids.map((id, at) => row(columns.map((each) => each[at]), id, at));
+    data.rows = data.ids.map((id, at) => row(sent.columns.map((each) => each[at]), id, at));
   }
 
   function changed(sent) {
     for (const [at, ...values] of sent.rows) data.rows[at] = row(values, data.ids[at], at);
     data.totals = sent.totals;
     data.now = sent.now;
-    data.series.push(sent.point);
+    data.series.push(...sent.points);
     data.lines.push(...sent.lines);
     if (data.series.length > MAX_POINTS) {
       data.series = data.series.filter((_, at, all) => at % 2 === 0 || at === all.length - 1);
@@ -148,7 +153,7 @@ function chart(label, describe) {
 
   function draw(data) {
     const width = Math.max(240, box.clientWidth);
-    size = { width, left: 46, right: width - 14, top: 22, bottom: CHART_HEIGHT - 28 };
+    size = { width, left: 46, right: width - 20, top: 22, bottom: CHART_HEIGHT - 28 };
     const drawn = describe(data, size);
     targets = drawn.targets.sort((one, other) => one.x - other.x);
     svg.setAttribute("width", width);
@@ -370,7 +375,8 @@ function rowOf(send, data) {
 
 // ---- a view
 
-function view(model, el, data, token) {
+function view(model, el, data) {
+  const token = Math.random().toString(36).slice(2);
   const choice = { search: "", kind: null, type: "", sort: null, down: 1, unfolded: false, page: 0,
     hidden: new Set(["Status", "Elapsed"]) };
   const pending = new Map(); // buttons that wait for the kernel
@@ -417,7 +423,7 @@ function view(model, el, data, token) {
     bar, banner, tiles, element("div", { class: "hk-charts" }, ...charts.map((each) => each.box)), reasons,
     element("div", { class: "hk-tools" }, search, types,
       element("details", {}, element("summary", {}, "Columns"), picker), shownOf),
-    box, pager, fold,
+    box, fold, pager,
     element("footer", {}, foot, element("label", {}, "Poll every ", every)));
   el.append(root);
 
@@ -489,7 +495,7 @@ function view(model, el, data, token) {
     if (!totals.counts[RENDERING]) put(main, totals.counts[4] ? DASH : "0 min", totals.counts[4] ? "left: not known yet" : "left: nothing renders");
     else if (span(...(totals.left ?? []))) put(main, span(...totals.left),
       `left for the batch; ${count(totals.compared)} past batches compared`);
-    else if (known(totals.pace)) put(main, `about ${span(totals.pace, totals.pace)}`, "left at this pace; too few batches to compare");
+    else if (known(totals.pace)) put(main, about(totals.pace), "left at this pace; too few batches to compare");
     else put(main, DASH, "left: no pace yet");
     put(others[0], duration(totals.elapsed), "elapsed since the oldest render was created");
     put(others[1], number(totals.credits), unknown ? `credits, ${plural(unknown)} not known yet` : "credits");
@@ -530,6 +536,10 @@ function view(model, el, data, token) {
       element("a", { href: message.link.url, target: "_blank", rel: "noopener noreferrer" }).click();
     }
     const { state } = data, paused = state.state === "paused";
+    root.hidden = !data.totals;
+    if (root.hidden) return;
+    // the copy for saved notebooks, only where there is more to show
+    write(hide, `.hooked-static-${state.token} { display: none !important }`);
     root.toggleAttribute("data-dark", isDark(el));
     root.toggleAttribute("data-plain", !data.rows.some((video) => video.thumbnail));
     write(title, plural(data.ids.length));
@@ -543,14 +553,12 @@ function view(model, el, data, token) {
       every.replaceChildren(...steps.map((step) => new Option(`${step} s`, step)));
     }
     if (root.getRootNode().activeElement !== every) every.value = state.interval ?? 5;
-    if (data.totals) {
-      figures();
-      charts.forEach((each) => each.draw(data));
-      const over = data.totals.counts[COMPLETED] + data.totals.counts[FAILED];
-      write(foot, `${count(state.requests ?? 0)} requests so far`
-        + (over ? `, ${number(Math.round(10 * state.requests / over) / 10)} per finished video` : "")
-        + (state.at ? ` · last response ${state.at} UTC` : ""));
-    }
+    figures();
+    charts.forEach((each) => each.draw(data));
+    const over = data.totals.counts[COMPLETED] + data.totals.counts[FAILED];
+    write(foot, `${count(state.requests)} requests so far`
+      + (over ? `, ${number(Math.round(10 * state.requests / over) / 10)} per finished video` : "")
+      + (state.at ? ` · last response ${state.at} UTC` : ""));
     table();
     tick();
     const height = Math.max(parseFloat(box.style.minHeight) || 0, box.offsetHeight);
@@ -565,8 +573,7 @@ function view(model, el, data, token) {
     if (data.totals) charts.forEach((each) => each.draw(data));
   });
   resized.observe(root);
-  const hide = element("style", {}, `.hooked-static-${token} { display: none !important }`);
-  document.head.append(hide); // the copy for saved notebooks, only where this module runs
+  const hide = document.head.appendChild(element("style"));
   return { update, close: () => { clearInterval(timer); resized.disconnect(); hide.remove(); } };
 }
 
@@ -588,7 +595,7 @@ export default () => {
       hello(model);
     },
     render({ model, el }) {
-      const made = view(model, el, data, model.get("token"));
+      const made = view(model, el, data);
       listeners.add(made.update);
       made.update();
       return () => { listeners.delete(made.update); made.close(); };

@@ -28,7 +28,6 @@ FIELDS = ("kind", "progress", "low", "high", "stuck", "created", "took", "credit
           "type", "name", "message", "thumbnail")  # fmt: skip
 MAX_LINES = 30  # videos drawn one by one; above, a band
 MAX_TEXT, MAX_REASONS = 200, 4
-_TEXTS = FIELDS[FIELDS.index("status") :]
 _MAX_POINTS = 400
 # Expected ends sent anew in one poll, those that moved most, beside rows that changed.
 _MAX_MOVED = 10
@@ -36,7 +35,10 @@ _MAX_MOVED = 10
 _REST_AFTER_ESTIMATING = 20
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _PAST = pd.Timedelta(hours=6)  # how far back an archive's observations are drawn
-NO_REASON = "no reason given"
+_HISTORY = {
+    "observed_at": "datetime64[us, UTC]", "video_id": "string", "status": "string",
+    "progress": "Float64",
+}  # fmt: skip
 
 
 def kinds_of(videos: pd.DataFrame) -> Array:
@@ -78,6 +80,8 @@ class Snapshot:
         What the table shows, by the names of `FIELDS`.
     series : list of list
         For each poll its time [s], how many had ended, and quantiles of progress [%].
+    changes : list of tuple
+        Time, id, status and progress [%] of each change seen.
 
     Examples
     --------
@@ -97,58 +101,48 @@ class Snapshot:
     ) -> None:
         self.videos = pd.DataFrame()
         self.columns: dict[str, Array] = {}
-        self.base: pd.Timestamp | None = None
-        self.seen: pd.Timestamp | None = None
+        self.base: pd.Timestamp | None = None  # the first response
+        self.seen: pd.Timestamp | None = None  # the last one
         self.now = 0.0
         self.series: list[list[float]] = []
-        self.left: TimeLeft | None = None
+        self.changes: list[tuple[Any, ...]] = []
         self._began: float | None = None
         self._learnt, self._observations = learnt, observations
-        self._next_estimate = 0.0
-        self._changes: list[tuple[Any, ...]] = []  # time, id, status, progress
+        self._left: TimeLeft | None = None
+        self._estimated_at = self._next_estimate = 0.0
 
     def update(self, videos: pd.DataFrame) -> Array:
         """Take a poll; return the rows that are new in it."""
         seen = videos["fetched_at"].max()
-        if not self.columns:
-            self.base = pd.Timestamp.now("UTC") if pd.isna(seen) else seen
-            self._remember(videos)
         if not pd.isna(seen):
+            if self.base is None:
+                self.base = seen
+                self._remember(videos)
             self.seen = seen
-            self.now = max(self.now, self._since(videos["fetched_at"]).max())
-        self.videos, old = videos, self.columns
-        new = self._columns(videos)
-        moved = self._estimate(videos, new, old)
-        if not (new["kind"] == RENDERING).any():
-            self.left = None
-        changed = np.ones(len(videos), bool) if not old else np.zeros(len(videos), bool)
-        for name in FIELDS if old else ():
-            if name not in ("low", "high"):
-                changed |= _differs(old[name], new[name])
-        self.columns = new
+            self.now = max(self.now, round((seen - self.base).total_seconds(), 1))
+        self.videos, old, self.columns = videos, self.columns, self._columns(videos)
+        new = self.columns
+        if not old:
+            old = {name: np.full_like(values, -1) for name, values in new.items()}
+        moved = self._estimate(new, old)
+        names = [name for name in FIELDS if name not in ("low", "high")]
+        changed = np.logical_or.reduce([_differs(old[name], new[name]) for name in names])
         self._note(np.flatnonzero(changed), old)
         return np.flatnonzero(changed | moved)
 
-    def _like(self) -> pd.DataFrame:
-        """Renders to learn from: those of an archive, and these."""
-        if self._learnt is None:
-            return self.videos
-        return pd.concat([self._learnt, self.videos[self._learnt.columns]], ignore_index=True)
-
     def eta(self) -> pd.DataFrame:
         """Expect the ends of the renders under way."""
-        like, seen = self._like(), self._observations
-        return estimate_completion(self.videos, history=like, observations=seen)
+        return estimate_completion(
+            self.videos, history=self._like(), observations=self._observations
+        )
+
+    def time_left(self) -> TimeLeft | None:
+        """Tell how long until all have ended, as of the last poll; None where it is not known."""
+        return self._left and self._left.after(self.now - self._estimated_at)
 
     def history(self) -> pd.DataFrame:
         """Return each change seen: ``observed_at, video_id, status, progress`` [%]."""
-        at, ids, status, progress = zip(*self._changes, strict=True) if self._changes else ((),) * 4
-        return pd.DataFrame({
-            "observed_at": pd.Series(list(at), dtype="datetime64[us, UTC]"),
-            "video_id": pd.Series(list(ids), dtype="string"),
-            "status": pd.Series(list(status), dtype="string"),
-            "progress": pd.Series(list(progress), dtype="Float64"),
-        })  # fmt: skip
+        return pd.DataFrame(self.changes, columns=list(_HISTORY)).astype(_HISTORY)
 
     def lines(self, since: int = 0) -> list[list[float | None]]:
         """Give changes as time [s], row and progress [%], for as many videos as are drawn."""
@@ -157,57 +151,51 @@ class Snapshot:
         place = {video_id: row for row, video_id in enumerate(self.videos["video_id"])}
         return [
             [round((at - self.base).total_seconds(), 1), place[video_id], number_or_none(progress)]
-            for at, video_id, _, progress in self._changes[since:]
+            for at, video_id, _, progress in self.changes[since:]
         ]
-
-    @property
-    def changes(self) -> int:
-        """How many changes were seen."""
-        return len(self._changes)
 
     def totals(self) -> dict[str, Any]:
         """Return the figures over all rows; missing is None."""
-        kinds, credits = self.columns["kind"], self.columns["credits"]
+        kinds, credits, left = self.columns["kind"], self.columns["credits"], self.time_left()
         counts = np.bincount(kinds, minlength=len(KINDS))
         progress = np.where(kinds == RENDERING, np.nan_to_num(self.columns["progress"]), 100.0)
+        progress[kinds == WAITING] = 0.0
         done = np.bincount(kinds, progress, minlength=len(KINDS)) / 100 / max(len(kinds), 1)
         took = self.columns["took"][kinds == COMPLETED]
         known = ~np.isnan(credits)
         lost = known & (kinds == FAILED)
-        why = Counter(
-            self.columns["message"][np.isin(kinds, (FAILED, UNAVAILABLE))].tolist()
-        ).most_common()
-        return {
+        failed = np.isin(kinds, (FAILED, UNAVAILABLE))
+        why = Counter(self.columns["message"][failed].tolist()).most_common(MAX_REASONS)
+        told: dict[str, Any] = {
             "counts": counts.tolist(),
             "done": np.round(done, 4).tolist(),
             "credits": number_or_none(credits[known].sum()) if known.any() else None,
             "failed_credits": number_or_none(credits[lost].sum()) if lost.any() else None,
             "credits_unknown": int((~known).sum()),
-            "reasons": [[one_line(r or NO_REASON, MAX_TEXT), n] for r, n in why[:MAX_REASONS]],
+            "reasons": [[one_line(r or "no reason given", MAX_TEXT), n] for r, n in why],
             "median": number_or_none(np.nanmedian(took)) if (took == took).any() else None,
             "elapsed": None if self._began is None else number_or_none(self.now - self._began),
-            **self._left(),
         }
-
-    def _left(self) -> dict[str, Any]:
-        """When all will have ended: a range where past batches give one, and the pace."""
-        if self.left is None:
-            return {}
-        left = self.left.after(self.now - self._estimated_at)
-        told: dict[str, Any] = {"pace": number_or_none(left.seconds), "remaining": left.remaining}
-        if left.compared:
-            ends = [number_or_none(left.low_seconds), number_or_none(left.high_seconds)]
-            told |= {"left": ends, "compared": left.compared}
+        if left is not None:
+            told |= {"pace": number_or_none(left.seconds), "remaining": left.remaining}
+            if left.compared:
+                ends = [number_or_none(left.low_seconds), number_or_none(left.high_seconds)]
+                told |= {"left": ends, "compared": left.compared}
         return told
+
+    def _like(self) -> pd.DataFrame:
+        """Renders to learn from: those of an archive, and these."""
+        if self._learnt is None:
+            return self.videos
+        return pd.concat([self._learnt, self.videos[self._learnt.columns]], ignore_index=True)
 
     def _columns(self, videos: pd.DataFrame) -> dict[str, Array]:
         kinds = kinds_of(videos)
         created, updated = self._since(videos["created_at"]), self._since(videos["updated_at"])
         took = np.where(np.isin(kinds, (FAILED, COMPLETED)), updated - created, np.nan)
-        gone = kinds == UNAVAILABLE
-        message = np.where(
-            gone, _objects(videos["fetch_error_message"]), _objects(videos["message"])
-        )
+        text = {name: _objects(videos[name]) for name in ("status", "type", "name", "message")}
+        for name, source in (("status", "fetch_error"), ("message", "fetch_error_message")):
+            text[name] = np.where(kinds == UNAVAILABLE, _objects(videos[source]), text[name])
         return {
             "kind": kinds,
             "progress": np.where(kinds == COMPLETED, 100.0, _floats(videos["progress"])),
@@ -217,58 +205,47 @@ class Snapshot:
             "created": created,
             "took": np.where(took >= 0, took, np.nan),
             "credits": _floats(videos["used_credits"]),
-            "status": np.where(gone, _objects(videos["fetch_error"]), _objects(videos["status"])),
-            "type": _objects(videos["type"]),
-            "name": _objects(videos["name"]),
-            "message": message,
+            **text,
             "thumbnail": _objects(videos["thumbnail"]),
-        }  # fmt: skip
+        }
 
-    def _estimate(
-        self, videos: pd.DataFrame, new: dict[str, Array], old: dict[str, Array]
-    ) -> Array:
+    def _estimate(self, new: dict[str, Array], old: dict[str, Array]) -> Array:
         """Fill in expected ends; return the rows whose end has moved noticeably."""
-        running = new["kind"] == RENDERING
-        for name in ("low", "high", "stuck") if old else ():
-            new[name] = np.where(running, old[name], new[name])
-        began = time.monotonic()
-        if began < self._next_estimate:
-            return np.zeros(len(videos), bool)
-        estimates = self.eta()
-        self.left = batch_time_left(videos, history=self._like())
+        running, began = new["kind"] == RENDERING, time.monotonic()
+        begun = running & (old["kind"] != RENDERING)
+        for name in ("low", "high", "stuck"):
+            new[name] = np.where(running & ~begun, old[name], new[name])
+        if not running.any():
+            self._left = None
+        if began < self._next_estimate or not running.any():
+            return np.zeros(len(running), bool)
+        ends = self.eta().set_index("video_id").reindex(self.videos["video_id"])
+        self._left = batch_time_left(self.videos, history=self._like())
         self._estimated_at = self.now
-        place = np.flatnonzero(_objects(videos["status"]) == "STARTED")
-        low, high = np.full((2, len(videos)), np.nan)
-        low[place], high[place] = (self._since(estimates[f"eta_{e}"]) for e in ("low", "high"))
-        new["stuck"][place] = _floats(estimates["stuck"]) == 1
-        new["stuck"] &= running
-        by = np.fmax(np.abs(low - new["low"]), np.abs(high - new["high"]))
-        by[_differs(np.isnan(low), np.isnan(new["low"])) | ~running] = np.inf
-        moved = running & (by > np.fmax(10.0, 0.2 * np.nan_to_num(high - self.now)))
-        if old and moved.sum() > _MAX_MOVED:
-            moved &= by >= np.sort(by[moved])[-_MAX_MOVED]
-        new["low"], new["high"] = (
-            np.where(moved | ~running, now, before)
-            for now, before in ((low, new["low"]), (high, new["high"]))
-        )
-        took = time.monotonic() - began
-        self._next_estimate = began + (1 + _REST_AFTER_ESTIMATING) * took
-        found: Array = moved
-        return found
+        low, high = self._since(ends["eta_low"]), self._since(ends["eta_high"])
+        new["stuck"] = running & (_floats(ends["stuck"]) == 1)
+        far = np.fmax(np.abs(low - new["low"]), np.abs(high - new["high"]))
+        far[begun | (np.isnan(low) != np.isnan(new["low"]))] = np.inf
+        moved: Array = running & (far > np.fmax(10.0, 0.2 * np.nan_to_num(high - self.now)))
+        if moved.sum() > _MAX_MOVED:
+            moved &= far >= np.sort(far[moved])[-_MAX_MOVED]
+        new["low"], new["high"] = np.where(moved, (low, high), (new["low"], new["high"]))
+        self._next_estimate = began + (1 + _REST_AFTER_ESTIMATING) * (time.monotonic() - began)
+        return moved
 
     def _note(self, rows: Array, old: dict[str, Array]) -> None:
         """Keep what changed in status and progress, and a point of the pictures."""
+        if self.base is None:
+            return
         new, kinds = self.columns, self.columns["kind"]
         told = pd.isna(_objects(self.videos["fetch_error"])[rows]) & (kinds[rows] != WAITING)
-        if old:
-            told &= np.logical_or(*(_differs(old[n], new[n])[rows] for n in ("progress", "status")))
-        at = None if self.base is None else self.base + pd.Timedelta(seconds=self.now)
-        ids = self.videos["video_id"]
+        told &= np.logical_or(*(_differs(old[n], new[n])[rows] for n in ("progress", "status")))
+        at, ids = self.base + pd.Timedelta(seconds=self.now), self.videos["video_id"]
         for row in rows[told].tolist():
-            self._changes.append((at, ids.iat[row], new["status"][row], new["progress"][row]))
-        if self._began is None and (kinds == RENDERING).any():
-            began = new["created"][kinds == RENDERING]
-            self._began = float(np.nanmin(began)) if (began == began).any() else None
+            self.changes.append((at, ids.iat[row], new["status"][row], new["progress"][row]))
+        began = new["created"][kinds == RENDERING]
+        if self._began is None and (began == began).any():
+            self._began = float(np.nanmin(began))
         self._point(self.now, kinds, new["progress"])
 
     def _point(self, at: float, kinds: Array, progress: Array) -> None:
@@ -276,43 +253,42 @@ class Snapshot:
         known = progress[(kinds != FAILED) & ~np.isnan(progress)]
         band = np.quantile(known, _QUANTILES).round(1).tolist() if len(known) else []
         point = [round(at, 1), over, *band]
-        if len(self.series) > 1 and self.series[-1][1:] == self.series[-2][1:] == point[1:]:
-            self.series.pop()  # a level stretch needs its two ends alone
+        if len(self.series) > 1:
+            (before, *other), (_, *last) = self.series[-2:]
+            if other == last == point[1:] or at - before < 1:
+                self.series.pop()  # a level stretch needs its two ends alone, a second one point
         self.series.append(point)
         if len(self.series) > _MAX_POINTS:
             self.series = [*self.series[:-1:2], self.series[-1]]
 
     def _remember(self, videos: pd.DataFrame) -> None:
         """Begin the pictures with what an archive has seen of these videos."""
-        if self._observations is None or self.base is None:
-            return
-        ids = videos["video_id"].tolist()
         seen = self._observations
-        ours = seen["video_id"].isin(ids) & seen["status"].notna()
+        if seen is None or self.base is None:
+            return
+        place = {video_id: row for row, video_id in enumerate(videos["video_id"])}
         recent = seen["observed_at"].between(self.base - _PAST, self.base, inclusive="left")
-        seen = seen[ours & recent].sort_values("observed_at", kind="stable")
-        kinds, progress = np.full(len(ids), WAITING), np.full(len(ids), np.nan)
-        place = {video_id: row for row, video_id in enumerate(ids)}
-        numbers = kinds_of(
-            seen.assign(fetch_error=pd.array([pd.NA] * len(seen), "string"))
-        ).tolist()
-        for at, video_id, status, value, kind in zip(
-            seen["observed_at"], seen["video_id"], seen["status"], _floats(seen["progress"]),
-            numbers, strict=True,
-        ):  # fmt: skip
-            row = place[video_id]
-            kinds[row], progress[row] = kind, 100.0 if kind == COMPLETED else value
-            self._changes.append((at, video_id, status, progress[row]))
-            self._point((at - self.base).total_seconds(), kinds, progress)
+        seen = (
+            seen[recent & seen["video_id"].isin(list(place)) & seen["status"].notna()]
+            .sort_values("observed_at", kind="stable")
+            .assign(fetch_error=None)
+        )
+        kinds, progress = np.full(len(place), WAITING), np.full(len(place), np.nan)
+        shares = np.where(seen["status"] == "COMPLETED", 100.0, _floats(seen["progress"]))
+        each = zip(seen["observed_at"], seen["video_id"], seen["status"], shares, strict=True)
+        for change, kind in zip(each, kinds_of(seen).tolist(), strict=True):
+            row = place[change[1]]
+            kinds[row], progress[row] = kind, change[3]
+            self.changes.append(change)
+            self._point((change[0] - self.base).total_seconds(), kinds, progress)
 
     def _since(self, times: pd.Series) -> Array:
         """Seconds after the base."""
         if self.base is None:
             return np.full(len(times), np.nan)
-        seconds: Array = np.round(
-            (times - self.base).dt.total_seconds().to_numpy(float, na_value=np.nan), 1
-        )
-        return seconds
+        seconds = (times - self.base).dt.total_seconds().to_numpy(float, na_value=np.nan)
+        rounded: Array = np.round(seconds, 1)
+        return rounded
 
 
 def _objects(values: pd.Series) -> Array:

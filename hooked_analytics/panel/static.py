@@ -79,10 +79,9 @@ def _table(snapshot: Snapshot, rows: Any) -> str:
         return ""
     cells = [_cells(snapshot, row) for row in rows[:MAX_ROWS].tolist()]
     table = pd.DataFrame(cells).to_html(index=False, escape=False, border=0, justify="left")
-    rest = len(rows) - MAX_ROWS
+    more = f"\n<p>and {len(rows) - MAX_ROWS:,} more</p>" if len(rows) > MAX_ROWS else ""
     # notebooks align every cell right unless a style says otherwise
-    table = table.replace("<td>", '<td align="left" style="text-align:left">')
-    return table + (f"\n<p>and {rest:,} more</p>" if rest > 0 else "")
+    return table.replace("<td>", '<td align="left" style="text-align:left">') + more
 
 
 def _cells(snapshot: Snapshot, row: int) -> dict[str, str]:

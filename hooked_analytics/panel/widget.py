@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 import zlib
@@ -10,16 +11,18 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import anywidget
-import traitlets
-
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.errors import HookedError
-from hooked_analytics.panel.controls import RUNNING, WITHOUT_WIDGETS, Controls
+from hooked_analytics.panel.controls import ACTIVE, Controls
 from hooked_analytics.panel.kernel import Interrupts, kernel, show, soon
 from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, number_or_none
 from hooked_analytics.panel.static import picture
 from hooked_analytics.schema import videos_from_records
+
+try:
+    from anywidget import AnyWidget
+except ImportError:  # lines of text, then
+    AnyWidget = None  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
     from hooked_analytics.client import HookedClient
     from hooked_analytics.fetch import Archive, EventSource
 
+TEXT_ONLY = "ProgressPanel: {}, so .wait() prints progress as lines of text.{}"
+WITHOUT_NOTEBOOK = TEXT_ONLY.format("no notebook here", "")
+WITHOUT_ANYWIDGET = TEXT_ONLY.format(
+    "anywidget is not installed", ' For the panel: pip install "hooked-analytics[widget]"'
+)
 # How old the copy for a saved notebook may be [s]; younger where no page has said hello.
 _COPY_SECONDS, _COPY_SECONDS_WITHOUT_PAGE = 30.0, 5.0
 # Everything is sent anew when more rows changed than this, and this part of all.
@@ -37,7 +45,7 @@ _TEXTS = frozenset({"status", "type", "name", "message"})
 _MAX_URL = 500
 
 
-class ProgressPanel(Controls, anywidget.AnyWidget):
+class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
     """
     Watch renders in a notebook: progress, time left, credits, failures.
 
@@ -101,7 +109,6 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
     # text and not paths: a widget whose files are watched is never freed
     _esm = files(__package__).joinpath("panel.js").read_text("utf-8")
     _css = files(__package__).joinpath("panel.css").read_text("utf-8")
-    token = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -113,18 +120,23 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:
+        self._token = uuid4().hex[:12]
         self._displayed = self._page = False
         self._seq = self._sent_changes = 0
         self._copied_at = self._unasked_at = 0.0
         self._unasked_every = 0.5
-        self._closed = True
         self._set_up(videos_or_ids, client, archive, webhooks, interval_seconds)
-        super().__init__(token=uuid4().hex[:12])
-        self.on_msg(lambda _, message, __: self._received(message))
-        if kernel() is None:
-            print(WITHOUT_WIDGETS)  # noqa: T201 - the reader expects a panel here
+        super().__init__()
+        if AnyWidget is not None:
+            self.on_msg(lambda _, message, __: self._received(message))
+        if not self._is_drawn:
+            print(WITHOUT_ANYWIDGET if AnyWidget is None else WITHOUT_NOTEBOOK)  # noqa: T201
         if autostart:
             self.start()
+
+    @property
+    def _is_drawn(self) -> bool:
+        return AnyWidget is not None and kernel() is not None
 
     def start(self) -> None:
         """Begin to poll, or go on; what is final is not requested again."""
@@ -134,13 +146,15 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop the thread, free the widget, and leave the static copy where the panel was."""
-        if not self._closed:
+        if self._closed or sys.is_finalizing():
+            return
+        super().close()
+        self._deaf()
+        if self._displayed:
+            soon(self._update_copy)
+        if AnyWidget is not None:
             layout = self.layout
-            super().close()
-            self._deaf()
-            if self._displayed:
-                soon(self._update_copy)
-            anywidget.AnyWidget.close(self)
+            AnyWidget.close(self)
             layout.close()
 
     def _deaf(self) -> None:
@@ -148,7 +162,7 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
             interrupts.listeners.discard(self.stop)
 
     def _ipython_display_(self) -> None:
-        if kernel() is None:
+        if not self._is_drawn:
             print(repr(self))  # noqa: T201 - all there is to see in a terminal
             return
         bundle = self._repr_mimebundle_()
@@ -160,14 +174,12 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
     # what the page says
 
     def _received(self, message: dict[str, Any]) -> None:
-        kind = message.get("kind")
-        done = {"done": message.get("id")}
+        kind, done = message.get("kind"), {"done": message.get("id")}
         if kind == "hello":
             self._page = True
             self._send_all()
-        elif kind == "open":
-            job = threading.Thread(target=self._open_video, args=(message, done), daemon=True)
-            job.start()  # it waits for Hooked, and the kernel must not
+        elif kind == "open":  # it waits for Hooked, and the kernel must not
+            threading.Thread(target=self._open_video, args=(message, done), daemon=True).start()
         elif not self._closed:
             try:
                 if kind == "interval":
@@ -176,9 +188,9 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
                     getattr(self, kind)()
                 elif kind == "refresh":
                     self._poll_once()
-                self._post({"kind": "state", **done})
             except ValueError as refused:
-                self._post({"kind": "state", **done, "link": {"at": -1, "error": str(refused)}})
+                done["link"] = {"at": -1, "error": str(refused)}
+            self._post({"kind": "state", **done})
 
     def _open_video(self, message: dict[str, Any], done: dict[str, Any]) -> None:
         """Request a fresh link, for those that are known may have expired."""
@@ -198,56 +210,54 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
 
     def _changed(self) -> None:
         with self._lock:
-            rows = self._take()
-            if self._closed:
-                return
-            if rows is None:
-                self._post({"kind": "state"})
-            elif self._page or self._displayed:
-                total = len(self._ids)
-                many = len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total))
-                if many or self._must_send_unasked():
+            rows, now = self._take(), time.monotonic()
+            if not self._closed and (self._page or self._displayed):
+                if rows is None:
+                    self._post({"kind": "state"})
+                elif not self._page and now >= self._unasked_at:
+                    # no page could ask: its kernel may be busy
+                    self._unasked_at = now + self._unasked_every
+                    self._unasked_every *= 2
+                    self._send_all()
+                elif len(rows) >= min(
+                    total := len(self._ids), max(_MANY_ROWS, _MANY_SHARE * total)
+                ):
                     self._send_all()
                 else:
                     self._send_changed(rows.tolist())
-            self._keep_copy()
-        if self._state not in RUNNING:
+            oldest = _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
+            old = self._state not in ACTIVE or now - self._copied_at >= oldest
+            if self._displayed and not self._closed and old:
+                self._copied_at = now
+                soon(self._update_copy)
+        if self._state not in ACTIVE:
             self._deaf()
-
-    def _must_send_unasked(self) -> bool:
-        """Whether to send everything although no page could ask: its kernel may be busy."""
-        if self._page or time.monotonic() < self._unasked_at:
-            return False
-        self._unasked_at = time.monotonic() + self._unasked_every
-        self._unasked_every *= 2
-        return True
 
     def _send_changed(self, rows: list[int]) -> None:
         self._seq += 1
         shown = self._snapshot
-        lines, self._sent_changes = shown.lines(self._sent_changes), shown.changes
+        lines, self._sent_changes = shown.lines(self._sent_changes), len(shown.changes)
         self._post({
             "kind": "change",
             "seq": self._seq,
             "rows": [[row, *(self._cell(name, row) for name in FIELDS)] for row in rows],
             "totals": shown.totals(),
             "now": shown.now,
-            "point": shown.series[-1],
+            "points": shown.series[-1:],
             "lines": lines,
         })  # fmt: skip
 
     def _send_all(self) -> None:
         with self._lock:
             shown, ids = self._snapshot, self._ids
-            self._sent_changes = shown.changes
-            known = range(len(ids)) if shown.columns else range(0)
+            self._sent_changes = len(shown.changes)
             own = self._own.reindex([str(each) for each in ids])
             sent = {
                 "ids": ids,
                 "fields": FIELDS,
-                "columns": {name: [self._cell(name, row) for row in known] for name in FIELDS},
+                "columns": [[self._cell(name, row) for row in range(len(ids))] for name in FIELDS],
                 "own": {str(name): [_plain(v) for v in own[name].tolist()] for name in own},
-                "totals": shown.totals() if shown.columns else None,
+                "totals": shown.totals(),
                 "now": shown.now,
                 "series": shown.series,
                 "lines": shown.lines(),
@@ -271,51 +281,41 @@ class ProgressPanel(Controls, anywidget.AnyWidget):
     def _status(self) -> dict[str, Any]:
         client, seen = self._client, self._snapshot.seen
         return {
+            "token": self._token,
             "state": self._state,
             "next": round(self._next_at - time.monotonic(), 1),
             "interval": self._interval_seconds,
             "failing": self._failing,
-            "why": self._why() or (self._trouble() if self._failing else ""),
+            "why": self._why(),
             "requests": client.requests_sent - self._sent_before,
             "minute": client.requests_last_minute,
             "limit": client.requests_per_minute,
             "at": None if seen is None else f"{seen:%H:%M:%S}",
         }
 
-    def _trouble(self) -> str:
-        messages = self._videos["fetch_error_message"].dropna().mode()
-        told = f": {one_line(str(messages.iat[0]), MAX_TEXT)}" if len(messages) else "."
-        return f"Hooked does not answer; the last known values are shown{told}"
-
     def _say(self) -> None:
-        if kernel() is None:
+        if not self._is_drawn:
             super()._say()
 
     # the copy that a saved notebook keeps
 
     def _waited(self) -> None:
+        super()._waited()
         # a notebook run without a browser is told of outputs by running cells alone
         if self._displayed:
             self._update_copy()
 
     def _copy(self, png: bytes | None) -> dict[str, str]:
-        html = f'<div class="hooked-static-{self.token}">{self._frozen(png)}</div>'
+        html = f'<div class="hooked-static-{self._token}">{self._frozen(png)}</div>'
         return {"text/html": html, "text/plain": self._line()}
 
-    def _keep_copy(self) -> None:
-        oldest = _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
-        old = time.monotonic() - self._copied_at >= oldest
-        if self._displayed and (old or self._state not in RUNNING):
-            self._copied_at = time.monotonic()
-            soon(self._update_copy)
-
     def _update_copy(self) -> None:
-        png = None if self._state in RUNNING else picture(self.history)
+        png = None if self._state in ACTIVE else picture(self.history)
         show(self._copy(png), display_id=self._display_id, update=True)
 
     @property
     def _display_id(self) -> str:
-        return f"hooked-{self.token}"
+        return f"hooked-{self._token}"
 
 
 def _plain(value: object) -> Any:

@@ -15,14 +15,14 @@ from hooked_analytics import HookedClient, ProgressPanel
 MODULE = files("hooked_analytics.panel")
 GROUND = {"light": "#fff", "dark": "#111"}
 MOUNT = """
-async ([source, css, token]) => {
+async ([source, css]) => {
   const style = document.createElement("style");
   style.textContent = css;
   document.head.append(style);
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const widget = (await import(url)).default();
   window.sent = [];
-  const model = { get: () => token, send: message => window.sent.push(message),
+  const model = { send: message => window.sent.push(message),
     on: (_, told) => { window.told = told; } };
   await widget.initialize({ model });
   window.leave = await widget.render({ model, el: document.querySelector("#panel") });
@@ -45,7 +45,6 @@ class FedPanel:
         self.page = page
         client = HookedClient("key", base_url="http://127.0.0.1:9")
         self.panel = ProgressPanel(ids, client=client, autostart=False)
-        self.panel._page = True
         self.sent: list[tuple[dict[str, Any], list[bytes]]] = []
         self.panel.send = lambda content, buffers=None: self.sent.append((content, buffers or []))
         page.set_content(
@@ -55,12 +54,13 @@ class FedPanel:
             f"<div id='panel' style='width: {width}px; padding: 8px'></div></main></body>"
         )
         source, css = ((MODULE / f"panel.{kind}").read_text("utf-8") for kind in ("js", "css"))
-        page.evaluate(MOUNT, [source, css, self.panel.token])
+        page.evaluate(MOUNT, [source, css])
+        self.answer()
 
     def poll(self, videos: pd.DataFrame, state: str = "waiting") -> None:
         """Let the panel take a poll and the page show it."""
         panel = self.panel
-        panel._videos, panel._polls, panel._state = videos, panel._polls + 1, state
+        panel._videos, panel._state = videos.copy(), state
         self.panel._changed()
         self.tell()
 

@@ -56,16 +56,17 @@ def fed(page, count: int, *, polls: int = 12, **settings) -> FedPanel:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1600, 1100, 720, 480])
-def test_no_number_is_cut_and_axe_finds_nothing(page, screenshots, theme, width):
-    page.set_viewport_size({"width": width + 20, "height": 1200})
-    fed(page, 42, theme=theme, width=width)
-    page.locator(".hooked tbody tr").nth(1).hover()
-    page.locator("#panel").screenshot(path=screenshots / f"panel-{theme}-{width}.png")
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width + 20
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+def test_no_number_is_cut_and_axe_finds_nothing(page, screenshots, theme):
+    fed(page, 42, theme=theme)
+    for width in (1600, 1100, 720, 480):
+        page.set_viewport_size({"width": width + 20, "height": 1200})
+        page.locator("#panel").evaluate("(e, width) => { e.style.width = `${width}px` }", width)
+        page.locator(".hooked tbody tr").nth(1).hover()
+        page.locator("#panel").screenshot(path=screenshots / f"panel-{theme}-{width}.png")
+        assert page.evaluate(CUT) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width + 20
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
 
 
 def test_words_of_each_state(page):
@@ -118,13 +119,12 @@ def test_sort_search_columns_and_chips_need_no_kernel(page):
     page.get_by_label("Search").fill("")
     page.locator(".hk-fold").click()
     assert page.locator(".hk-pager").inner_text().endswith("of 42\n›")
-    assert [each["kind"] for each in page.evaluate("window.sent")] == ["hello"]
+    assert page.evaluate("window.sent") == []
     assert panel.sent == []
 
 
 def test_buttons_that_need_the_kernel_say_so_and_a_gap_asks_for_everything(page):
     panel = fed(page, 12)
-    panel.answer()
     pause = page.get_by_role("button", name="Pause")
     pause.click()
     page.get_by_text("waiting for the kernel").wait_for()

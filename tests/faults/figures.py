@@ -95,6 +95,22 @@ FIGURES = (
         none("scripts run", "foreign elements", "requests", "names not there"),
     ),
     Figure(
+        "the kernel's stop button at random moments after a cell that started a panel",
+        "panel_interrupts",
+        200,
+        10,
+        "0 ignored",
+        none("ignored"),
+    ),
+    Figure(
+        "scripts that end while a panel in them polls",
+        "panel_exits",
+        100,
+        4,
+        "all end with status 0 and say nothing",
+        none("failed", "complaints"),
+    ),
+    Figure(
         "1,000 ids, 20 % faults of all kinds",
         "thousand_ids",
         1000,

@@ -27,7 +27,7 @@ from hooked_analytics import (
     fetch_videos,
     videos_from_records,
 )
-from hooked_analytics.panel.snapshot import KINDS, Snapshot
+from hooked_analytics.panel.snapshot import KINDS, WAITING, Snapshot
 from tests.scripted import answer, serving, video
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -134,13 +134,15 @@ def heard(ids, polls, *, hello: bool = True) -> list[dict]:
 
     def keep(content, buffers=None):
         packed = json.loads(zlib.decompress(buffers[0])) if buffers else {}
+        if packed:
+            packed["columns"] = dict(zip(packed["fields"], packed["columns"], strict=True))
         messages.append({**content, **packed})
 
     panel.send = keep
     if hello:
         panel._received({"kind": "hello"})
     for videos in polls:
-        panel._videos, panel._polls = videos, panel._polls + 1
+        panel._videos = videos.copy()
         panel._changed()
     panel.close()
     return messages
@@ -150,7 +152,7 @@ def test_a_poll_sends_the_rows_it_changed():
     later = VIDEOS.assign(progress=VIDEOS["progress"].replace(40, 90))
     ids = VIDEOS["video_id"].tolist()
     hello, first, second, third = heard(ids, [VIDEOS, later, later])[:4]
-    assert (hello["kind"], hello["ids"], hello["columns"]["kind"]) == ("all", ids, [])
+    assert (hello["kind"], hello["ids"], hello["columns"]["kind"]) == ("all", ids, [WAITING] * 4)
     assert (first["kind"], first["columns"]["progress"]) == ("all", [100, 40, 70, None])
     assert (second["kind"], [row[:3] for row in second["rows"]]) == ("change", [[1, 0, 90]])
     assert second["lines"] == [[0, 1, 90]]
@@ -194,7 +196,7 @@ def test_an_open_video_is_requested_anew_and_only_a_web_address_is_handed_on():
         assert "not found" in links[1]["error"]
         assert "error" in links[7]
         assert sent(sandbox) == asked + 2
-        assert "http" not in str(panel.get_state(["token", "_view_name"]))
+        assert "http" not in str(panel.get_state(["_view_name"]))
 
 
 # a panel that polls
@@ -257,13 +259,13 @@ def test_what_is_final_is_not_requested_again_after_a_stop():
 
     with serving(hooked) as server, HookedClient("key", base_url=server.url) as client:
         panel = ProgressPanel(["vid_1", "vid_2"], client=client, interval_seconds=0.05)
-        until(lambda: panel._polls > 3)
+        until(lambda: len(asked) > 6)
         panel.stop()
         until(lambda: threads() == 0)
         assert panel.state == "stopped"
         panel.start()
-        polls = panel._polls
-        until(lambda: panel._polls > polls + 3)
+        before = len(asked)
+        until(lambda: len(asked) > before + 3)
         panel.close()
     assert sum(path.endswith("vid_1") for path in asked) == 1
 
@@ -366,25 +368,6 @@ def test_an_archive_that_cannot_be_written_shows(tmp_path):
             panel.wait(10)
         assert "No space left on device" in panel._status()["why"]
         panel.close()
-
-
-def test_a_script_ends_while_a_panel_runs():
-    code = """
-    import sys, time, hooked_analytics as ha
-    client = ha.HookedClient(sys.argv[1], base_url=sys.argv[2], requests_per_minute=None)
-    panel = ha.ProgressPanel(sys.argv[3:], client=client, interval_seconds=0.02)
-    time.sleep(0.3)
-    """
-    with Sandbox(videos=1) as sandbox:
-        ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
-        for _ in range(4):
-            done = subprocess.run(
-                [sys.executable, "-c", textwrap.dedent(code), sandbox.api_key, sandbox.url, *ids],
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
-            assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_without_anywidget_it_says_so_and_prints_lines():
