@@ -58,6 +58,16 @@ def send(budget: RateLimiter, batch: CancelToken, clock: Clock, seconds: float =
     return sent_at
 
 
+def refuse(
+    budget: RateLimiter, batch: CancelToken, clock: Clock, retry_after: float | None
+) -> None:
+    budget.acquire(batch)
+    sent_at = clock.now
+    clock.now += 0.01
+    budget.release(accepted=False)
+    budget.refused(sent_at=sent_at, retry_after=retry_after)
+
+
 def test_a_burst_goes_at_once_and_the_rest_waits_a_minute(clock):
     budget, batch = RateLimiter(3), WaitingBatch(clock)
     sent = [send(budget, batch, clock) for _ in range(4)]
@@ -90,11 +100,9 @@ def test_no_limit_never_waits(clock):
 
 def test_one_refusal_pauses_everybody_for_the_time_asked(clock):
     budget, batch = RateLimiter(None), WaitingBatch(clock)
-    budget.acquire(batch)
-    budget.release(accepted=False)
-    budget.refused(sent_at=clock.now, retry_after=7.0)
+    refuse(budget, batch, clock, 7.0)
     send(budget, WaitingBatch(clock), clock)
-    assert clock.now == pytest.approx(1007.1)
+    assert clock.now == pytest.approx(1007.11)
 
 
 def test_refusals_of_one_burst_are_one_episode(clock):
@@ -113,11 +121,7 @@ def test_refusals_of_one_burst_are_one_episode(clock):
 def test_refusals_without_a_stated_time_double_the_pause(clock):
     budget, batch = RateLimiter(None), WaitingBatch(clock)
     for _ in range(4):
-        budget.acquire(batch)
-        sent_at = clock.now
-        clock.now += 0.01
-        budget.release(accepted=False)
-        budget.refused(sent_at=sent_at, retry_after=None)
+        refuse(budget, batch, clock, None)
     assert batch.waits == [1.0, 2.0, 4.0]
 
 
@@ -147,9 +151,7 @@ def test_a_learned_pace_grows_again_with_every_answer(clock):
     budget, batch = RateLimiter(None), WaitingBatch(clock)
     for _ in range(10):
         send(budget, batch, clock, seconds=0.01)
-    budget.acquire(batch)
-    budget.release(accepted=False)
-    budget.refused(sent_at=clock.now, retry_after=10.0)
+    refuse(budget, batch, clock, 10.0)
     paced = [send(budget, batch, clock, seconds=0.01) for _ in range(200)]
     assert paced[2] - paced[1] == pytest.approx(1.02, abs=0.02)
     assert paced[199] - paced[198] < 0.16
@@ -159,21 +161,17 @@ def test_stray_refusals_do_not_slow_a_client_down_for_ever(clock):
     budget, batch = RateLimiter(None), WaitingBatch(clock)
     began = clock.now
     for number in range(1, 3000):
-        budget.acquire(batch)
-        stray = number % 30 == 0
-        budget.release(accepted=not stray)
-        if stray:
-            budget.refused(sent_at=clock.now, retry_after=1.0)
-        clock.now += 0.001
+        if number % 30:
+            send(budget, batch, clock, seconds=0.001)
+        else:
+            refuse(budget, batch, clock, 1.0)
     pauses = 100
     assert clock.now - began < 3 * pauses
 
 
 def test_a_wait_beyond_a_minute_is_an_error_that_says_until_when(clock):
     budget, batch = RateLimiter(None), WaitingBatch(clock)
-    budget.acquire(batch)
-    budget.release(accepted=False)
-    budget.refused(sent_at=clock.now, retry_after=61.0)
+    refuse(budget, batch, clock, 61.0)
     with pytest.raises(RateLimitError, match="Try again with the same ids after"):
         budget.acquire(batch)
     clock.now += 62
@@ -185,11 +183,7 @@ def test_endless_refusal_ends(clock):
     began = clock.now
     with pytest.raises(RateLimitError):
         while True:
-            budget.acquire(batch)
-            sent_at = clock.now
-            clock.now += 0.01
-            budget.release(accepted=False)
-            budget.refused(sent_at=sent_at, retry_after=5.0)
+            refuse(budget, batch, clock, 5.0)
     assert clock.now - began < 200
 
 
