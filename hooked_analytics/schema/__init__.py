@@ -36,6 +36,7 @@ from hooked_analytics.schema.records import (
     record_id,
     unwrap,
 )
+from hooked_analytics.schema.strict_json import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +55,7 @@ __all__ = [
     "clean_text",
     "columns_table",
     "current_names",
+    "decode",
     "empty_videos",
     "failed_row",
     "frame_from_arrow",

@@ -8,9 +8,8 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hooked_analytics.client.responses import decode
 from hooked_analytics.errors import InvalidVideoIdError
-from hooked_analytics.schema import record_id, unwrap
+from hooked_analytics.schema import decode, record_id, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
