@@ -81,7 +81,7 @@ class VirtualClient:
 
     def _send(self, token: CancelToken) -> datetime:
         while self.requests_left < 1:
-            self.clock.now = self._ended[0] + 60
+            self.clock.now = self._ended[0] + 60 + 1e-6  # else rounding may never let it pass
         self.clock.now += LATENCY_SECONDS
         self._ended.append(self.clock.now)
         self.requests_sent += 1

@@ -80,7 +80,8 @@ class PollExecutor:
         """Request details that the limit held back, as it frees requests."""
         left = self._client.requests_left
         if self._more and 1 <= left < float("inf"):
-            self._more = self._details(self._schedule.held_back(left))
+            chosen = self._schedule.held_back(left)
+            self._more = not chosen or self._details(chosen)
 
     def _details(self, videos: list[VideoState]) -> bool:
         before = self._responses

@@ -42,12 +42,15 @@ MAX_POLLS_WITHOUT_LIST = 64
 REFUSAL = 4
 # A video the list shows unchanged so many times is requested directly: the list may be old.
 MAX_UNCHANGED = 24
-# The list is read a poll less often for each so many polls in which no end is expected ...
-QUIET_POLLS = 4
-# ... but never less often than this, since a render may fail before its time.
+# The list is read when by their own pace so many renders should have ended for each of its pages
+# (one for a single page, two each for two) ...
+MAX_WORTH = 5
+# ... and after so many polls for each page, or this part of all polls, since a render may fail
+# before its time.
 MAX_QUIET = 3
-# Polls between two readings of the list, under a limit, for more than a page of videos.
-MANY_APART = 2
+AGE_PER_QUIET = 20
+# Details of a single render are requested a poll later for each so many polls that it should take.
+QUIET_POLLS = 4
 # Polls before the whole list is read again for few videos after it showed none of ours.
 POLLS_AFTER_NOTHING = 8
 # While nothing answers the interval doubles, up to so many times.
@@ -91,6 +94,9 @@ class PollScheduler:
         self.failing = 0  # polls in a row in which nothing answered
         self.reading: ListReading | None = None
         self._by_id = {video.video_id: video for video in videos}
+        self._open = list(videos)
+        self._queue: deque[VideoState] = deque()  # details between this poll and the next
+        self._queued = -1  # the poll for which the queue was made
         self._per_poll = per_poll
         self._polls_a_minute = polls_a_minute
         pages = max(1, math.ceil(len(self.open) / PAGE_VIDEOS))
@@ -108,7 +114,8 @@ class PollScheduler:
     @property
     def open(self) -> list[VideoState]:
         """Videos that can still change."""
-        return [video for video in self.videos if not video.done]
+        self._open = [video for video in self._open if not video.done]
+        return self._open
 
     def is_open(self, video_id: str | None) -> bool:
         """Whether it is one of ours that can still change."""
@@ -131,14 +138,24 @@ class PollScheduler:
         waiting = self._rendering()
         if self.poll >= self._next_list and self._read != self.poll:
             for status in (WHOLE, RENDERING) if len(waiting) > PAGE_VIDEOS else (RENDERING,):
-                if len(waiting) > self._pages[status]:
-                    return status
+                if len(waiting) > (pages := self._pages[status]):
+                    return status if self._news_expected(waiting, pages) else ""
         if self.poll < self._next_whole or self._cautious():
             return ""
         # more have left the list than can be requested now: the whole list says how they ended
         gone = [video for video in self._due() if _newly_gone(video) and not video.is_final]
         crowded = len(gone) > max(self._room(left) + 1, self._pages[WHOLE])
         return WHOLE if crowded else ""
+
+    def _news_expected(self, waiting: list[VideoState], pages: int) -> bool:
+        """Whether enough have ended by their own pace, or the last reading is long ago."""
+        worth = min(pages, MAX_WORTH)
+        if self.poll - self._read >= self._max_quiet(worth):
+            return True
+        return sum(video.ends <= self.poll for video in waiting) >= pages * worth
+
+    def _max_quiet(self, pages: int = 1) -> int:
+        return max(MAX_QUIET * pages, self.poll // AGE_PER_QUIET)
 
     def _rendering(self) -> list[VideoState]:
         """Videos whose end is not known; before the first reading, all."""
@@ -191,10 +208,8 @@ class PollScheduler:
             if video.seen != reading.number:
                 video.listed = False
         listed = [video for video in self.open if video.listed]
-        quiet = min((_polls_apart_by_pace(video) for video in listed), default=1)
         every = pages / (LIST_SHARE * self._per_poll)
-        apart = max(quiet, MANY_APART if len(self.videos) > PAGE_VIDEOS and every else 1)
-        self._next_list = max(self._next_list + every, reading.began + apart)
+        self._next_list = max(self._next_list + every, reading.began + 1)
         if reading.status == WHOLE:
             self._next_whole = self.poll + (1 if reading.news else POLLS_AFTER_NOTHING)
         _log.info(
@@ -231,8 +246,14 @@ class PollScheduler:
 
     def held_back(self, left: float) -> list[VideoState]:
         """Choose whose details to request between two polls, as the limit frees requests."""
-        room = 0 if self.failing else max(0, int(min(self._spare(left), len(self.videos))))
-        return self._in_order(self._due())[:room] if room else []
+        if self._queued != self.poll:  # once a poll: sorting for each request is quadratic
+            self._queue, self._queued = deque(self._in_order(self._due())), self.poll
+        chosen: list[VideoState] = []
+        room = 0 if self.failing or not self._queue else int(self._spare(left))
+        while self._queue and len(chosen) < room:
+            if not (video := self._queue.popleft()).done:
+                chosen.append(video)
+        return chosen
 
     def note_events(self, events: Iterable[Sequence[str]]) -> None:
         """Mark the videos that webhook events name, by id or project; ignore unknown ids."""
@@ -314,7 +335,8 @@ class PollScheduler:
         if not video.listed and (video.unlisted or not self._by_turns):
             video.unlisted += 1
         video.note_progress(self.poll)
-        video.due = self.poll + max(_polls_apart(video.unlisted), _polls_apart_by_pace(video))
+        by_pace = int(min(self._max_quiet(), 1 + max(0, video.ends - self.poll) // QUIET_POLLS))
+        video.due = self.poll + max(_polls_apart(video.unlisted), by_pace)
 
     def failed(self, video: VideoState, kind: str, message: str) -> None:
         """Note why the details of a video could not be had."""
@@ -365,10 +387,6 @@ def _listed(video: VideoState, item: Row, number: int) -> None:
 def _newly_gone(video: VideoState) -> bool:
     """Whether it left the list, or never was in it, and was not requested since."""
     return not (video.failed or video.unlisted or video.listed)
-
-
-def _polls_apart_by_pace(video: VideoState) -> int:
-    return int(min(MAX_QUIET, 1 + video.polls_left // QUIET_POLLS))
 
 
 def _polls_apart(times: int) -> int:

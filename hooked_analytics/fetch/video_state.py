@@ -46,7 +46,7 @@ class VideoState:
     unlisted: int = 0  # details that said "not final" while the list did not show it
     unchanged: int = 0  # readings of the list that showed nothing new
     first: tuple[int, float] | None = None  # poll and progress when first seen rendering
-    polls_left: float = 0.0  # expected from its own progress; 0 while nothing is known
+    ends: float = 0.0  # the poll of its end as its own progress has it; 0 while nothing is known
 
     @property
     def is_final(self) -> bool:
@@ -57,11 +57,11 @@ class VideoState:
         """Expect its end from its own pace between the first observation and this one."""
         progress = self.row[AT["progress"]] if self.row else None
         if progress is None:
-            self.polls_left = 0.0
+            self.ends = 0.0
             return
         self.first = self.first or (number, progress)
         polls, done = number - self.first[0], progress - self.first[1]
-        self.polls_left = polls * (100 - progress) / done if done > 0 else 0.0
+        self.ends = number + polls * (100 - progress) / done if done > 0 else 0.0
 
     def shown(self) -> Row:
         """Give the last good values, and why the last request failed where it did."""
