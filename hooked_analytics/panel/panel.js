@@ -1,7 +1,7 @@
 // The panel in the browser: the kernel sends data, this module draws. All text is set as text.
 
 const KINDS = ["rendering", "failed", "unavailable", "unknown", "waiting", "completed"];
-const [RENDERING, FAILED, UNAVAILABLE, UNKNOWN, , COMPLETED] = KINDS.keys();
+const [RENDERING, FAILED, UNAVAILABLE, UNKNOWN, WAITING, COMPLETED] = KINDS.keys();
 const ALERT = [FAILED, UNAVAILABLE];
 const STATES = { ready: "not started", polling: "polling …", paused: "paused", stopped: "stopped",
   replaced: "a newer panel took over", ended: "all have ended", failed: "ended early" };
@@ -63,29 +63,30 @@ const write = (node, text) => { if (node.textContent !== text) node.textContent 
 const button = (text, onclick, settings) =>
   element("button", { type: "button", onclick, ...settings }, text);
 
+function options(select, values, text, chosen) {
+  if (select.childElementCount !== values.length) {
+    select.replaceChildren(...values.map((value) => new Option(text(value), value)));
+  }
+  if (select.getRootNode().activeElement !== select) select.value = chosen;
+}
+
 // ---- data: what the kernel has sent, shared by all views of one model
 
 function store(listeners) {
-  const data = { ids: [], fields: [], rows: [], own: {}, totals: null, series: [], lines: [],
-    state: {}, seq: 0, heard: 0, links: {} };
+  const data = { ids: [], rows: [], own: {}, totals: null, state: {}, seq: 0, links: {} };
   const row = (values, id, at) => ({ id, at, own: Object.values(data.own).map((each) => each[at]),
     ...Object.fromEntries(data.fields.map((name, place) => [name, values[place]])) });
 
-  async function unpacked(buffer) {
-    const bytes = buffer.buffer ? buffer : new Uint8Array(buffer);
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Response(stream).json();
-  }
-
-  function everything(sent) {
+  async function everything(buffer) {
+    const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const sent = await new Response(stream).json();
     Object.assign(data, sent);
     data.rows = data.ids.map((id, at) => row(sent.columns.map((each) => each[at]), id, at));
   }
 
   function changed(sent) {
     for (const [at, ...values] of sent.rows) data.rows[at] = row(values, data.ids[at], at);
-    data.totals = sent.totals;
-    data.now = sent.now;
+    [data.totals, data.now] = [sent.totals, sent.now];
     data.series.push(...sent.points);
     data.lines.push(...sent.lines);
     if (data.series.length > MAX_POINTS) {
@@ -96,7 +97,7 @@ function store(listeners) {
   let queue = Promise.resolve(); // one after the other: unpacking takes a moment
   function receive(message, buffers, hello) {
     queue = queue.then(async () => {
-      if (message.kind === "all") everything(await unpacked(buffers[0]));
+      if (message.kind === "all") await everything(buffers[0]);
       else if (message.kind === "change" && message.seq === data.seq + 1) changed(message);
       else if (message.kind === "change") { if (message.seq > data.seq) hello(); return; }
       if (message.seq) data.seq = message.seq;
@@ -314,7 +315,7 @@ function ordered(data, choice) {
 
 function rowOf(send, data) {
   const image = element("img", { alt: "", loading: "lazy", referrerpolicy: "no-referrer",
-    onerror: () => { image.style.visibility = "hidden"; } });
+    onerror: () => { image.hidden = true; } });
   const name = element("span", { class: "hk-name" }), id = element("code");
   const under = element("span", { class: "hk-under" });
   let video;
@@ -325,7 +326,8 @@ function rowOf(send, data) {
     catch { getSelection().selectAllChildren(id); copy.textContent = "selected"; }
     setTimeout(() => { copy.textContent = "copy id"; }, 1500);
   }, { class: "hk-link" });
-  const main = element("td", {}, element("div", { class: "hk-video" }, image, element("div", {}, name,
+  const main = element("td", {}, element("div", { class: "hk-video" },
+    element("span", { class: "hk-thumb" }, image), element("div", {}, name,
     element("span", { class: "hk-id" }, id, " ", open, link, " ", copy), under)));
   const bar = element("i"), share = element("span"), cells = new Map();
   const progress = element("div", { class: "hk-progress" }, element("u", {}, bar), share);
@@ -343,10 +345,10 @@ function rowOf(send, data) {
   }
   function show(now) {
     video = now;
-    const source = /^https?:/i.test(video.thumbnail ?? "") ? video.thumbnail : null;
-    if (image.dataset.source !== (source ?? "")) {
-      image.dataset.source = source ?? "";
-      image.style.visibility = source ? "" : "hidden";
+    const source = /^https?:/i.test(video.thumbnail ?? "") ? video.thumbnail : "";
+    if (image.dataset.source !== source) {
+      image.dataset.source = source;
+      image.hidden = !source;
       if (source) image.src = source; else image.removeAttribute("src");
     }
     write(name, video.name ?? "");
@@ -384,17 +386,17 @@ function view(model, el, data) {
   function send(kind, from, more = {}) {
     const id = `${token}-${asked += 1}`;
     model.send({ kind, id, ...more });
-    const words = from.textContent;
     from.disabled = true;
     const told = setTimeout(() => { note(true); }, WAITING_AFTER_MS);
-    pending.set(id, () => { clearTimeout(told); from.disabled = false; note(false);
-      if (from.dataset.words) write(from, words); });
+    pending.set(id, () => { clearTimeout(told); from.disabled = false; note(false); });
   }
   const note = (waiting) => { busy.hidden = !waiting; };
 
   const title = element("b", { class: "hk-title" }), next = element("span", { class: "hk-quiet" });
   const busy = element("span", { class: "hk-alert", role: "status", hidden: true }, "waiting for the kernel");
-  const chips = element("span", { class: "hk-chips", role: "group", "aria-label": "Filter by status" });
+  const chips = element("span", { class: "hk-chips", role: "group", "aria-label": "Filter by status" },
+    ...KINDS.map((name, kind) => button("", () => choose({ kind: choice.kind === kind ? null : kind }),
+      { class: `hk-chip ${name}` })));
   const go = button("Start", () => send(going() ? "pause" : "start", go));
   const again = button("↻ Refresh", () => send("refresh", again));
   const end = button("■ Stop", () => send("stop", end), { title: "Stop polling; the renders go on at Hooked" });
@@ -431,6 +433,7 @@ function view(model, el, data) {
   function choose(change, first = true) {
     Object.assign(choice, first ? { page: 0 } : {}, change);
     box.style.minHeight = "";
+    figures();
     table();
   }
 
@@ -492,11 +495,11 @@ function view(model, el, data) {
     const put = (tile, value, label) => { write(tile.firstChild, value); write(tile.lastChild, label); };
     const unknown = totals.credits_unknown, failed = totals.failed_credits;
     const share = known(failed) && totals.credits ? `, ${Math.round(100 * failed / totals.credits)} %` : "";
-    if (!totals.counts[RENDERING]) put(main, totals.counts[4] ? DASH : "0 min", totals.counts[4] ? "left: not known yet" : "left: nothing renders");
-    else if (span(...(totals.left ?? []))) put(main, span(...totals.left),
-      `left for the batch; ${count(totals.compared)} past batches compared`);
+    const range = span(...(totals.left ?? []));
+    if (range) put(main, range, `left for the batch; ${count(totals.compared)} past batches compared`);
     else if (known(totals.pace)) put(main, about(totals.pace), "left at this pace; too few batches to compare");
-    else put(main, DASH, "left: no pace yet");
+    else if (totals.counts[RENDERING] || totals.counts[WAITING]) put(main, DASH, "left: not known yet");
+    else put(main, "0 min", "left: nothing renders");
     put(others[0], duration(totals.elapsed), "elapsed since the oldest render was created");
     put(others[1], number(totals.credits), unknown ? `credits, ${plural(unknown)} not known yet` : "credits");
     put(others[2], number(failed), `credits on failures${share}`);
@@ -507,18 +510,13 @@ function view(model, el, data) {
     const many = totals.counts[FAILED] + totals.counts[UNAVAILABLE];
     reasons.replaceChildren(...(many ? [element("b", { class: "hk-alert" }, `${count(many)} failed: `),
       totals.reasons.map(([reason, n]) => `${reason} (${count(n)})`).join(" · ")] : []));
-    for (const kind of KINDS.keys()) {
-      const chip = chips.children[kind] ?? chips.appendChild(button("", () =>
-        choose({ kind: choice.kind === kind ? null : kind }) ?? figures(), { class: `hk-chip ${KINDS[kind]}` }));
+    [...chips.children].forEach((chip, kind) => {
       chip.hidden = !totals.counts[kind];
       chip.setAttribute("aria-pressed", choice.kind === kind);
       write(chip, `${count(totals.counts[kind])} ${KINDS[kind]}`);
-    }
+    });
     const kinds = [...new Set(data.rows.map((video) => video.type).filter(known))].sort();
-    if (types.childElementCount !== kinds.length + 1) {
-      types.replaceChildren(...["", ...kinds].map((type) => new Option(type || "Type: all", type)));
-      types.value = choice.type;
-    }
+    options(types, ["", ...kinds], (type) => type || "Type: all", choice.type);
   }
 
   function tick() {
@@ -527,7 +525,7 @@ function view(model, el, data) {
     const due = Math.max(0, Math.round((state.next ?? 0) - since));
     const clock = new Date(state.heard ?? 0).toTimeString().slice(0, 5);
     write(next, silent ? `no word since ${clock}` : STATES[state.state]
-      ?? (state.state ? `next ${state.failing ? "try" : "poll"} in ${due} s` : "waiting for the kernel"));
+      ?? `next ${state.failing ? "try" : "poll"} in ${due} s`);
   }
 
   function update(message) {
@@ -548,11 +546,8 @@ function view(model, el, data) {
     const why = message?.link?.error ?? state.why;
     banner.hidden = !why;
     write(banner, why ?? "");
-    const steps = [...new Set([...INTERVALS, state.interval ?? 5])].sort((a, b) => a - b);
-    if (every.childElementCount !== steps.length) {
-      every.replaceChildren(...steps.map((step) => new Option(`${step} s`, step)));
-    }
-    if (root.getRootNode().activeElement !== every) every.value = state.interval ?? 5;
+    const steps = [...new Set([...INTERVALS, state.interval])].sort((a, b) => a - b);
+    options(every, steps, (step) => `${step} s`, state.interval);
     figures();
     charts.forEach((each) => each.draw(data));
     const over = data.totals.counts[COMPLETED] + data.totals.counts[FAILED];
@@ -567,10 +562,10 @@ function view(model, el, data) {
   const timer = setInterval(tick, 1000);
   let wide = 0;
   const resized = new ResizeObserver(() => {
-    if (Math.abs(root.clientWidth - wide) < 2) return;
+    if (!data.totals || Math.abs(root.clientWidth - wide) < 2) return;
     wide = root.clientWidth;
     box.style.minHeight = "";
-    if (data.totals) charts.forEach((each) => each.draw(data));
+    charts.forEach((each) => each.draw(data));
   });
   resized.observe(root);
   const hide = document.head.appendChild(element("style"));

@@ -136,7 +136,7 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
 
     @property
     def _is_drawn(self) -> bool:
-        return AnyWidget is not None and kernel() is not None
+        return AnyWidget is not None and (kernel() is not None or "marimo" in sys.modules)
 
     def start(self) -> None:
         """Begin to poll, or go on; what is final is not requested again."""
