@@ -39,26 +39,24 @@ if TYPE_CHECKING:
 
 class VideoArchive:
     """
-    A directory that remembers every observation, so that no finished video is asked for twice.
+    A directory that keeps every observation, so that no finished video is requested twice.
 
-    Each `append` adds one Parquet file, published whole, so any number of processes may append,
-    read and compact at the same time. Links are kept without their signature: for a download
-    link that works, fetch the video without the archive.
-
-    Pandas, Polars, DuckDB, Dask and Spark read the directory as it is
-    (``pd.read_parquet(directory)``, ``"directory/*.parquet"``). While `compact` runs, or after
-    one was killed and until the next, they may count rows twice; this class never does.
+    Each `append` adds one Parquet file, published whole: any number of processes may append, read
+    and compact at the same time. Links are kept without their signature. Pandas, Polars, DuckDB,
+    Dask and Spark read the directory as it is (``pd.read_parquet(directory)``); during a `compact`,
+    or after one was killed, they may count rows twice; this class never does.
 
     Parameters
     ----------
     directory : str or Path
-        A new or an empty directory, or one that an archive has made. It is made by the first
-        `append`.
+        An archive, an empty directory, or none yet: the first `append` makes it.
 
     Attributes
     ----------
-    directory : where it is
-    requests_saved : videos that `sync` of this object did not have to ask for
+    directory : Path
+        Where it is.
+    requests_saved : int
+        Videos that `sync` of this object did not request.
 
     Raises
     ------
@@ -99,37 +97,30 @@ class VideoArchive:
         progress: bool | None = None,
     ) -> pd.DataFrame:
         """
-        Ask for what can still change, keep it, and return the newest of every id.
+        Request what can still change, keep it, and return the newest row of every id.
 
-        Asked for are videos that were never seen well, or were not at their end when last
-        seen. Finished videos cost no request, nor does what cannot be an id.
+        Short for `fetch_videos` with this archive; where a fetch failed, an earlier row is shown.
 
         Parameters
         ----------
         video_ids : str or iterable, optional
             Ids in any iterable, or one id; every known video when missing.
         client : HookedClient, optional
-            Whose key, limit and connections to use. A new `HookedClient` for this call when
-            missing.
+            Whose key, limit and connections to use. A new one for this call when missing.
         progress : bool, optional
-            Whether to show a bar and the requests saved. When missing, only where somebody watches.
+            Whether to show a bar. When missing, only in a notebook and on a terminal.
 
         Returns
         -------
-        videos frame, one row per distinct id, in the order asked
-            Where the fetch failed but an earlier one went well, that earlier row, and a warning
-            says of how many this is true; ``fetched_at`` tells how old it is. A video never
+        DataFrame
+            One row per distinct id, in the order given. Where the fetch failed but an earlier one
+            went well, that earlier row, with a warning; ``fetched_at`` tells its age. A video never
             seen well is a row with its ``fetch_error``.
 
         Raises
         ------
-        AuthenticationError
-            The key is missing or wrong. What arrived before is kept.
-        FetchError
-            What was fetched could not be written; ``.videos`` has every row.
-        FetchInterrupted
-            The stop button. What arrived is kept; ``.videos`` has every row, the unasked as
-            ``not_fetched``.
+        HookedError, FetchInterrupted
+            As from `fetch_videos`; what arrived is kept and in ``.videos``.
 
         Examples
         --------
@@ -147,7 +138,7 @@ class VideoArchive:
         known = self.videos()
         asked = known["video_id"].tolist() if video_ids is None else video_ids
         fetched = ha.fetch_videos(
-            asked, client=client, archive=_OneLook(known, self.append), progress=progress
+            asked, client=client, archive=_ReadOnce(known, self.append), progress=progress
         )
         finished = set(known.loc[is_final(known) & known["fetch_error"].isna(), "video_id"])
         self.requests_saved += sum(video_id in finished for video_id in fetched["video_id"])
@@ -160,11 +151,11 @@ class VideoArchive:
         Parameters
         ----------
         videos : DataFrame
-            One row per video. Needs every column of a videos frame. ``observed_at`` is taken as
-            given when there is such a column, as in `observations` of another archive; else it is
-            ``fetched_at``, and now where that is missing. Other columns are left out, and so are
-            rows without a ``video_id``. Keep details here, not rows of `list_videos`: those have no
-            credits, and a finished one would not be asked for again.
+            Needs every column of a videos frame. ``observed_at`` [UTC] is taken as given when there
+            is such a column; else it is ``fetched_at``, and now where that is missing. Other
+            columns and rows without a ``video_id`` are left out. An observation that is there
+            already (same video, time and content) counts once. Rows of `list_videos` have no
+            credits: keep details.
 
         Raises
         ------
@@ -196,16 +187,16 @@ class VideoArchive:
 
     def videos(self) -> pd.DataFrame:
         """
-        Read the newest of each video.
+        Read the newest row of each video.
 
         An observation that went well counts before a failed one, one that shows the end before
-        one that does not, and of those the last by ``observed_at``. So a failed fetch hides
-        nothing, and a late answer never takes a finished video back.
+        one that does not, and of those the last by ``observed_at``.
 
         Returns
         -------
-        videos frame, one row per video, in the order in which these rows arrived
-            A video never seen well is its last failure, with ``fetch_error``.
+        DataFrame
+            A videos frame, in the order in which its rows arrived. A video never seen well is its
+            last failure, with ``fetch_error``.
 
         Warns
         -----
@@ -228,7 +219,8 @@ class VideoArchive:
 
         Returns
         -------
-        ``video_id, observed_at`` and the other columns of a videos frame, oldest first
+        DataFrame
+            ``video_id, observed_at`` and the other columns of a videos frame, oldest first.
 
         Warns
         -----
@@ -250,15 +242,14 @@ class VideoArchive:
 
     def compact(self) -> int:
         """
-        Merge many small files into one, which is faster to read.
+        Merge many small files into one, which is faster to read; `append` does so past 500 files.
 
-        Safe at any time: readers and writers go on meanwhile, and a kill loses nothing. A
-        damaged file stays where it is.
+        Safe at any time: readers and writers go on, and a kill loses nothing. A damaged file stays.
 
         Returns
         -------
-        number of files merged
-            0 when there was nothing to merge, or another process is merging right now.
+        int
+            Number of files merged; 0 also when another process is merging right now.
 
         Examples
         --------
@@ -274,7 +265,7 @@ class VideoArchive:
         return merge_parts(self.directory) if require_archive(self.directory) else 0
 
 
-class _OneLook:
+class _ReadOnce:
     """The archive as one `sync` shows it to the fetch: read once, written through."""
 
     def __init__(self, known: pd.DataFrame, append: Callable[[pd.DataFrame], None]) -> None:

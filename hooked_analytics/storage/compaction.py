@@ -50,13 +50,7 @@ UPGRADE_WAIT_SECONDS = 60.0
 
 
 def merge_parts(folder: Path) -> int:
-    """
-    Merge all parts but the oldest full ones.
-
-    Returns
-    -------
-    number of parts merged; 0 when there was nothing to do or another process is at it
-    """
+    """Merge all parts but the oldest full ones; count those merged."""
     with try_lock(folder / LOCK) as allowed:
         if not allowed:
             return 0
@@ -77,12 +71,7 @@ def merge_parts(folder: Path) -> int:
 
 
 def upgrade_parts(folder: Path) -> None:
-    """
-    Rewrite parts of an older version once, so that every part has the columns of today.
-
-    Programs that read all parts as one table need that; `VideoArchive` does not. A kill at any
-    moment loses nothing: the next append begins again with what is left.
-    """
+    """Rewrite parts of an older version once: programs that read all as one table need that."""
     with try_lock(folder / LOCK, wait_seconds=UPGRADE_WAIT_SECONDS) as allowed:
         if not allowed or not is_older(folder):
             return

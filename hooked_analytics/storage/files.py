@@ -60,8 +60,7 @@ def export_videos(
     Write a videos frame to a file, whole or not at all.
 
     The suffix says the format: ``.parquet`` (exact and small, the one to keep), ``.csv``,
-    ``.jsonl`` (one JSON object a row), ``.xlsx`` (for people; cannot be read back). An older
-    file of that name stays as it was until the new one is complete.
+    ``.jsonl`` (one JSON object a row), ``.xlsx`` (for people; cannot be read back).
 
     Parameters
     ----------
@@ -71,9 +70,8 @@ def export_videos(
     path : str or Path
         File to write; ``~`` is expanded, an address is refused. Its folder is made if absent.
     include_urls : bool, default False
-        Write links with their signatures. Whoever has such a file can download the videos for up to
-        24 h, so a warning says so. By default links lose query, fragment and user, and so do signed
-        links inside any other text.
+        Keep the signatures of links, with which anyone can download the videos for up to 24 h; a
+        warning says so. By default links, also inside other text, lose query, fragment and user.
     formula_safe : bool, default True
         Put ``'`` before text that a spreadsheet would run as a formula. In CSV and XLSX only.
         `read_videos` takes it off again; numbers are never touched.

@@ -42,16 +42,9 @@ _MAX_LISTINGS = 100
 
 def require_archive(folder: Path) -> bool:
     """
-    Check that a directory is an archive or may become one.
+    Whether a directory is an archive; False for what is empty or does not exist.
 
-    Returns
-    -------
-    True for an archive, False for what is empty or does not exist
-
-    Raises
-    ------
-    ValueError
-        It is something else; says what was found. Nothing was touched.
+    A ValueError says what was found where it is something else. Nothing is touched.
     """
     if not folder.exists():
         return False

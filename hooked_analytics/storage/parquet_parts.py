@@ -111,18 +111,11 @@ class DamagedPartError(Exception):
 def write_part(
     path: Path, batches: Iterable[pa.RecordBatch], *, replaces: Sequence[str] = ()
 ) -> None:
-    """
-    Publish one part in one move; once this returns, its rows survive a crash.
-
-    Raises
-    ------
-    FileNotFoundError
-        A part it replaces has disappeared: another host, without our lock, has merged it.
-    """
+    """Publish one part in one move; once this returns, its rows survive a crash."""
     notes = {_REPLACES.decode(): json.dumps(list(replaces))} if replaces else {}
     with atomic_write(path) as beside:
         write_parquet(beside, SCHEMA, batches, notes=notes)
-        for name in replaces:
+        for name in replaces:  # one may be gone: another host, without our lock, has merged it
             (path.parent / name).stat()
 
 
@@ -142,14 +135,7 @@ def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
 
 
 def live_parts(folder: Path) -> list[Part]:
-    """
-    Open every part that counts, oldest first.
-
-    Warns
-    -----
-    UserWarning
-        A part is damaged; it is named, and the others are read.
-    """
+    """Open every part that counts, oldest first; a warning names each damaged one."""
     for _ in range(_MAX_TRIES):
         try:
             parts = _opened(folder, part_names(folder))

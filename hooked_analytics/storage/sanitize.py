@@ -277,6 +277,8 @@ def storage_type(name: str, kind: pa.DataType) -> pa.DataType:
         return VIDEOS_SCHEMA.field(name).type
     if pa.types.is_dictionary(kind):
         return storage_type(name, kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return storage_type(name, kind.storage_type)
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return pa.large_string()
     return kind
@@ -294,15 +296,9 @@ def _refused(videos: pd.DataFrame) -> str | None:
 
 def check_schema(names: Sequence[str]) -> None:
     """
-    Check that a file has every column a videos frame had from the first version on.
+    Check that a file has every column of version 1; those that came later may be absent.
 
-    Columns of younger versions may be absent; a name that differs from one of them in one
-    sign is damage and is refused, too.
-
-    Raises
-    ------
-    ValueError
-        Names the columns that are missing, and what is there instead.
+    A name that differs from one of those in one sign is damage, and refused by a ValueError, too.
     """
     absent = [column for column in COLUMNS if column.name not in names]
     missing = [
@@ -325,11 +321,7 @@ def _is_misspelt(name: str, found: str) -> bool:
 
 
 def reorder_columns(table: pa.Table) -> pa.Table:
-    """
-    Put our columns first, in their order and types; the others follow as they are.
-
-    Columns that the version of the file did not have yet are missing in every row.
-    """
+    """Put our columns first, in order and type; those the file did not have yet are missing."""
     for field in VIDEOS_SCHEMA:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))

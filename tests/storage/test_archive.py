@@ -163,9 +163,9 @@ COUNTS = {
         [seen(1, status="FAILED", usedCredits=5), seen(2, status="FAILED", usedCredits=0)], 1,
     ),
     "an end that comes late": ([seen(3, **DONE), seen(2, status="FAILED")], 0),
-    "a good look before a later failure": ([seen(1, **STARTED), failed(2)], 0),
-    "a good look before an undated failure": ([seen(1, **STARTED), failed(None)], 0),
-    "a good look after a failure": ([failed(2), seen(1, **STARTED)], 1),
+    "a good observation before a later failure": ([seen(1, **STARTED), failed(2)], 0),
+    "a good observation before an undated failure": ([seen(1, **STARTED), failed(None)], 0),
+    "a good observation after a failure": ([failed(2), seen(1, **STARTED)], 1),
     "the last of two failures": ([failed(2), failed(1, "network")], 0),
     "the later arrival at the same moment": (
         [seen(1, **STARTED, progress=10), seen(1, **STARTED, progress=20)], 1,
@@ -176,11 +176,11 @@ COUNTS = {
 @pytest.mark.parametrize("compacted", [False, True], ids=["parts", "compacted"])
 @pytest.mark.parametrize("what", COUNTS)
 def test_the_row_that_counts(archive, what, compacted):
-    looks, expected = COUNTS[what]
-    for look in looks:
-        archive.append(look)
+    rows, expected = COUNTS[what]
+    for row in rows:
+        archive.append(row)
     assert archive.compact() == 2 if compacted else True
-    pd.testing.assert_frame_equal(archive.videos(), looks[expected])
+    pd.testing.assert_frame_equal(archive.videos(), rows[expected])
 
 
 def test_the_row_that_counts_within_one_append(archive):
@@ -223,7 +223,7 @@ def test_sync_asks_only_for_what_can_still_change(archive):
     assert len(archive.observations()) == len(frames) + 6
 
 
-def test_a_failed_look_shows_the_last_good_one_and_says_so(archive):
+def test_a_failed_fetch_shows_the_last_good_row_and_says_so(archive):
     archive.append(pd.concat([seen(1, **STARTED, progress=40), seen(1, "vid_2", **DONE)]))
 
     def broken(request: Request) -> bytes:
@@ -500,12 +500,12 @@ def test_a_listing_that_misses_old_and_new_parts_is_made_again(archive, monkeypa
     for minute in range(3):
         archive.append(seen(minute))
     real = folder_module._listed
-    looks = []
+    listings = []
 
     def torn(folder: Path) -> list[str]:
         # passes the place of the merged part before it is there, the others when they are gone
-        looks.append(folder)
-        if len(looks) > 1:
+        listings.append(folder)
+        if len(listings) > 1:
             return real(folder)
         archive.compact()
         return [folder_module.MARKER]
@@ -694,127 +694,6 @@ def test_the_marker_says_what_and_which_version(archive):
     archive.append(seen(1))
     marker = archive.directory / folder_module.MARKER
     assert json.loads(marker.read_text()) == {"hooked_archive": 2, "schema": 2}
-
-
-# What the history tells
-
-
-def history(*looks: pd.DataFrame) -> pd.DataFrame:
-    frame = pd.concat(looks, ignore_index=True)
-    return frame.assign(observed_at=frame["fetched_at"])
-
-
-def render(*looks: pd.DataFrame) -> dict[str, object]:
-    (row,) = observed_renders(history(*looks)).to_dict("records")
-    return row
-
-
-def test_the_window_of_the_finish():
-    row = render(
-        seen(0, **STARTED), seen(4, **STARTED), failed(5), seen(6, **DONE), seen(9, **DONE),
-        seen(3, **STARTED), seen(10, **STARTED),
-    )  # fmt: skip
-    assert row["observations"] == 6
-    assert (row["first_seen"], row["last_seen"]) == (at(0), at(10))
-    # the look at minute 10 is an old answer that came late
-    assert (row["last_seen_started"], row["first_seen_final"]) == (at(4), at(6))
-
-
-def test_a_window_is_open_where_one_side_was_never_seen():
-    running = render(seen(0, **STARTED), seen(2, **STARTED))
-    assert running["last_seen_started"] == at(2)
-    assert pd.isna(running["first_seen_final"])
-    done = render(seen(5, status="FAILED"))
-    assert done["first_seen_final"] == at(5)
-    assert pd.isna(done["last_seen_started"])
-
-
-@pytest.mark.parametrize(
-    ("progress", "stall", "per_minute"),
-    [
-        ([10, 20, 30], 0.0, 10.0),
-        ([10, 10, 10, 40], 120.0, 10.0),
-        ([10, 10, 20, 20, 20, 30], 120.0, 4.0),
-        ([10, 20, 10], 0.0, 0.0),
-        ([10, None, 10], 120.0, 0.0),
-        ([10], None, None),
-        ([None, None], None, None),
-    ],
-)
-def test_stalls_and_speed(progress, stall, per_minute):
-    row = render(
-        *(seen(n, **STARTED, progress=p) for n, p in enumerate(progress)), seen(99, **DONE)
-    )
-    found = [None if pd.isna(row[n]) else row[n] for n in ("stall_seconds", "progress_per_minute")]
-    assert found == [stall, per_minute]
-
-
-def test_two_looks_at_the_same_moment_have_no_speed():
-    assert pd.isna(
-        render(seen(0, **STARTED, progress=1), seen(0, **STARTED, progress=9))[
-            "progress_per_minute"
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("looks", "first", "last", "changed"),
-    [
-        ([("STARTED", None), ("FAILED", 5), ("FAILED", 0)], 5, 0, True),
-        ([("STARTED", 5), ("FAILED", 5), ("FAILED", 5)], 5, 5, False),
-        ([("STARTED", 5), ("FAILED", 0)], 5, 0, None),
-        ([("FAILED", 5), ("FAILED", None)], 5, 5, None),
-        ([("FAILED", 5), ("COMPLETED", 7)], 5, 7, True),
-        ([("COMPLETED", 5), ("COMPLETED", 7)], 5, 7, None),
-        ([("STARTED", None)], None, None, None),
-    ],
-)
-def test_credits_that_changed_after_a_failure(looks, first, last, changed):
-    row = render(*(seen(n, status=s, usedCredits=c) for n, (s, c) in enumerate(looks)))
-    names = ("credits_first", "credits_last", "credits_changed_after_failed")
-    assert [None if pd.isna(row[n]) else row[n] for n in names] == [first, last, changed]
-
-
-@pytest.mark.parametrize(
-    ("looks", "moved"),
-    [
-        ([("STARTED", 1), ("COMPLETED", 2), ("COMPLETED", 2)], False),
-        ([("COMPLETED", 2), ("COMPLETED", 3)], True),
-        ([("COMPLETED", 2), ("COMPLETED", 3), ("COMPLETED", 2)], True),
-        ([("STARTED", 1), ("COMPLETED", 2)], None),
-        ([("COMPLETED", 2), ("STARTED", 1)], None),
-        ([("FAILED", 2), ("FAILED", 3)], None),
-    ],
-)
-def test_updated_at_that_moved_after_completion_was_seen(looks, moved):
-    frames = [
-        seen(10 + n, status=status, updatedAt=at(minute).isoformat())
-        for n, (status, minute) in enumerate(looks)
-    ]
-    found = render(*frames)["updated_after_completion"]
-    assert (None if pd.isna(found) else found) == moved
-
-
-def test_one_row_per_video_in_the_order_first_seen():
-    renders = observed_renders(
-        history(
-            seen(3, "c", **DONE), seen(1, "b", **STARTED), seen(2, "a"), failed(0, video_id="x")
-        )
-    )
-    assert renders["video_id"].tolist() == ["b", "a", "c"]
-    assert renders["observations"].tolist() == [1, 1, 1]
-
-
-def test_no_history_gives_an_empty_typed_frame(archive):
-    empty = observed_renders(archive.observations())
-    full = observed_renders(history(seen(0, **STARTED, progress=1), seen(1, **DONE)))
-    assert len(empty) == 0
-    assert empty.dtypes.astype(str).tolist() == full.dtypes.astype(str).tolist()
-
-
-def test_a_missing_column_of_the_history_is_named():
-    with pytest.raises(ValueError, match="observed_renders needs the column 'observed_at'"):
-        observed_renders(seen(1))
 
 
 def test_a_render_watched_through_the_archive(archive):
