@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +99,11 @@ class Forecast:
         if self.list_age_days > MAX_AGE_DAYS:
             lines.append(f"The list is {self.list_age_days:.0f} days old")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Write the same sentences as a list, for a notebook; the days are in ``.daily``."""
+        said = "".join(f"<li>{escape(line)}</li>" for line in repr(self).splitlines())
+        return f"<ul>{said}</ul>"
 
     def _run_out(self, last: pd.Timestamp) -> str:
         if np.isnan(self.run_out_chance):
@@ -285,11 +291,10 @@ class _Rule:
         total = weeks.sum()
         return np.asarray(weeks.sum(axis=0) / total if total > 0 else np.full(7, 1 / 7))
 
-    def ahead(self, days: int, at: int | None = None) -> Floats:
+    def ahead(self, days: int) -> Floats:
         if self.days < MIN_DAYS:
             return np.full(days, self.history.mean())
-        at = self.days if at is None else at
-        return np.asarray(self.levels[at] * np.resize(self.shape(at), days))
+        return np.asarray(self.levels[-1] * np.resize(self.shape(self.days), days))
 
     def half(self, days: int) -> float:
         """Half-width of the 80 % range of a total."""
@@ -307,7 +312,8 @@ class _Rule:
         """Errors of past totals of as many days, over the truth where that is above 0."""
         origins = range(MIN_ORIGIN, self.days - days + 1) if self.days >= MIN_DAYS else ()
         truth = [self.sums[at + days] - self.sums[at] for at in origins]
-        made = [self.ahead(days, at).sum() for at in origins]
+        weeks, rest = divmod(days, 7)
+        made = [self.levels[at] * (weeks + self.shape(at)[:rest].sum()) for at in origins]
         pairs = [abs(m - t) / t for m, t in zip(made, truth, strict=True) if t > 0]
         return np.array(pairs)
 

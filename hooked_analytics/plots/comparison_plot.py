@@ -71,7 +71,7 @@ def plot_comparison(
     title, unit, written = _METRICS[metric]
     known = table.dropna(subset=["value"])
     drawn = known.loc[known["videos"].nlargest(MAX_GROUPS_DRAWN).index.sort_values()]
-    ax = rows(ax, labels(drawn, keys), title)
+    ax = rows(ax, labels(drawn, keys, ax), title)
     for at, row in enumerate(drawn.to_dict("records")):
         value, shrunk, different = row["value"], row["shrunk"], row["different"]
         found = pd.notna(different) and bool(different)

@@ -67,7 +67,7 @@ def plot_credits(
     keys = group_keys(by)
     usage = credit_usage(videos, by=by)
     known = usage.dropna(subset=["credits"])
-    names = labels(known, keys)
+    names = labels(known, keys, ax)
     if len(known) > MAX_BARS:
         others = known.iloc[MAX_BARS - 1 :]
         summed = others[["credits", "failed_credits", "share"]].sum().to_frame().T
@@ -141,7 +141,7 @@ def plot_credits_over_time(
         nothing(ax)
         return ax
     groups = timed[keys].drop_duplicates() if keys else timed.head(0)
-    _stack(ax, timed.assign(label=_distinct(timed, groups, keys) if keys else "credits"))
+    _stack(ax, timed.assign(label=_distinct(ax, timed, groups, keys) if keys else "credits"))
     unknown, undated = table["credits_unknown"].sum(), len(videos) - timed["videos"].sum()
     note(
         ax,
@@ -154,9 +154,9 @@ def plot_credits_over_time(
     return ax
 
 
-def _distinct(timed: pd.DataFrame, groups: pd.DataFrame, keys: list[str]) -> list[str]:
+def _distinct(ax: Axes, timed: pd.DataFrame, groups: pd.DataFrame, keys: list[str]) -> list[str]:
     """Labels of rows, made distinct where two groups would be shortened to one."""
-    names = pd.Series(labels(groups, keys))
+    names = pd.Series(labels(groups, keys, ax))
     again = names.groupby(names).cumcount()
     names = names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
     at = timed.merge(groups.assign(_label=names.to_numpy()), how="left", on=keys)

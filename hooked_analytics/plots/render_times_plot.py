@@ -104,11 +104,11 @@ def draw_curves(
 ) -> list[_Line]:
     """Draw the `completion_curve` of the rows of *drawn*; `name_curves` comes last."""
     until = float(curves["at_seconds"].max())
-    lines = _lines(curves, drawn, keys)
+    lines = _lines(curves, drawn, keys, ax)
     for line in lines:
         _draw(ax, line)
     figure: Any = ax.figure
-    max_ticks = min(max(int(1.4 * ax.bbox.width / figure.dpi), 3), 8)  # as many as do not touch
+    max_ticks = min(max(int(1.3 * ax.bbox.width / figure.dpi) - 1, 2), 8)  # as many as do not touch
     time_axis(ax, until, max_ticks=max_ticks)
     ax.set_xlabel("time since created", color=INK)
     ax.set_ylim(0, 1.02)
@@ -125,7 +125,7 @@ def time_span(drawn: pd.DataFrame, videos: pd.DataFrame) -> float:
     return max(1.4 * float(slowest), 1.0)
 
 
-def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str]) -> list[_Line]:
+def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str], ax: Axes) -> list[_Line]:
     """Curve of each group to draw, in the order of *drawn*."""
     points = curves["at_seconds"].nunique()
     per_group = [part for _, part in curves.groupby(np.arange(len(curves)) // points)]
@@ -134,7 +134,7 @@ def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str]) -> list[_
     return [
         _Line(f"{label}  {median}", colour, by_group[group])
         for label, group, median, colour in zip(
-            labels(drawn, keys), _groups(drawn, keys), medians, SERIES, strict=False
+            labels(drawn, keys, ax), _groups(drawn, keys), medians, SERIES, strict=False
         )
     ]
 

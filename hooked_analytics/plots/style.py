@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -30,8 +31,8 @@ SERIES = tuple(PALETTE[name] for name in ("completed", "rendering", "fourth", "f
 # on white and of 4.1 on #111. No colour of the palette has both, so text is never in one.
 INK = "#6f7682"
 RULE = "#8a93a033"
-MAX_LABEL = 28
-LABEL_POINTS = 9.0
+MAX_LABEL, _FIGURE_INCHES = 28, 8.0
+LABEL_POINTS, _POINTS_A_CHARACTER = 9.0, 5.2
 # Axes take up this share of their cell until a layout engine gives them all but head and foot.
 _SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
 NOTHING = "nothing to draw yet"
@@ -46,7 +47,7 @@ def canvas(
 ) -> Axes:
     """Give clean axes with a title and room for a note; a new figure [inches] when missing."""
     ax = ax if ax is not None else _new_axes(height)
-    ax.set_title(title, loc="left", pad=34, fontweight="bold", color=INK)
+    _title(ax, title)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     ax.spines["bottom"].set_color(RULE)
@@ -117,8 +118,9 @@ def _new_axes(height: float) -> Axes:
         raise ImportError(
             'pictures need matplotlib: pip install "hooked-analytics[notebook]"'
         ) from missing
-    figure, ax = plt.subplots(figsize=(8, height), layout="constrained")
-    figure.patch.set_alpha(0)
+    figure, ax = plt.subplots(figsize=(_FIGURE_INCHES, height), layout="constrained")
+    # Not made transparent: Jupyter lays a white ground under a figure whose colour is.
+    figure.patch.set_visible(False)
     return ax
 
 
@@ -153,18 +155,48 @@ def beside(ax: Axes, text: str, x: float, y: float) -> None:
 
 
 def note(ax: Axes, text: str) -> None:
-    """Write a line or two under the title."""
-    ax.text(0, 1.01, text, transform=ax.transAxes, va="bottom", color=INK,
-            fontsize=LABEL_POINTS, linespacing=1.4)  # fmt: skip
+    """Write a few lines under the title, wrapped so that they stay beside no other axes."""
+    lines = [part for line in text.splitlines() for part in wrap(line, _characters(ax))]
+    _title(ax, ax.get_title(loc="left"), lines=len(lines))
+    # the title holds the room above; the width must not push the axes together
+    ax.text(0, 1.01, "\n".join(lines), transform=ax.transAxes, va="bottom", color=INK,
+            fontsize=LABEL_POINTS, linespacing=1.4, in_layout=False)  # fmt: skip
 
 
-def labels(table: pd.DataFrame, keys: list[str]) -> list[str]:
-    """Write the keys of each row as one short line."""
+def _title(ax: Axes, title: str, *, lines: int = 2) -> None:
+    pad = 8 + 13 * lines
+    ax.set_title(title, loc="left", pad=pad, fontweight="bold", color=INK)
+
+
+def _cell_inches(ax: Axes | None) -> float:
+    """Width of the cell of a grid that the axes are in; of new axes when missing."""
+    if ax is None:
+        return _FIGURE_INCHES
+    spec, figure = ax.get_subplotspec(), cast("Any", ax.figure)
+    part = len(spec.colspan) / spec.get_gridspec().ncols if spec else ax.get_position().width
+    return float(part * figure.get_figwidth())
+
+
+def _characters(ax: Axes) -> int:
+    """How many of small text fit above the axes, right of the labels of the rows of a column."""
+    cell = _cell_inches(ax) * 72 / _POINTS_A_CHARACTER
+    spec = ax.get_subplotspec()
+    labelled = max((len(label.get_text()) for label in ax.get_yticklabels()), default=0)
+    aligned = MAX_LABEL if spec and spec.get_gridspec().nrows > 1 else 0
+    return max(int(cell) - max(labelled, aligned) - 4, 24)
+
+
+def labels(table: pd.DataFrame, keys: list[str], ax: Axes | None = None) -> list[str]:
+    """Write the keys of each row as one line, shorter where *ax* are in a narrow cell."""
+    longest = int(np.clip(6.4 * _cell_inches(ax) - 12, 9, MAX_LABEL))
     parts = table[keys].astype("string").fillna("(unknown)")
-    return [" · ".join(map(shortened, row)) for row in parts.itertuples(index=False)]
+    return [
+        " · ".join(shortened(each, longest) for each in row)
+        for row in parts.itertuples(index=False)
+    ]
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = MAX_LABEL) -> str:
     """
     Write one line, cut in the middle: names of a series differ at their ends.
 
@@ -174,6 +206,5 @@ def shortened(text: str) -> str:
     'Autumn campaig…rait, take 17'
     """
     line = one_line(text, 10_000)
-    if len(line) <= MAX_LABEL:
-        return line
-    return f"{line[: MAX_LABEL // 2]}…{line[-(MAX_LABEL // 2 - 1) :]}"
+    end = (longest - 1) // 2
+    return line if len(line) <= longest else f"{line[: longest - 1 - end]}…{line[-end:]}"

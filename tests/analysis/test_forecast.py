@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,6 +162,12 @@ def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
     made = forecast_credits(videos(*credits), horizon_days=28, balance=12 * np.mean(credits))
     assert made.run_out_low < made.run_out < made.run_out_high
     assert made.run_out_high - made.run_out_low < pd.Timedelta(20, "D")
+
+
+def test_in_a_notebook_the_sentences_are_a_list():
+    made = forecast_credits(videos(*CALM * 20), horizon_days=7, balance=10_000)
+    lines = re.findall(r"<li>(.*?)</li>", made._repr_html_())
+    assert [unescape(line) for line in lines] == repr(made).splitlines()
 
 
 def test_no_balance_is_already_spent():

@@ -10,9 +10,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import image, pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib_inline.backend_inline import _fetch_figure_metadata
 
 from hooked_analytics import (
     compare_groups,
@@ -134,7 +136,7 @@ def test_names_at_the_ends_of_lines_never_overlap():
     )
     assert len(boxes) == 5
     assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
-    assert "the 5 largest of 8" in ax.texts[0].get_text()
+    assert "the 5 largest of 8" in " ".join(ax.texts[0].get_text().split())
 
 
 def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
@@ -209,6 +211,49 @@ def test_nothing_to_compare_is_said_and_a_forecast_is_drawn_as_it_is():
     ax = plot_forecast(forecast_credits(spent, horizon_days=7), ax=Figure().subplots())
     assert len(ax.patches) == 0
     assert len(ax.lines[0].get_xdata()) == 7
+
+
+def texts(ax) -> list[Text]:
+    """Everything written on the axes; ticks beyond its limits are not."""
+    ticks = [
+        label
+        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim()))
+        for at, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        if min(low, high) <= at <= max(low, high)
+    ]
+    around = [ax.xaxis.label, ax.yaxis.label, ax._left_title]
+    return [text for text in [*ax.texts, *ticks, *around] if text.get_text().strip()]
+
+
+@pytest.mark.parametrize("size", [(11, 8), (16, 10)])
+def test_in_a_grid_no_text_lies_on_another_axes_or_leaves_the_figure(size):
+    branches = ("shop", "mail", "desk", "web", "fair", "press")
+    frame = videos([f"Autumn campaign of the northern {n} branch" for n in branches] * 8)
+    frame = frame.assign(duration_seconds=60.0)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(2, 2)
+    plots = (plot_credits, plot_render_times, plot_comparison, plot_credits_over_time)
+    for plot, ax in zip(plots, grid.flat, strict=True):
+        plot(frame, by="type", ax=ax)
+    figure.draw_without_rendering()
+    boxes = [[Text.get_window_extent(text) for text in texts(ax)] for ax in grid.flat]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not any(a.overlaps(b) for a in one for b in other)
+    edges = np.array([box.extents for each in boxes for box in each])
+    assert (edges[:, :2] >= -1).all()
+    assert (edges[:, 2:] <= [figure.bbox.width + 1, figure.bbox.height + 1]).all()
+    assert min(ax.bbox.width / figure.bbox.width for ax in grid.flat) > 0.05
+
+
+def test_a_figure_is_transparent_and_jupyter_lays_no_ground_under_it():
+    figure = plot_credits(videos(["class"])).figure
+    try:
+        assert _fetch_figure_metadata(figure) is None
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", facecolor=figure.get_facecolor())
+        assert image.imread(io.BytesIO(picture.getvalue()))[0, 0, 3] == 0
+    finally:
+        plt.close(figure)
 
 
 def luminance(colour: str) -> float:
