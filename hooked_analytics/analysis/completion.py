@@ -92,7 +92,6 @@ def estimate_completion(
 
     See Also
     --------
-    batch_time_left : When all renders under way are over.
     VideoArchive.observations : What was seen on the way.
 
     Notes

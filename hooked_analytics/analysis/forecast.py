@@ -41,7 +41,7 @@ class Forecast:
     run_out, run_out_low, run_out_high : day on which *balance* is spent, half of the
         simulated paths and the shortest span with 80 % of them; missing beyond the horizon
     run_out_chance : share of paths that spend *balance* within the horizon
-    backtest_error : median of |error| / truth of past forecasts of as many days
+    backtest_error : median of absolute error / truth of past forecasts of as many days
     backtest_origins : how many those are; spans in which nothing was spent are left out
     history_days, credits_unknown : complete days learnt from, and their videos without a figure
     filled_share : share of the videos whose credits were filled in

@@ -22,7 +22,7 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     """
     Tell from the history of each video how its render went.
 
-    Everything here is as fine as the looks were frequent: the end of a render lies somewhere
+    All of it is as fine as the polls were frequent: the end of a render lies somewhere
     between *last_seen_started* and *first_seen_final*. Failed fetches are passed over.
 
     Parameters
@@ -35,26 +35,19 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per video that was fetched without an error, in the order first observed.
+        One row per video that was fetched without an error, in the order first observed:
 
-    ============================  ==========================================================
-    ``video_id``
-    ``observations``              times it was seen well
-    ``first_seen, last_seen``     first and last of them
-    ``last_seen_started``         last look at it still rendering, before the end was seen;
-                                  missing when it was never seen so
-    ``first_seen_final``          first look at its end; missing when that was never seen
-    ``stall_seconds``             longest time [s] between two looks with no other figure of
-                                  progress than theirs while STARTED; missing below two looks
-    ``progress_per_minute``       speed [% per minute] from the first to the last progress
-                                  seen while STARTED; missing without two moments
-    ``credits_first``             first and last known credits
-    ``credits_last``
-    ``credits_changed_after_failed``  True, False, or missing when fewer than two figures were
-                                  seen from the first FAILED on
-    ``updated_after_completion``  whether ``updated_at`` moved from the first COMPLETED on;
-                                  missing below two looks at it
-    ============================  ==========================================================
+        * ``video_id``, ``observations`` (those without an error), ``first_seen, last_seen``
+        * ``last_seen_started``: last observation as STARTED before the end was seen
+        * ``first_seen_final``: first observation of the end
+        * ``stall_seconds``: longest time [s] between two observations with the same progress
+        * ``progress_per_minute``: speed [% per minute] from the first to the last progress
+        * ``credits_first, credits_last``: first and last known credits
+        * ``credits_changed_after_failed``: needs two figures from the first FAILED on
+        * ``updated_after_completion``: whether ``updated_at`` moved from the first COMPLETED on;
+          needs two observations of it
+
+        A value that was not seen, or needs more observations, is missing.
 
     See Also
     --------
@@ -63,15 +56,15 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> from hooked_analytics.schema import videos_from_records
-    >>> def look(minute, **fields):
+    >>> def seen_at(minute, **fields):
     ...     at = pd.Timestamp("2024-01-15T10:00Z") + pd.Timedelta(minutes=minute)
     ...     seen = videos_from_records([{"id": "vid_1", **fields}], fetched_at=at)
     ...     return seen.assign(observed_at=at)
     >>> renders = observed_renders(pd.concat([
-    ...     look(0, status="STARTED", progress=10),
-    ...     look(1, status="STARTED", progress=10),
-    ...     look(2, status="STARTED", progress=50),
-    ...     look(3, status="COMPLETED", progress=100),
+    ...     seen_at(0, status="STARTED", progress=10),
+    ...     seen_at(1, status="STARTED", progress=10),
+    ...     seen_at(2, status="STARTED", progress=50),
+    ...     seen_at(3, status="COMPLETED", progress=100),
     ... ]))
     >>> renders[["stall_seconds", "progress_per_minute"]].to_dict("records")
     [{'stall_seconds': 60.0, 'progress_per_minute': 20.0}]
