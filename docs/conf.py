@@ -70,6 +70,8 @@ autodoc_preserve_defaults = True
 numpydoc_show_class_members = False  # the page of a class has them in full
 templates_path = ["_templates"]
 nitpicky = True
+# attributes that a panel inherits; a page of all that it inherits would be ipywidgets' own
+nitpick_ignore = [("py:obj", "history"), ("py:obj", "eta")]
 
 
 def write_inventory(name: str, address: str) -> tuple[str, str]:
