@@ -18,7 +18,7 @@ PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy", "narwh
 def keep(name: str, table: str, *, order: Iterable[str] = ()) -> None:
     """Put one table into the results, in place of its older one; sections not in *order* last."""
     old = RESULTS.read_text() if RESULTS.exists() else ""
-    sections = dict(re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^## ([\w ]+)\n\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
     packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     sections[name] = (
         f"{table}\n\nMeasured on {datetime.now(UTC):%Y-%m-%d} with Python "
