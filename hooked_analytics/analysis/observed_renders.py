@@ -89,20 +89,20 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seen_well(observations: pd.DataFrame) -> pd.DataFrame:
-    """Order the good looks, each knowing whether it shows the end or the way there."""
+    """Order the observations without an error, each knowing whether it shows the end or the way there."""
     well = observations["fetch_error"].isna() & observations["video_id"].notna()
     seen = observations.loc[well, _NEEDED].sort_values(
         "observed_at", kind="stable", ignore_index=True
     )
     final = seen["status"].isin(FINAL_STATUSES).astype(bool)
     end = _first_time(seen, final)
-    # a look that says STARTED after the end was seen is an old answer that came late
+    # an observation of STARTED after the end was seen is an old response that came late
     rendering = _is(seen, "STARTED") & (end.isna() | seen["observed_at"].le(end))
     return seen.assign(final=final, end=end, rendering=rendering)
 
 
 def _first_time(seen: pd.DataFrame, shown: pd.Series[bool]) -> pd.Series[pd.Timestamp]:
-    """First look at its video that shows something, beside every look."""
+    """First observation of its video that shows something, beside every observation."""
     moments = seen["observed_at"].where(shown)
     return moments.groupby(seen["video_id"], sort=False).transform("min")
 
@@ -112,10 +112,10 @@ def _is(seen: pd.DataFrame, status: str) -> pd.Series[bool]:
 
 
 def _finish(seen: pd.DataFrame) -> pd.DataFrame:
-    """Bracket the end: the last look before it, and the first one that shows it."""
-    looks = seen.assign(started=seen["observed_at"].where(seen["rendering"]))
+    """Bracket the end: the last observation before it, and the first one that shows it."""
+    observed = seen.assign(started=seen["observed_at"].where(seen["rendering"]))
     window = {"last_seen_started": ("started", "max"), "first_seen_final": ("end", "min")}
-    found: pd.DataFrame = looks.groupby("video_id", sort=False).agg(**window)
+    found: pd.DataFrame = observed.groupby("video_id", sort=False).agg(**window)
     return found
 
 
@@ -124,12 +124,12 @@ def _on_the_way(seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def _stall_seconds(seen: pd.DataFrame) -> pd.Series[float]:
-    """Longest run of looks at one and the same progress."""
-    looks = _on_the_way(seen)
-    videos = looks.groupby("video_id", sort=False)
-    moved = looks["progress"].ne(videos["progress"].shift()).fillna(True)
-    run = moved.groupby(looks["video_id"], sort=False).cumsum()
-    runs = looks.groupby(["video_id", run.rename("run")], sort=False)["observed_at"]
+    """Longest run of observations at one and the same progress."""
+    observed = _on_the_way(seen)
+    videos = observed.groupby("video_id", sort=False)
+    moved = observed["progress"].ne(videos["progress"].shift()).fillna(True)
+    run = moved.groupby(observed["video_id"], sort=False).cumsum()
+    runs = observed.groupby(["video_id", run.rename("run")], sort=False)["observed_at"]
     longest = (runs.max() - runs.min()).dt.total_seconds().groupby("video_id", sort=False).max()
     return longest.where(videos.size() > 1).astype("Float64").rename("stall_seconds")
 
@@ -143,7 +143,7 @@ def _progress_per_minute(seen: pd.DataFrame) -> pd.Series[float]:
 
 
 def _changed(seen: pd.DataFrame, column: str, status: str, name: str) -> pd.Series[bool]:
-    """Whether a known value took another one from the first look at *status* on."""
+    """Whether a known value took another one from the first observation of *status* on."""
     since = seen["observed_at"] >= _first_time(seen, _is(seen, status))
     known = seen["final"] & since & seen[column].notna()
     values = seen[known].groupby("video_id", sort=False)[column]

@@ -235,7 +235,7 @@ def _within(alarms: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 def _forecast(
     history: pd.DataFrame, balance: float | None, budget: float | None, timezone: str
 ) -> tuple[Forecast | None, str]:
-    """Look as far ahead as the history allows, or say why nothing can be said."""
+    """Forecast as far ahead as the history allows, or say why nothing can be said."""
     reason = ""
     for days in _HORIZONS_DAYS:
         try:

@@ -1,4 +1,4 @@
-"""The page: one HTML file without script, whose look is in ``templates``."""
+"""The page: one HTML file without script, whose appearance is in ``templates``."""
 
 from __future__ import annotations
 

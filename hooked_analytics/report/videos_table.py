@@ -20,7 +20,7 @@ _MAX_NAME = 60
 
 def show(videos: pd.DataFrame) -> Any:
     """
-    Show what people look for in a videos frame: no links, no scripts, no empty columns.
+    Show the columns that people want of a videos frame: no links, no scripts, no empty columns.
 
     Parameters
     ----------
