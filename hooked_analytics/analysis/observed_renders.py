@@ -89,7 +89,7 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seen_well(observations: pd.DataFrame) -> pd.DataFrame:
-    """Order the observations without an error, each knowing whether it shows the end or the way there."""
+    """Order the observations without an error, and tell the end from the way there."""
     well = observations["fetch_error"].isna() & observations["video_id"].notna()
     seen = observations.loc[well, _NEEDED].sort_values(
         "observed_at", kind="stable", ignore_index=True
