@@ -11,7 +11,7 @@ from hooked_analytics.analysis.collected import collected
 from hooked_analytics.analysis.over_time import period_code, period_table
 from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.groups import group_keys
+from hooked_analytics.schema.frames import group_keys
 from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
 
 if TYPE_CHECKING:

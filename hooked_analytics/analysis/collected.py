@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hooked_analytics.schema.engines import open_frame, small_frame
-from hooked_analytics.schema.frames import usable_frame
-from hooked_analytics.schema.latest import RANKED_BY
+from hooked_analytics.schema.frames import RANKED_BY, usable_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ import pandas as pd
 from hooked_analytics.analysis.collected import column_names
 from hooked_analytics.schema.engines import known, like, open_frame
 from hooked_analytics.schema.epoch import with_microseconds
-from hooked_analytics.schema.groups import group_keys, grouped
+from hooked_analytics.schema.frames import group_keys, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,10 +16,8 @@ from hooked_analytics.analysis.survival import (
     share_at,
 )
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.frames import usable_frame
-from hooked_analytics.schema.groups import group_keys
-from hooked_analytics.schema.outcome_counts import KINDS, end_counts
-from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
+from hooked_analytics.schema.frames import group_keys, usable_frame
+from hooked_analytics.schema.outcomes import KINDS, STATUS_COLUMNS, end_counts, seconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from hooked_analytics.analysis.survival import Ends
     from hooked_analytics.schema.engines import FrameT
-    from hooked_analytics.schema.outcome_counts import Counts
+    from hooked_analytics.schema.outcomes import Counts
 
 _COUNTS = ["videos", "completed", "failed", "rendering"]
 _TIMES = [
@@ -36,7 +34,7 @@ _TIMES = [
     "censored_share",
 ]  # fmt: skip
 _FAILURES = ["failure_rate", "failure_low", "failure_high"]
-_MICROSECONDS = 1e6
+_PER_SECOND = 1e3
 
 
 def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
@@ -83,7 +81,7 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     """
     Time each running render has taken so far, by Hooked's clock.
 
-    Measured from *created_at* to *fetched_at*, so it is as old as the last look.
+    Measured from *created_at* to *fetched_at*, so it is as old as the last observation.
 
     Parameters
     ----------
@@ -133,8 +131,8 @@ def render_times(
         One column or several; a missing key is a group of its own.
     observed_renders : object, optional
         What `observed_renders` gives of an archive, joined by ``video_id``. Where the end was seen
-        between two looks, an ``updated_at`` outside them is not believed: the middle of the two is
-        taken.
+        between two observations, an ``updated_at`` outside them is not believed: the middle of the
+        two is taken.
 
     Returns
     -------
@@ -158,7 +156,9 @@ def render_times(
 
     Notes
     -----
-    Kaplan-Meier quantiles; intervals by inverting its log(-log) band.
+    Kaplan-Meier quantiles; intervals by inverting its log(-log) band. Times are rounded to whole
+    milliseconds, as Hooked writes them. In a list of more than a million rows each time is rounded
+    to four digits (at most 0.05 % off): every distinct time takes memory.
 
     Examples
     --------
@@ -269,9 +269,7 @@ def completion_curve(
 
 def _counted(group: Counts) -> Ends:
     completed, failed, running = (group.of(status) for status in STATUS_COLUMNS)
-    return count_ends(
-        group.took / _MICROSECONDS, completed=completed, failed=failed, running=running
-    )
+    return count_ends(group.took / _PER_SECOND, completed=completed, failed=failed, running=running)
 
 
 def _totals(group: Counts) -> list[int]:

@@ -14,8 +14,7 @@ from hooked_analytics.schema.engines import (
     like,
     open_frame,
 )
-from hooked_analytics.schema.frames import usable_frame
-from hooked_analytics.schema.groups import group_keys, grouped
+from hooked_analytics.schema.frames import group_keys, grouped, usable_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

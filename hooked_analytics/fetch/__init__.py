@@ -20,14 +20,13 @@ from hooked_analytics.fetch.poll import (
     summary,
     wait_for_videos,
 )
-from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES, PollScheduler
+from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.requested_ids import RequestedId, validate_ids
 from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState, load_known, to_frame
 from hooked_analytics.fetch.webhook_events import EventQueue, EventSource, FalseAlarmBudget
 
 __all__ = [
     "AT",
-    "ENDING_FAILURES",
     "NOT_YET",
     "Archive",
     "EventQueue",

@@ -14,11 +14,11 @@ from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics.client import HookedClient, rate_limiter
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, WaitTimeoutError
 from hooked_analytics.fetch.poll_executor import PollExecutor
-from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES, PollScheduler
+from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.requested_ids import validate_ids
 from hooked_analytics.fetch.video_state import VideoState, load_known, to_frame, unsaved_rows
 from hooked_analytics.fetch.webhook_events import WebhookListener
-from hooked_analytics.schema import frame_from_rows, is_final
+from hooked_analytics.schema import ENDING_FAILURES, frame_from_rows, is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.errors import HookedError
-from hooked_analytics.fetch.poll_scheduler import ENDING_FAILURES
-from hooked_analytics.schema import parse_record, record_id
+from hooked_analytics.schema import ENDING_FAILURES, parse_record, record_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from hooked_analytics.fetch.video_state import AT, VideoState, merge_rows
 from hooked_analytics.fetch.webhook_events import FalseAlarmBudget
-from hooked_analytics.schema import FINAL_STATUSES
+from hooked_analytics.schema import ENDING_FAILURES, FINAL_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +30,6 @@ _log = logging.getLogger(__name__)
 
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
-# Failures that another request cannot cure.
-ENDING_FAILURES = frozenset({"invalid_id", "not_found", "forbidden"})
 # The list gets at most this part of the limit; the rest is for details and for other callers.
 LIST_SHARE = 1 / 3
 # Polls between requests for one video that fail, or that the list does not confirm.

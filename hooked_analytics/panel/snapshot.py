@@ -11,7 +11,7 @@ import pandas as pd
 
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.analysis import batch_time_left, estimate_completion
-from hooked_analytics.fetch import ENDING_FAILURES
+from hooked_analytics.schema import ENDING_FAILURES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

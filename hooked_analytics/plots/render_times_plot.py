@@ -22,7 +22,7 @@ from hooked_analytics.plots.style import (
     share_axis,
     time_axis,
 )
-from hooked_analytics.schema.groups import group_keys
+from hooked_analytics.schema.frames import group_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -117,6 +117,9 @@ VIDEOS_SCHEMA: pa.Schema = pa.schema(
 
 FINAL_STATUSES = ("COMPLETED", "FAILED")
 
+# Kinds of a failed fetch after which another request can change nothing.
+ENDING_FAILURES = frozenset({"invalid_id", "not_found", "forbidden"})
+
 
 def _pandas_dtype(arrow: pa.DataType) -> object:
     """Nullable dtypes, so that whole numbers stay whole and missing stays missing."""
@@ -141,7 +144,7 @@ def arrow_from_frame(videos: pd.DataFrame) -> pa.Table:
     """
     Turn a videos frame into an Arrow table, its own columns in their fixed types.
 
-    Columns that are not ours follow in the types Arrow finds for them.
+    Columns of the caller follow in the types Arrow finds for them.
     """
     ours = {
         column.name: pa.array(videos[column.name], type=_ARROW[column.kind], from_pandas=True)
@@ -162,7 +165,8 @@ def empty_videos() -> pd.DataFrame:
 
     Returns
     -------
-    no rows, every column, every dtype
+    DataFrame
+        No rows, every column, every dtype.
 
     Examples
     --------
@@ -175,12 +179,7 @@ def empty_videos() -> pd.DataFrame:
 
 def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: str) -> None:
     """
-    Check that a frame has the columns a function needs.
-
-    Raises
-    ------
-    ValueError
-        Names the missing columns and the functions that make a videos frame.
+    Check that a frame has the columns a function needs; a ValueError names those it lacks.
 
     Examples
     --------
@@ -194,11 +193,10 @@ def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: s
     if not missing:
         return
     listed = ", ".join(repr(name) for name in missing)
-    one = len(missing) == 1
+    s, are, them = ("", "is", "it") if len(missing) == 1 else ("s", "are", "them")
     raise ValueError(
-        f"{what} needs the column{'' if one else 's'} {listed}, which {'is' if one else 'are'} "
-        f"not there. A frame with {'it' if one else 'them'} comes from fetch_videos, "
-        "read_videos or videos_from_records."
+        f"{what} needs the column{s} {listed}, which {are} not there. A frame with {them} comes "
+        "from fetch_videos, read_videos or videos_from_records."
     )
 
 
@@ -219,7 +217,7 @@ def current_names(names: Sequence[str]) -> list[str]:
 
 def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
     """
-    Whether a render is over, so that asking again can change nothing that matters.
+    Whether a render is over, so that another request changes nothing that matters.
 
     Parameters
     ----------
@@ -228,8 +226,9 @@ def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
 
     Returns
     -------
-    bool, same index as *videos*
-        False where ``status`` is missing or unknown: an unknown status is not an end.
+    Series of bool
+        Same index as *videos*. False where ``status`` is missing or unknown: an unknown status is
+        not an end.
 
     Examples
     --------

@@ -15,8 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics.schema.columns import frame_from_arrow, require_columns
-from hooked_analytics.schema.frames import usable_frame
-from hooked_analytics.schema.latest import OBSERVATION_COLUMNS, latest_on_engine
+from hooked_analytics.schema.frames import OBSERVATION_COLUMNS, latest_rows, usable_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +41,20 @@ class Opened:
         """Whether the keys are coded and the rows are an Arrow table."""
         return isinstance(self.native, pd.DataFrame | pa.Table)
 
+    def count_rows(self) -> int:
+        """Rows of the frame as given, repeated ones too."""
+        import narwhals.stable.v2 as nw
+
+        if self.in_memory:
+            return len(self.native)
+        return int(nw.from_native(self.native).lazy().select(nw.len()).collect("pyarrow").item())
+
     def sums(self, rows: nw.LazyFrame[Any], by: list[str], values: Sequence[str]) -> pd.DataFrame:
         """
-        Group *rows* by columns and sum plain ones, on the engine.
+        Group *rows* by columns and sum plain ones, on the engine; in no order.
 
-        Returns
-        -------
-        one row per group, in no order
-            *by*, ``videos`` (rows), and for each of *values* its sum, 0 where none is known,
-            and how many are known in ``_known``.
+        Columns: *by*, ``videos`` (rows), and for each of *values* its sum, 0 where none is known,
+        and how many are known in ``_known``.
         """
         import narwhals.stable.v2 as nw
 
@@ -96,32 +100,21 @@ class Opened:
 
 def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what: str) -> Opened:
     """
-    Read the columns needed of a frame of any engine.
+    Read the columns needed of a frame of any engine, and the *keys* to group by.
 
     Each video counts once. On an engine only an archive's observations, told by
     ``observed_at``, are searched for repeats: elsewhere that would cost more than the answer.
 
-    Parameters
-    ----------
-    videos : object
-        Pandas, Polars (eager or lazy), PyArrow, DuckDB, Dask or Spark.
-    columns : list of str
-        Those to compute with.
-    keys : list of str
-        Those to group by; may be among *columns*, which are then not coded.
-    what : str
-        The function asking, for the message when a column is missing.
-
     Raises
     ------
     ValueError
-        A column is not there.
+        A column is missing.
     TypeError
-        It is no frame.
+        It is no frame of these engines.
 
     Examples
     --------
-    >>> opened = open_frame(pd.DataFrame({"type": ["a", None], "n": [1, 2]}), ["n"], ["type"],
+    >>> opened = open_frame(pa.table({"type": ["a", "b"], "n": [1, 2]}), ["n"], ["type"],
     ...                     what="credit_usage")
     >>> opened.sums(opened.rows, ["type"], ["n"])["n"].tolist()
     [1.0, 2.0]
@@ -132,10 +125,8 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
         videos = usable_frame(videos, columns, what=what, keys=keys)
         there = list(videos.columns)
     else:
-        try:
-            lazy = nw.from_native(videos).lazy()
-        except TypeError:
-            raise TypeError(f"{what} takes a frame of {_TAKEN}, not {type(videos)}") from None
+        videos = frame_of_engine(videos, what=what)
+        lazy = nw.from_native(videos).lazy()
         there = lazy.collect_schema().names()
     several = OBSERVATION_COLUMNS if "observed_at" in there else ()
     plain = list(dict.fromkeys([*columns, *several]))
@@ -148,12 +139,32 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     dtypes = {}
     if isinstance(videos, pd.DataFrame):
         dtypes = {key: videos[key].dtype for key in keys if key in plain}
-    return Opened(videos, latest_on_engine(lazy) if several else lazy, levels, dtypes)
+    return Opened(videos, latest_rows(lazy) if several else lazy, levels, dtypes)
+
+
+def frame_of_engine(videos: Any, *, what: str) -> Any:
+    """
+    Take a frame of an engine as it is, and any other Arrow stream as a PyArrow table.
+
+    Raises
+    ------
+    TypeError
+        It is neither, or a reader that can be read only once.
+    """
+    import narwhals.stable.v2 as nw
+
+    if isinstance(nw.from_native(videos, pass_through=True), nw.DataFrame | nw.LazyFrame):
+        return videos
+    if isinstance(videos, pa.RecordBatchReader):
+        raise TypeError(f"{what} reads a frame more than once; pass reader.read_all()")
+    if hasattr(videos, "__arrow_c_stream__"):
+        return pa.table(videos)
+    raise TypeError(f"{what} takes a frame of {_TAKEN}, not {type(videos)}")
 
 
 def like(answer: pd.DataFrame, videos: FrameT) -> FrameT:
     """
-    Hand a small answer out as a frame of the engine that asked.
+    Give a small answer as a frame of the engine that *videos* are on.
 
     Eager frames come back eager, lazy and distributed ones as a small one of their kind.
 
@@ -170,8 +181,8 @@ def as_given(rows: nw.LazyFrame[Any], videos: FrameT) -> FrameT:
     """Hand rows out where they are, not fetched from an engine that is lazy."""
     import narwhals.stable.v2 as nw
 
-    eager = isinstance(nw.from_native(cast("Any", videos)), nw.DataFrame)
-    return cast("FrameT", rows.collect().to_native() if eager else rows.to_native())
+    lazy = isinstance(nw.from_native(cast("Any", videos), pass_through=True), nw.LazyFrame)
+    return cast("FrameT", rows.to_native() if lazy else rows.collect().to_native())
 
 
 def small_frame(rows: nw.LazyFrame[Any]) -> pd.DataFrame:
@@ -198,8 +209,8 @@ def known(name: str) -> nw.Expr:
     """
     Give a number where it is one, else missing.
 
-    Asked for by name: a comparison would not do, for DuckDB takes its outcome from the
-    statistics of a Parquet file, which leave NaN out.
+    By `is_nan`: a comparison would not do, for DuckDB takes its outcome from the statistics
+    of a Parquet file, which leave NaN out.
     """
     import narwhals.stable.v2 as nw
 
@@ -240,9 +251,11 @@ def _native(answer: pd.DataFrame, wanted: Any) -> Any:
     """Bring a small pandas frame to the engine of another one."""
     import narwhals.stable.v2 as nw
 
-    frame = nw.from_native(wanted)
-    engine = frame.implementation
     table = pa.Table.from_pandas(answer, preserve_index=False).replace_schema_metadata()
+    frame = nw.from_native(wanted, pass_through=True)
+    if frame is wanted:  # another Arrow stream
+        return table
+    engine = frame.implementation
     if isinstance(frame, nw.DataFrame):
         return nw.from_arrow(table, backend=engine).to_native()
     if engine.is_polars():

@@ -15,26 +15,27 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
     Whole numbers, because differences of timestamps, their truncation and their zones mean
     something else on every engine: DuckDB counts days of 24 hours across a change of clocks.
 
-    Parameters
-    ----------
-    rows : nw.LazyFrame[object]
-        On any engine.
-    columns : str
-        New column and the timestamp it is made of.
-
     Examples
     --------
     >>> import narwhals.stable.v2 as nw
     >>> import pyarrow as pa
     >>> table = pa.table({"created_at": pa.array([7, None], pa.timestamp("us", tz="UTC"))})
-    >>> rows = with_microseconds(nw.from_native(table).lazy(), asked="created_at")
-    >>> rows.collect()["asked"].to_list()
+    >>> rows = with_microseconds(nw.from_native(table).lazy(), created="created_at")
+    >>> rows.collect()["created"].to_list()
     [7, None]
     """
     import narwhals.stable.v2 as nw
 
     if rows.implementation.is_duckdb():
-        return _on_duckdb(rows, columns)
+        import duckdb
+
+        since = (
+            duckdb.FunctionExpression("epoch_us", duckdb.ColumnExpression(name)).alias(new)
+            for new, name in columns.items()
+        )
+        native: Any = rows.to_native().select(duckdb.StarExpression(), *since)
+        counted: nw.LazyFrame[Any] = nw.from_native(native)
+        return counted
     if rows.implementation.is_spark_like():
         # seconds with a fraction: a double holds the microseconds of five such ages
         seconds = {new: nw.col(name).cast(nw.Float64) for new, name in columns.items()}
@@ -44,16 +45,3 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
     return rows.with_columns(
         **{new: nw.col(name).dt.timestamp("us") for new, name in columns.items()}
     )
-
-
-def _on_duckdb(rows: nw.LazyFrame[Any], columns: dict[str, str]) -> nw.LazyFrame[Any]:
-    import duckdb
-    import narwhals.stable.v2 as nw
-
-    since = (
-        duckdb.FunctionExpression("epoch_us", duckdb.ColumnExpression(name)).alias(new)
-        for new, name in columns.items()
-    )
-    native: Any = rows.to_native().select(duckdb.StarExpression(), *since)
-    counted: nw.LazyFrame[Any] = nw.from_native(native)
-    return counted

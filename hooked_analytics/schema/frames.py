@@ -1,8 +1,12 @@
 """
-Any frame a user can make of a videos frame, brought back to the columns of the schema.
+Any pandas frame a user can make of a videos frame, brought back to the schema, a video once.
 
 Frames get merged, cut, read back by `pandas.read_csv` or from a database, and repeat videos.
-Every function of the package takes them through `usable_frame`.
+
+Which row of a video counts: one that went well before a failed fetch, one that shows the end
+before one that does not, and of those the last. So a failed fetch never hides what was known, and
+a late response never takes an end back. `are_latest` marks it in memory, `latest_rows` on an
+engine.
 """
 
 from __future__ import annotations
@@ -11,24 +15,86 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hooked_analytics.schema.columns import COLUMNS, require_columns
-from hooked_analytics.schema.latest import RANKED_BY, are_latest
+from hooked_analytics.schema.columns import COLUMNS, FINAL_STATUSES, require_columns
+from hooked_analytics.schema.epoch import with_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    import narwhals.stable.v2 as nw
+    from numpy.typing import NDArray
+
+# An archive's directory has these; the first tells it from a videos frame.
+OBSERVATION_COLUMNS = ("observed_at", "video_id", "status", "fetch_error")
+_MOMENTS = ("observed_at", "fetched_at", "updated_at")  # the first that is known counts
+RANKED_BY = ("video_id", "status", "fetch_error", *_MOMENTS)
+_RANK = 2**53  # [µs], above any moment
+
 _KINDS = {column.name: column.kind for column in COLUMNS}
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+_MIN_TIME, _MAX_TIME = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
 _REMEDIES = {
-    "time": "pass times, or text in ISO 8601 such as 2024-01-15T10:00:00Z",
+    "time": "pass times from 1900 to 2200, or text in ISO 8601 such as 2024-01-15T10:00:00Z",
     "number": "pass numbers",
     "integer": "pass whole numbers",
     "boolean": "pass True and False",
 }
+_TO_PANDAS = {
+    "dask": "videos.compute()",
+    "duckdb": "videos.df()",
+    "polars": "videos.to_pandas(), a lazy one after .collect()",
+    "pyarrow": "videos.to_pandas()",
+    "pyspark": "videos.toPandas()",
+}
+
+
+def group_keys(by: str | Sequence[str]) -> list[str]:
+    """
+    Read *by* as a list of columns.
+
+    Examples
+    --------
+    >>> group_keys("type"), group_keys(["type", "status"])
+    (['type'], ['type', 'status'])
+    """
+    keys = [by] if isinstance(by, str) else list(by)
+    if not keys or len(set(keys)) < len(keys):
+        raise ValueError(f"by takes a column or several different ones, not {by!r}")
+    return keys
+
+
+def grouped(table: pd.DataFrame, keys: list[str]) -> Any:
+    """Group by *keys*, keeping rows whose key is missing and only the groups that occur."""
+    return table.groupby(keys, dropna=False, observed=True, sort=True)
+
+
+def require_pandas(videos: object, *, what: str) -> None:
+    """
+    Check that a frame is a pandas one.
+
+    Examples
+    --------
+    >>> require_pandas(pa.table({}), what="estimate_completion")
+    Traceback (most recent call last):
+    TypeError: estimate_completion takes a pandas DataFrame, not a pyarrow Table; pass
+    videos.to_pandas()
+    """
+    if isinstance(videos, pd.DataFrame):
+        return
+    package = type(videos).__module__.partition(".")[0].strip("_")
+    how = "what fetch_videos, read_videos or videos_from_records give"
+    if hasattr(videos, "__arrow_c_stream__"):
+        how = "pyarrow.table(videos).to_pandas()"
+    raise TypeError(
+        f"{what} takes a pandas DataFrame, not a {package} {type(videos).__name__}; "
+        f"pass {_TO_PANDAS.get(package, how)}"
+    )
 
 
 def usable_frame(
@@ -42,24 +108,16 @@ def usable_frame(
     """
     Check a frame, give its columns the dtypes of the schema, and keep each video once.
 
-    Parameters
-    ----------
-    videos : DataFrame
-        Rows of videos; columns that are not in the schema stay as they are.
-    needed : sequence of str
-        Columns that must be there. Only these, and what tells the latest row, are converted.
-    what : str
-        Function that is called, for the message of an error.
-    keys : sequence of str, optional
-        Columns that must be there, too, and stay as they are.
-    once : bool, default True
-        Keep the latest row of each video. A warning says how many rows were left out, unless
-        the frame is an archive's observations, where several rows a video are the rule.
+    Only *needed* columns, and what tells the latest row, are converted; *keys* must be there and
+    stay as they are. *what* names the function that is called. With *once* a warning says how many
+    rows were left out, unless the frame is an archive's observations, where many a video are usual.
 
     Raises
     ------
     ValueError
         A column is missing, stands twice, or holds what cannot be converted.
+    TypeError
+        The frame is not a pandas one.
 
     Examples
     --------
@@ -67,52 +125,75 @@ def usable_frame(
     >>> usable_frame(text, ["created_at", "used_credits"], what="credit_usage").dtypes.tolist()
     [datetime64[us, UTC], Float64Dtype()]
     """
+    require_pandas(videos, what=what)
     require_columns(videos.columns, [*needed, *(k for k in keys if k not in needed)], what=what)
     ranked = [name for name in RANKED_BY if name in videos.columns] if once else []
     wanted = dict.fromkeys([*needed, *ranked])
     twice = [name for name in [*wanted, *keys] if (videos.columns == name).sum() > 1]
     if twice:
         raise ValueError(f"{what}: the column {twice[0]!r} stands twice; keep one of them")
+    columns = {name: videos[name] for name in wanted if name in _KINDS}
     changed = {
-        name: column
-        for name in wanted
-        if name in _KINDS and (column := _converted(videos[name], what)) is not None
+        name: found
+        for name, column in columns.items()
+        if (found := _converted(column, what)) is not column
     }
     usable = videos.assign(**changed) if changed else videos
     return _once(usable, what) if once and "video_id" in wanted else usable
 
 
-def _converted(column: pd.Series[Any], what: str) -> pd.Series[Any] | None:
-    """Give the column in the dtype of the schema; None where it has that already."""
+def _converted(column: pd.Series[Any], what: str) -> pd.Series[Any]:
+    """Give the column in the dtype of the schema."""
     kind = _KINDS[str(column.name)]
+    convert = _CONVERTERS[kind]
     try:
-        found = _CONVERTERS[kind](column)
-        return None if found is column else found
-    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return convert(column)
+    except _REFUSED:
+        row = _first_refused(column, convert)
         remedy = _REMEDIES.get(kind, "pass text")
         raise ValueError(
-            f"{what}: the column {column.name!r} holds what is no {kind}; {remedy}"
+            f"{what}: the column {column.name!r} holds in row {row!r} what is no {kind}; {remedy}"
         ) from None
+
+
+_REFUSED = (ValueError, TypeError, OverflowError, pa.ArrowException)
+
+
+def _first_refused(column: pd.Series[Any], convert: Callable[[Any], Any]) -> object:
+    """Index of the first value that is refused, by halving."""
+    low, high = 0, len(column)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            convert(column.iloc[low:middle])
+            low = middle
+        except _REFUSED:
+            high = middle
+    return column.index[low]
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    return column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
 
 
 def _times(column: pd.Series[Any]) -> pd.Series[Any]:
     """Times in UTC; those without a zone are taken as UTC."""
-    if column.dtype == "datetime64[us, UTC]":
-        return column
-    if not isinstance(column.dtype, pd.DatetimeTZDtype):
-        plain = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
-        if pd.api.types.is_numeric_dtype(plain.dtype) and plain.notna().any():
-            raise ValueError("a number is no time")
-        column = pd.to_datetime(plain, utc=True, format="ISO8601")
-    utc: pd.Series[Any] = column.dt.tz_convert("UTC").dt.as_unit("us")
-    return utc
+    if column.dtype != "datetime64[us, UTC]":
+        if not isinstance(column.dtype, pd.DatetimeTZDtype):
+            plain = _plain(column)
+            if pd.api.types.is_numeric_dtype(plain.dtype) and plain.notna().any():
+                raise ValueError("a number is no time")
+            column = pd.to_datetime(plain, utc=True, format="ISO8601")
+        column = column.dt.tz_convert("UTC").dt.as_unit("us")
+    if column.min() < _MIN_TIME or column.max() > _MAX_TIME:
+        raise ValueError("no time of a video")
+    return column
 
 
 def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
     if str(column.dtype) in {"Float64", "float64", "Int64", "int64"}:
         return column
-    plain = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
-    return pd.to_numeric(plain).astype("Float64")
+    return pd.to_numeric(_plain(column)).astype("Float64")
 
 
 def _integers(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -152,7 +233,7 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
     repeats = int(ids.duplicated().sum() - max(0, int(ids.isna().sum()) - 1))
     if not repeats:
         return videos
-    kept = videos[are_latest(pa.table({n: _arrow(videos[n]) for n in RANKED_BY if n in videos}))]
+    ranked = {n: pa.array(videos[n], from_pandas=True) for n in RANKED_BY if n in videos}
     if "observed_at" not in videos.columns:
         own = [c for c in videos.columns if c not in _KINDS and not videos[c].isna().all()]
         differ = [
@@ -166,7 +247,7 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
             f"counts{also}",
             stacklevel=_stacklevel(),
         )
-    return kept
+    return videos[are_latest(pa.table(ranked))]
 
 
 def _stacklevel() -> int:
@@ -178,5 +259,69 @@ def _stacklevel() -> int:
     return level
 
 
-def _arrow(column: pd.Series[Any]) -> pa.Array:
-    return pa.array(column, from_pandas=True)
+def are_latest(rows: pa.Table) -> NDArray[np.bool_]:
+    """
+    Mark the one row of each video that counts; rows without an id are all marked.
+
+    Examples
+    --------
+    >>> rows = pa.table({
+    ...     "video_id": ["v", "v", "v", "v"], "status": ["STARTED", "COMPLETED", "STARTED", None],
+    ...     "fetch_error": [None, None, None, "timeout"], "observed_at": [1, 4, 2, 5]})
+    >>> are_latest(rows).tolist()
+    [False, True, False, False]
+    """
+    coded = rows["video_id"].combine_chunks().dictionary_encode()
+    without: NDArray[np.bool_] = coded.is_null().to_numpy(zero_copy_only=False)
+    videos = coded.indices.fill_null(0).to_numpy()
+    rank = _rank(rows)
+    times = [rows[name].cast(pa.int64()) for name in _MOMENTS if name in rows.column_names]
+    moments = pc.coalesce(*times, pa.scalar(0, pa.int64())).to_numpy() if times else rank
+    in_time = np.argsort(moments, kind="stable")
+    in_time = in_time[~without[in_time]]
+    counts = np.zeros(len(coded.dictionary), np.int64)
+    for level in (0, 1, 2):
+        at = in_time[rank[in_time] == level]
+        counts[videos[at]] = at  # the last assignment to a video stays
+    marked = without.copy()
+    marked[counts] = True
+    return marked
+
+
+def _rank(rows: pa.Table) -> NDArray[np.int64]:
+    """0 for a failed fetch, 1 for a row that went well, 2 for one at the end."""
+    well = final = np.ones(len(rows), np.bool_)
+    if "fetch_error" in rows.column_names:
+        well = rows["fetch_error"].is_null().to_numpy()
+    if "status" in rows.column_names:
+        texts = rows["status"].cast(pa.large_string())
+        final = pc.is_in(texts, pa.array(FINAL_STATUSES, pa.large_string())).to_numpy()
+    return well * (1 + final)
+
+
+def latest_rows(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Keep one observation of each video, the one `VideoArchive.videos` would give.
+
+    Examples
+    --------
+    >>> import narwhals.stable.v2 as nw
+    >>> seen = pa.table({"video_id": ["v", "v", "v"], "status": ["COMPLETED", "STARTED", None],
+    ...                  "fetch_error": [None, None, "timeout"],
+    ...                  "observed_at": pa.array([2, 3, 4], pa.timestamp("us", tz="UTC"))})
+    >>> latest_rows(nw.from_native(seen).lazy()).collect()["status"].to_list()
+    ['COMPLETED']
+    """
+    import narwhals.stable.v2 as nw
+
+    one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
+    well = nw.when(nw.col("fetch_error").is_null()).then(one).otherwise(none)
+    over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
+    ranked = with_microseconds(rows, _moment="observed_at").with_columns(
+        _order=(well + well * over) * _RANK + nw.col("_moment")
+    )
+    last = ranked.group_by("video_id").agg(nw.col("_order").max())
+    # what a compaction under way shows twice is kept once
+    return (
+        ranked.join(last, on=["video_id", "_order"]).unique(["video_id"]).drop("_order", "_moment")
+    )

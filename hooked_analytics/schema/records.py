@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hooked_analytics.schema.columns import COLUMNS
+import pyarrow as pa
+
+from hooked_analytics.schema.columns import (
+    COLUMNS,
+    VIDEOS_SCHEMA,
+    empty_videos,
+    frame_from_arrow,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pandas as pd
 
     from hooked_analytics.schema.columns import Column
 
@@ -26,23 +36,30 @@ Row = tuple[Any, ...]
 FRAMES_PER_SECOND = 25
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
 
-# Lower-case spellings come from the list filter, the create replies and webhooks.
+# The list filter, responses to a creation and webhooks spell them in lower case.
 STATUS_SPELLINGS = {
-    "started": "STARTED",
-    "processing": "STARTED",
-    "completed": "COMPLETED",
-    "failed": "FAILED",
+    spelling: status
+    for status, spellings in {
+        "STARTED": "started processing pending queued rendering running in_progress",
+        "COMPLETED": "completed complete succeeded success finished done",
+        "FAILED": "failed failure error errored canceled cancelled",
+    }.items()
+    for spelling in spellings.split()
 }
 
 _TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?\s?(Z|z|[+-]\d{2}:?\d{2})?",
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,30})?)?)"
+    r"\s?([Zz]|[+-]\d{2}(?::?\d{2})?)?",
     re.ASCII,
 )
+_MIN_YEAR, _MAX_YEAR = 2000, 2100
+# Numbers above this are milliseconds since 1970, below it seconds.
+_MIN_MILLISECONDS = 1e11
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOCKS_MAY_DIFFER = timedelta(minutes=5)
-# What an answer adds beyond this is no new field, and every archive would carry it on.
+# What a response adds beyond this is no new field, and every archive would carry it on.
 _MAX_EXTRA_CHARACTERS = 65_536
 
 
@@ -62,10 +79,7 @@ def parse_text(value: object) -> str | None:
     """
     Text as it is; a whole number as its digits; empty as missing.
 
-    Raises
-    ------
-    ValueError
-        For anything else: it is not text.
+    Anything else is a ValueError: it is not text.
     """
     if isinstance(value, str):
         return clean_text(value) or None
@@ -98,7 +112,7 @@ def parse_integer(value: object, most: float) -> int:
 
 
 def parse_boolean(value: object) -> bool:
-    """True or False, nothing that merely looks like it."""
+    """True or False, and nothing else that Python takes for it."""
     if isinstance(value, bool):
         return value
     raise ValueError("bad_boolean")
@@ -106,23 +120,24 @@ def parse_boolean(value: object) -> bool:
 
 def parse_time(value: object) -> datetime:
     """
-    ISO 8601 to UTC; a time without a zone is taken as UTC by `parse_record`, which says so.
+    ISO 8601, or a number since 1970 [s or ms], to UTC; without a zone it is taken as UTC.
 
     Examples
     --------
-    >>> parse_time("2024-01-15T12:00:00+02:00").isoformat()
-    '2024-01-15T10:00:00+00:00'
+    >>> parse_time("2024-01-15T12:00:00+02:00").isoformat(), parse_time(1705312800000).isoformat()
+    ('2024-01-15T10:00:00+00:00', '2024-01-15T10:00:00+00:00')
     """
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    if not found:
-        raise ValueError("bad_timestamp")
-    day, clock, fraction, zone = found.groups()
-    zone = "+00:00" if zone in {None, "Z", "z"} else zone
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}")
-    except ValueError:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = value / 1000 if value >= _MIN_MILLISECONDS else value
+            moment = datetime.fromtimestamp(seconds, UTC)
+        elif isinstance(value, str) and (found := _TIME.fullmatch(value)):
+            moment = datetime.fromisoformat(found[1] + (found[2] or "Z").upper())
+        else:
+            raise ValueError("neither text nor number")
+    except (ValueError, OverflowError, OSError):
         raise ValueError("bad_timestamp") from None
-    if not 2000 <= moment.year <= 2100:
+    if not _MIN_YEAR <= moment.year <= _MAX_YEAR:
         raise ValueError("bad_timestamp")
     return moment.astimezone(UTC)
 
@@ -133,22 +148,18 @@ def parse_status(value: object) -> str | None:
 
     Examples
     --------
-    >>> parse_status("processing"), parse_status("archived")
-    ('STARTED', 'archived')
+    >>> parse_status("processing"), parse_status("Canceled"), parse_status("archived")
+    ('STARTED', 'FAILED', 'archived')
     """
     text = parse_text(value)
-    return None if text is None else STATUS_SPELLINGS.get(text.strip().lower(), text)
+    if text is None:
+        return None
+    spelling = text.strip().lower().replace("-", "_").replace(" ", "_")
+    return STATUS_SPELLINGS.get(spelling, text)
 
 
 def parse_aspect_ratio(value: object) -> str | None:
-    """
-    One spelling for the shape of the picture.
-
-    Examples
-    --------
-    >>> parse_aspect_ratio("9:16"), parse_aspect_ratio("ratio_1_1")
-    ('ratio_9_16', 'ratio_1_1')
-    """
+    """One spelling for the shape of the picture: "9:16" is ``ratio_9_16``."""
     text = parse_text(value)
     found = _RATIO.fullmatch(text) if text else None
     return f"ratio_{found[1]}_{found[2]}" if found else text
@@ -215,18 +226,8 @@ def parse_record(
     """
     Turn one API record into one row of a videos frame.
 
-    Parameters
-    ----------
-    record : dict of object
-        The ``data`` of a details answer, or an item of the list.
-    fetched_at : datetime
-        Aware time at which it was seen.
-    flags : tuple[str, ...], default ()
-        What is already known to be odd about it.
-
-    Returns
-    -------
-    values in the order of the columns
+    *record* is the ``data`` of a response with details, or an item of the list; *flags* is what
+    is already known to be odd about it. Values come in the order of the columns.
 
     Examples
     --------
@@ -237,7 +238,7 @@ def parse_record(
     """
     settings, spare = _flat_settings(record)
     fields = {**settings, **record}
-    quality = list(flags)
+    issues = list(flags)
     row: list[Any] = []
     for name, sources, parser in _PLAN:
         value = None
@@ -250,17 +251,17 @@ def parse_record(
                 value = parser(value)
             except ValueError as refused:
                 value = None
-                quality.append(f"{refused}({name})")
+                issues.append(f"{refused}({name})")
         row.append(value)
-    _check_times(row, fields, fetched_at, quality)
-    _check_duration(row, quality)
+    _check_times(row, fields, fetched_at, issues)
+    _check_duration(row, issues)
     spare.update((key, value) for key, value in record.items() if key not in _KNOWN_FIELDS)
     extra = _json(spare) if spare else None
     if extra is not None and len(extra) > _MAX_EXTRA_CHARACTERS:
         extra = None
-        quality.append("too_large(extra)")
+        issues.append("too_large(extra)")
     row[_AT["fetched_at"]] = fetched_at
-    row[_AT["data_issues"]] = ", ".join(quality) or None
+    row[_AT["data_issues"]] = ", ".join(issues) or None
     row[_AT["extra"]] = extra
     return tuple(row)
 
@@ -306,28 +307,106 @@ def _flat_settings(record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 
 def _check_times(
-    row: list[Any], fields: Mapping[str, Any], fetched_at: datetime, quality: list[str]
+    row: list[Any], fields: Mapping[str, Any], fetched_at: datetime, issues: list[str]
 ) -> None:
     created, updated = row[_AT["created_at"]], row[_AT["updated_at"]]
     for name, field in (("created_at", "createdAt"), ("updated_at", "updatedAt")):
-        if row[_AT[name]] is not None and not _TIME.fullmatch(fields[field])[4]:  # type: ignore[index]
-            quality.append(f"no_time_zone({name})")
+        if row[_AT[name]] is None:
+            continue
+        if not isinstance(value := fields[field], str):
+            issues.append(f"epoch_number({name})")
+        elif not _TIME.fullmatch(value)[2]:  # type: ignore[index]
+            issues.append(f"no_time_zone({name})")
     if created is not None and created > fetched_at + _CLOCKS_MAY_DIFFER:
         row[_AT["created_at"]] = None
-        quality.append("future_timestamp(created_at)")
+        issues.append("future_timestamp(created_at)")
     elif created is not None and updated is not None and updated < created:
-        quality.append("negative_render_time")
+        issues.append("negative_render_time")
 
 
-def _check_duration(row: list[Any], quality: list[str]) -> None:
+def _check_duration(row: list[Any], issues: list[str]) -> None:
     seconds, frames = row[_AT["duration_seconds"]], row[_AT["duration_frames"]]
     if frames is None:
         return
     if seconds is None:
         row[_AT["duration_seconds"]] = frames / FRAMES_PER_SECOND
     elif abs(seconds - frames / FRAMES_PER_SECOND) > _FRAME_SECONDS + 1e-9:
-        quality.append("duration_mismatch")
+        issues.append("duration_mismatch")
 
 
 def _json(fields: Mapping[str, Any]) -> str:
     return clean_text(json.dumps(fields, ensure_ascii=False, sort_keys=True, default=str))
+
+
+def frame_from_rows(rows: Sequence[Row]) -> pd.DataFrame:
+    """
+    Stack parsed rows into a videos frame.
+
+    Examples
+    --------
+    >>> row = failed_row("vid_x", "timeout", "", fetched_at=None)
+    >>> frame_from_rows([row])["fetch_error"].tolist()
+    ['timeout']
+    """
+    if not rows:
+        return empty_videos()
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(c, type=f.type) for c, f in zip(columns, VIDEOS_SCHEMA, strict=True)]
+    return frame_from_arrow(pa.Table.from_arrays(arrays, schema=VIDEOS_SCHEMA))
+
+
+def videos_from_records(
+    records: Iterable[Mapping[str, Any]], *, fetched_at: datetime | None = None
+) -> pd.DataFrame:
+    """
+    Make a videos frame of API records already at hand.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        Responses with details, or list items, with or without their envelope. A video given twice
+        is kept once, as last updated, with a warning.
+    fetched_at : datetime, optional
+        Aware time at which they were seen. Now when missing; renders under way are measured up to
+        it.
+
+    Returns
+    -------
+    DataFrame
+        One row per distinct video, in the order first seen. A value that cannot be right is
+        missing and named in ``data_issues``.
+
+    Raises
+    ------
+    ValueError
+        A record has no id, or *fetched_at* has no time zone.
+
+    Examples
+    --------
+    >>> record = {"id": "vid_abc123", "status": "COMPLETED", "durationInFrames": 7500}
+    >>> videos = videos_from_records([record])
+    >>> videos[["video_id", "status", "duration_seconds"]].to_dict("records")
+    [{'video_id': 'vid_abc123', 'status': 'COMPLETED', 'duration_seconds': 300.0}]
+    """
+    seen_at = datetime.now(UTC) if fetched_at is None else fetched_at
+    if seen_at.tzinfo is None:
+        raise ValueError("fetched_at needs a time zone, for example datetime.now(timezone.utc)")
+    rows: dict[str, Row] = {}
+    folded = 0
+    for position, record in enumerate(records):
+        plain = unwrap(record)
+        video_id = record_id(plain)
+        if video_id is None:
+            raise ValueError(f"record {position} has no id, so it is not a Hooked video")
+        row = parse_record(plain, fetched_at=seen_at.astimezone(UTC))
+        folded += video_id in rows
+        if video_id not in rows or _updated(row) >= _updated(rows[video_id]):
+            rows[video_id] = row
+    if folded:
+        warnings.warn(f"{folded} records of a video given before were folded", stacklevel=2)
+    return frame_from_rows(list(rows.values()))
+
+
+def _updated(row: Row) -> datetime:
+    moment: datetime | None = row[_AT["updated_at"]]
+    return moment or datetime.min.replace(tzinfo=UTC)

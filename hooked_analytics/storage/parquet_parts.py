@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
-from hooked_analytics.schema.latest import are_latest
+from hooked_analytics.schema.frames import are_latest
 from hooked_analytics.storage.files import write_parquet
 from hooked_analytics.storage.layout import is_merged, part_names
 

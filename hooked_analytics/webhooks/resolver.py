@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hooked_analytics.errors import HookedError
 from hooked_analytics.fetch import FalseAlarmBudget, fetch_videos
 from hooked_analytics.fetch.webhook_events import MAX_WAITING
-from hooked_analytics.schema import NAMES, empty_videos, is_final, parse_record
+from hooked_analytics.schema import ENDING_FAILURES, NAMES, empty_videos, is_final, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from hooked_analytics.client import HookedClient
 
-# An id that is not what the event seemed to mean: the next of its ids may be.
-_OTHER_ID = ("invalid_id", "not_found", "forbidden")
 # Waits before an event is followed once more that the API did not confirm [s].
 _AGAIN_SECONDS = (2.0, 5.0, 15.0, 60.0, 300.0)
 # A unit of the budget comes back in such a time [s].
@@ -76,12 +74,12 @@ class EventResolver:
                 self._note_end(video_id)
                 continue
             self._budget.was_false()
-            if error in _OTHER_ID and len(chosen[video_id].ids) > 1:
+            if error in ENDING_FAILURES and len(chosen[video_id].ids) > 1:
                 del chosen[video_id].ids[0]
                 self._waiting[chosen[video_id].ids[0]] = chosen[video_id]
-            elif error not in _OTHER_ID:
+            elif error not in ENDING_FAILURES:
                 self._again(chosen[video_id])
-        unknown = videos.loc[errors.isin(_OTHER_ID), "video_id"]
+        unknown = videos.loc[errors.isin(ENDING_FAILURES), "video_id"]
         self._find_failures([chosen[i] for i in unknown if len(chosen[i].ids) == 1])
         return videos[ended].reset_index(drop=True)
 

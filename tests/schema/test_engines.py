@@ -32,7 +32,7 @@ from hooked_analytics import (
     spend_anomalies,
     videos_from_records,
 )
-from hooked_analytics.schema import arrow_from_frame, outcome_counts as end_counts
+from hooked_analytics.schema import arrow_from_frame, outcomes
 from hooked_analytics.schema.engines import like
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -387,10 +387,15 @@ def test_the_unit_of_the_clock_does_not_matter(unit):
         assert plain(FUNCTIONS[name](other)) == plain(FUNCTIONS[name](whole))
 
 
-def test_keys_too_many_to_sort_as_one_number_are_grouped(monkeypatch):
-    expected = render_times(AWKWARD, by=["type", "status"])
-    monkeypatch.setattr(end_counts, "_BITS", 8)
-    pd.testing.assert_frame_equal(render_times(AWKWARD, by=["type", "status"]), expected)
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE])
+def test_times_have_four_digits_in_a_list_of_millions_and_are_exact_before(on, engine, monkeypatch):
+    took = [0.0004, 1.2346, 12.3456, 123.456, 1234.56, 12345.6, 123456.7, 1_234_567.8]
+    rounded = [0.0, 1.235, 12.35, 123.5, 1235.0, 12350.0, 123_500.0, 1_234_600.0]
+    frame = on(engine, videos(*((str(n), "COMPLETED", s, 1) for n, s in enumerate(took))))
+    exact = [round(s, 3) for s in took]
+    assert [row["median_seconds"] for row in plain(render_times(frame))] == exact[::-1]
+    monkeypatch.setattr(outcomes, "MAX_EXACT_ROWS", 7)
+    assert [row["median_seconds"] for row in plain(render_times(frame))] == rounded[::-1]
 
 
 def test_what_was_observed_may_be_on_the_engine_of_the_videos_and_on_no_other(on, archive):

@@ -103,6 +103,10 @@ def test_fetched_at_needs_a_zone_and_is_kept_in_utc():
         ("2024-01-15T10:00:00.123456789Z", "2024-01-15T10:00:00.123456Z"),
         ("2024-01-15 10:00:00+00:00", "2024-01-15T10:00:00Z"),
         ("2024-01-15T12:00:00+0200", "2024-01-15T10:00:00Z"),
+        ("2024-01-15T10:00Z", "2024-01-15T10:00:00Z"),
+        ("2024-01-15t10:00:00+00", "2024-01-15T10:00:00Z"),
+        ("2024-01-15T10:00:00,125z", "2024-01-15T10:00:00.125Z"),
+        ("2024-01-15T10:00:00.1234567891Z", "2024-01-15T10:00:00.123456Z"),
     ],
 )
 def test_times_become_utc(text, utc):
@@ -113,13 +117,21 @@ def test_times_become_utc(text, utc):
 
 @pytest.mark.parametrize(
     "value",
-    ["now", "today", "yesterday", "", "2024", "2024-01-15", "2024-13-01T00:00:00Z", 1705312800000,
-     1705312800.5, True, "9999-01-01T00:00:00Z", "1970-01-01T00:00:00Z", ["x"], "2024-01-15T10:00"],
+    ["now", "today", "yesterday", "", "2024", "2024-01-15", "2024-13-01T00:00:00Z", True, 0, -5,
+     10**400, float("nan"), float("inf"), 1705312800000000, "1705312800", ["x"],
+     "9999-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00"],
 )  # fmt: skip
 def test_what_is_no_time_is_missing_and_named(value):
     row = one(createdAt=value)
     assert row["created_at"] is pd.NaT
     assert row["data_issues"] == "bad_timestamp(created_at)"
+
+
+@pytest.mark.parametrize("number", [1705312800, 1705312800000, 1705312800.0])
+def test_a_number_since_1970_is_a_time_and_named(number):
+    row = one(createdAt=number, updatedAt="2024-01-15T10:05")
+    assert row["created_at"] == pd.Timestamp("2024-01-15T10:00Z")
+    assert row["data_issues"] == "epoch_number(created_at), no_time_zone(updated_at)"
 
 
 def test_a_time_without_a_zone_is_utc_and_named():
@@ -167,6 +179,10 @@ def test_values_of_the_wrong_kind_are_missing_and_named():
         ("processing", "STARTED"),
         ("completed", "COMPLETED"),
         ("Failed", "FAILED"),
+        ("SUCCEEDED", "COMPLETED"),
+        ("canceled", "FAILED"),
+        ("error", "FAILED"),
+        ("In Progress", "STARTED"),
         ("draft", "draft"),
         ("PAUSED", "PAUSED"),
     ],
