@@ -13,11 +13,11 @@ import warnings
 from collections import Counter
 from dataclasses import asdict, fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from hooked_analytics._internal.atomic import local_path
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
@@ -113,6 +113,7 @@ def download_videos(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from hooked_analytics import Sandbox, fetch_videos
     >>> with Sandbox(videos=1) as sandbox, sandbox.client() as client:
     ...     videos = fetch_videos(["vid_abc123"], client=client)
@@ -125,7 +126,7 @@ def download_videos(
         raise ValueError(f"asset is 'video' or 'thumbnail', not {asset!r}")
     if max_workers < 1 or not timeout_seconds > 0:
         raise ValueError("max_workers is at least 1, timeout_seconds is above 0")
-    folder = Path(directory)
+    folder = local_path(directory)
     require_directory(folder)
     with contextlib.nullcontext(client) if client else HookedClient() as used:
         rules = LinkRules(allowed_hosts or (), is_local=used.is_local)

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics import __version__
-from hooked_analytics._internal.atomic import atomic_directory, read_swapped
+from hooked_analytics._internal.atomic import atomic_directory, local_path, read_swapped
 from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.report.units import DAY_COLUMNS, units_of
 from hooked_analytics.storage.files import write_parquet
@@ -86,7 +86,7 @@ def read_report(directory: str | os.PathLike[str]) -> Report:
     >>> files[-1].name, repr(back) == repr(report)
     ('manifest.json', True)
     """
-    folder = Path(directory)
+    folder = local_path(directory)
     text = read_swapped(folder, MANIFEST)
     while True:
         manifest = _parsed(text, folder / MANIFEST)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics._internal.atomic import atomic_write, local_path
 
 if TYPE_CHECKING:
     import os
@@ -114,10 +114,11 @@ class Report:
         """
         from hooked_analytics.report.page import page_html
 
+        target = local_path(path)
         page = page_html(self)
-        with atomic_write(path) as beside:
+        with atomic_write(target) as beside:
             beside.write_text(page, encoding="utf-8")
-        return Path(path)
+        return target
 
     def to_excel(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -142,11 +143,12 @@ class Report:
         """
         from hooked_analytics.report.workbook import write_workbook
 
-        if Path(path).suffix.lower() != ".xlsx":
-            raise ValueError(f"a workbook is a file .xlsx, not {Path(path).name!r}")
-        with atomic_write(path) as beside:
+        target = local_path(path)
+        if target.suffix.lower() != ".xlsx":
+            raise ValueError(f"a workbook is a file .xlsx, not {target.name!r}")
+        with atomic_write(target) as beside:
             write_workbook(self, beside)
-        return Path(path)
+        return target
 
     def export(self, directory: str | os.PathLike[str]) -> list[Path]:
         """
@@ -173,4 +175,4 @@ class Report:
         """
         from hooked_analytics.report.folder import export_folder
 
-        return export_folder(self, Path(directory))
+        return export_folder(self, local_path(directory))
