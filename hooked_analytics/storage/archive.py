@@ -259,7 +259,7 @@ class VideoArchive:
         ...     archive = VideoArchive(folder)
         ...     for video_id in ("vid_1", "vid_2", "vid_3"):
         ...         archive.append(videos_from_records([{"id": video_id}]))
-        ...     archive.compact(), len(list(Path(folder).glob("*.parquet")))
+        ...     archive.compact(), len(list(archive.directory.glob("*.parquet")))
         (3, 1)
         """
         return merge_parts(self.directory) if require_archive(self.directory) else 0
