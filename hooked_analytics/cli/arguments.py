@@ -219,7 +219,8 @@ def make_parser() -> argparse.ArgumentParser:
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the words of a command, and refuse an option without the one that it needs."""
     arguments = parser.parse_args(argv)
-    given = {name for name, value in vars(arguments).items() if value not in (None, False)}
+    given = {name for name, value in vars(arguments).items() if value is not None}
+    given -= {name for name in given if getattr(arguments, name) is False}  # 0 is given
     needs = NEEDS | ({"before": "period"} if vars(arguments).get("before") == "previous" else {})
     for name in given & set(needs):
         if needs[name] not in given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +21,6 @@ from hooked_analytics.storage import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from hooked_analytics.cli.run import Run
@@ -163,7 +163,7 @@ def sandbox(run: Run) -> int:
     from hooked_analytics.sandbox import serve
 
     names = ("port", "api_key", "videos", "seed", "time_scale")
-    serve(**{name: getattr(run.arguments, name) for name in names}, say=_print_now)
+    serve(**{name: getattr(run.arguments, name) for name in names}, say=partial(print, flush=True))
     return Status.SUCCESS
 
 
@@ -181,7 +181,10 @@ def demo(run: Run) -> int:
         return Status.ERROR
     files = [ha.export_videos(videos, directory / f"videos.{kind}") for kind in ("parquet", "csv")]
     for name, plot in (("credits", ha.plot_credits), ("render_times", ha.plot_render_times)):
-        files.append(_save(plot(videos), directory / f"{name}.png"))
+        files.append(directory / f"{name}.png")
+        with atomic_write(files[-1]) as beside:
+            figure = cast("Figure", plot(videos).figure)
+            figure.savefig(beside, format="png", dpi=120, facecolor="white")
     for title, table in (
         ("Where the credits went, by type", ha.credit_usage(videos)[_CREDITS]),
         ("How long renders take to their end, by type [s]", ha.render_times(videos)[_TIMES]),
@@ -197,28 +200,18 @@ def demo(run: Run) -> int:
 
 
 COMMANDS: dict[str, Callable[[Run], int]] = {
-    "demo": demo,
-    "fetch": fetch,
     "list": list_team,
-    "watch": watch,
-    "report": report,
-    "download": download,
-    "sandbox": sandbox,
-    "check": check,
+    **{each.__name__: each for each in (demo, fetch, watch, report, download, sandbox, check)},
 }
 
 
 def _show_videos(videos: pd.DataFrame) -> None:
-    shown = pd.DataFrame(
-        {
-            "video_id": videos["video_id"],
-            "status": videos["status"],
-            "done": videos["progress"].map("{:.0f}%".format, na_action="ignore"),
-            "created": videos["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
-            "name": videos["name"],
-        }
+    shown = videos.assign(
+        done=videos["progress"].map("{:.0f}%".format, na_action="ignore"),
+        created=videos["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
     )
-    show_rows(shown.columns.tolist(), shown.itertuples(index=False))
+    columns = ["video_id", "status", "done", "created", "name"]
+    show_rows(columns, shown[columns].itertuples(index=False))
 
 
 def _records(videos: pd.DataFrame) -> list[dict[str, Any]]:
@@ -226,14 +219,3 @@ def _records(videos: pd.DataFrame) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         path = ha.export_videos(videos, Path(folder, "videos.jsonl"))
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def _save(ax: Axes, path: Path) -> Path:
-    figure = cast("Figure", ax.figure)
-    with atomic_write(path) as beside:
-        figure.savefig(beside, format="png", dpi=120, facecolor="white")
-    return path
-
-
-def _print_now(line: str) -> None:
-    print(line, flush=True)

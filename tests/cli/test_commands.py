@@ -196,7 +196,7 @@ def test_download_names_what_failed_and_exits_with_3(sandbox, ids_file, tmp_path
     ("words", "status"),
     [
         (["--budget", "1"], 0),
-        (["--budget", "1", "--fail-on-budget"], 5),
+        (["--budget", "0", "--fail-on-budget"], 5),
         (["--budget", "1000000", "--fail-on-budget"], 0),
         (["--fail-on-unusual"], 4),
         (["--fail-on-unusual", "--period", "2026-10"], 0),
