@@ -76,37 +76,44 @@ def _bad(response: HTTPResponse, video_id: str | None, what: str) -> BadResponse
     )
 
 
+# status, or its hundred -> error, and what it says
+_ERRORS: dict[int, tuple[type[HookedError], str]] = {
+    300: (
+        BadResponseError,
+        "{who}: Hooked points to {host}, which was not followed because the key belongs to one "
+        "host only",
+    ),
+    400: (BadResponseError, "{who}: Hooked answered {status}{said}"),
+    401: (
+        AuthenticationError,
+        "Hooked refused the API key{said}. Check HOOKED_API_KEY, or make a new key.",
+    ),
+    402: (
+        SubscriptionError,
+        "Hooked refused: the team has no subscription that includes the API{said}. Take one in "
+        "Hooked's settings, or use another team's key.",
+    ),
+    403: (ForbiddenError, "{who}: access denied{said}. The video may belong to another team."),
+    404: (VideoNotFoundError, "{who}: not found{said}; or it is not yours"),
+    408: (NetworkError, "{who}: Hooked gave up waiting ({status}); try again"),
+    500: (ServerError, "{who}: Hooked failed with {status}; try again later"),
+}
+
+
 def _error_of(response: HTTPResponse, body: Any, *, video_id: str | None) -> HookedError:
-    status, who, said = response.status, video_id or "the list", _said(body)
-    facts: dict[str, Any] = {"video_id": video_id, "status_code": status}
-    if status == 402 or (status == 403 and "subscription_required" in said.lower()):
-        return SubscriptionError(
-            f"Hooked refused: the team has no subscription that includes the API{said}. "
-            "Take one in Hooked's settings, or use another team's key.",
-            **facts,
-        )
-    if status == 401 or (status == 403 and any(word in said.lower() for word in _ABOUT_THE_KEY)):
-        return AuthenticationError(
-            f"Hooked refused the API key{said}. Check HOOKED_API_KEY, or make a new key.", **facts
-        )
-    if status == 403:
-        return ForbiddenError(
-            f"{who}: access denied{said}. The video may belong to another team.", **facts
-        )
-    if status == 404:
-        return VideoNotFoundError(f"{who}: not found{said}; or it is not yours", **facts)
-    if 300 <= status < 400:
-        host = _HOST.match(response.headers.get("Location", ""))
-        return BadResponseError(
-            f"{who}: Hooked points to {host[1] if host else 'elsewhere'}, which was not followed "
-            "because the key belongs to one host only",
-            **facts,
-        )
-    if status >= 500:
-        return ServerError(f"{who}: Hooked failed with {status}; try again later", **facts)
-    if status == 408:
-        return NetworkError(f"{who}: Hooked gave up waiting ({status}); try again", **facts)
-    return BadResponseError(f"{who}: Hooked answered {status}{said}", **facts)
+    status = kind = response.status
+    said = _said(body)
+    if status == 403 and "subscription_required" in said.lower():
+        kind = 402
+    elif status == 403 and any(word in said.lower() for word in _ABOUT_THE_KEY):
+        kind = 401
+    hundred = 500 if status >= 500 else 300 if 300 <= status < 400 else 400
+    error, text = _ERRORS.get(kind, _ERRORS[hundred])
+    host = _HOST.match(response.headers.get("Location", ""))
+    message = text.format(
+        who=video_id or "the list", status=status, said=said, host=host[1] if host else "elsewhere"
+    )
+    return error(message, video_id=video_id, status_code=status)
 
 
 def _said(body: Any) -> str:
