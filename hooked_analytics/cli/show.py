@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MISSING = "–"
 MIN_LAST_COLUMN = 8
-# a sentence that speaks of Python objects, which a person at a terminal does not have
-_OF_PYTHON = re.compile(r"(?<=[.;]) [^.;]*(?:\.videos\b|\w\(|\w=)[^.;]*[.;]?")
+# Python objects, which a person at a terminal does not have
+_OF_PYTHON = re.compile(r"\.videos\b|\w\(|\w=")
 
 
 def say(line: str) -> None:
@@ -51,7 +51,9 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 def without_python(message: str) -> str:
     """Leave out the sentences that speak of Python, such as "Every row is in .videos"."""
-    return _OF_PYTHON.sub("", message).strip()
+    first, *rest = re.split(r"(?<=[.;]) ", message.strip())
+    plain = [first, *(each for each in rest if not _OF_PYTHON.search(each))]
+    return " ".join(plain).removesuffix(";")
 
 
 def fit(text: str, width: int) -> str:

@@ -46,10 +46,10 @@ def checked_key(given: SecretStr | None, *, profile: str | None = None) -> Secre
         key = SecretStr(given.reveal().strip())
     if key is None or not key.reveal():
         raise AuthenticationError(
-            f"No API key in {variable}. "
-            f"Set the environment variable {KEY_VARIABLE}, pass HookedClient(api_key=...), or use "
-            f"HookedClient(profile='agency') with {KEY_VARIABLE}_AGENCY set. Keys are made in "
-            "Hooked's settings."
+            f"No API key in {variable}. Set the environment variable {KEY_VARIABLE}, or "
+            f"{KEY_VARIABLE}_AGENCY for a profile named agency. In Python, "
+            "HookedClient(api_key=key) takes a key and HookedClient(profile='agency') a profile. "
+            "Keys are made in Hooked's settings."
         )
     if not _PRINTABLE.fullmatch(key.reveal()):
         raise AuthenticationError(
