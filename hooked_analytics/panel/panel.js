@@ -573,9 +573,13 @@ function view(model, el, data) {
 }
 
 function isDark(el) { // by the ground we stand on: every front end names its themes otherwise
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   for (let at = el; at; at = at.parentElement ?? at.getRootNode().host) {
-    const [r, g, b, alpha = 1] = (getComputedStyle(at).backgroundColor.match(/[\d.]+/g) ?? []).map(Number);
-    if (alpha > 0.5 && r !== undefined) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = getComputedStyle(at).backgroundColor; // a canvas reads every way to write a colour
+    pen.fillRect(0, 0, 1, 1);
+    const [r, g, b, alpha] = pen.getImageData(0, 0, 1, 1).data;
+    if (alpha > 127) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
   }
   return false;
 }

@@ -29,7 +29,8 @@ FIELDS = ("kind", "progress", "low", "high", "stuck", "created", "took", "credit
 MAX_LINES = 30  # videos drawn one by one; above, a band
 MAX_TEXT, MAX_REASONS = 200, 4
 _MAX_POINTS = 400
-# Expected ends sent anew in one poll, those that moved most, beside rows that changed.
+# Expected ends sent anew in one poll beside rows that changed: those that moved most, so many or
+# one of 300.
 _MAX_MOVED = 10
 # Estimating takes this many times its own time off; an expected end stays true meanwhile.
 _REST_AFTER_ESTIMATING = 20
@@ -125,7 +126,7 @@ class Snapshot:
         if not old:
             old = {name: np.full_like(values, -1) for name, values in new.items()}
         moved = self._estimate(new, old)
-        names = [name for name in FIELDS if name not in ("low", "high")]
+        names = [name for name in FIELDS if name not in ("low", "high", "stuck")]
         changed = np.logical_or.reduce([_differs(old[name], new[name]) for name in names])
         self._note(np.flatnonzero(changed), old)
         return np.flatnonzero(changed | moved)
@@ -222,16 +223,19 @@ class Snapshot:
         ends = self.eta().set_index("video_id").reindex(self.videos["video_id"])
         self._left = batch_time_left(self.videos, history=self._like())
         self._estimated_at = self.now
-        low, high = self._since(ends["eta_low"]), self._since(ends["eta_high"])
-        new["stuck"] = running & (_floats(ends["stuck"]) == 1)
-        far = np.fmax(np.abs(low - new["low"]), np.abs(high - new["high"]))
-        far[begun | (np.isnan(low) != np.isnan(new["low"]))] = np.inf
-        moved: Array = running & (far > np.fmax(10.0, 0.2 * np.nan_to_num(high - self.now)))
-        if moved.sum() > _MAX_MOVED:
-            moved &= far >= np.sort(far[moved])[-_MAX_MOVED]
-        new["low"], new["high"] = np.where(moved, (low, high), (new["low"], new["high"]))
+        told = {"low": self._since(ends["eta_low"]), "high": self._since(ends["eta_high"]),
+                "stuck": running & (_floats(ends["stuck"]) == 1)}  # fmt: skip
+        far = np.fmax(*(np.abs(told[end] - new[end]) for end in ("low", "high")))
+        far[np.isnan(told["low"]) != np.isnan(new["low"])] = np.inf
+        far[told["stuck"] != new["stuck"]] = np.inf
+        noticed = far > np.fmax(10.0, 0.2 * np.nan_to_num(told["high"] - self.now))
+        moved = np.flatnonzero(running & ~begun & noticed)
+        taken: Array = begun.copy()
+        most = max(_MAX_MOVED, len(taken) // 300)
+        taken[moved[np.argsort(-far[moved], kind="stable")][:most]] = True
+        new.update({name: np.where(taken, told[name], new[name]) for name in told})
         self._next_estimate = began + (1 + _REST_AFTER_ESTIMATING) * (time.monotonic() - began)
-        return moved
+        return taken
 
     def _note(self, rows: Array, old: dict[str, Array]) -> None:
         """Keep what changed in status and progress, and a point of the pictures."""
