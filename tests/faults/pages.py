@@ -11,7 +11,8 @@ import pandas as pd
 from playwright.sync_api import Page, sync_playwright
 
 from hooked_analytics import build_report, videos_from_records
-from hooked_analytics.panel.snapshot import Snapshot
+from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.panel.snapshot import MAX_TEXT, Snapshot
 from hooked_analytics.panel.static import frozen
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.panel_page import FedPanel
@@ -119,10 +120,5 @@ def _look(
     count("foreign elements", page.locator(FOREIGN).count() + page.evaluate(HANDLERS))
     # pictures inside the page are asked for too, at no address
     count("requests", sum(not url.startswith(("file:", "data:", "blob:")) for url in asked))
-    count("names not there", sum(_plain(name) not in text for name in names))
+    count("names not there", sum(one_line(name, MAX_TEXT) not in text for name in names))
     page.close()
-
-
-def _plain(name: str) -> str:
-    """A name as a page shows it: without characters that turn the writing around."""
-    return name.replace("\u202e", " ").replace("\u2066", " ")
