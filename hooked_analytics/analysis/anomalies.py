@@ -11,8 +11,8 @@ from hooked_analytics.analysis.collected import collected
 from hooked_analytics.analysis.over_time import period_code, period_table
 from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.frames import group_keys
-from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
+from hooked_analytics.schema.frames import group_keys, grouped
+from hooked_analytics.schema.outcomes import has_status, seconds_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,25 +165,18 @@ def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     keys = group_keys(by)
     columns = ["status", "created_at", "updated_at", "fetched_at"]
     rows = collected(videos, columns, keys, what="render_drift")
-    ago = (rows[["created_at", "fetched_at"]].max().max() - rows["created_at"]) / pd.Timedelta(
-        1, "D"
-    )
-    seconds = pd.Series(np.nan, index=rows.index)
-    for status, (_, end) in STATUS_COLUMNS.items():
-        seconds = seconds.fillna(seconds_between(rows, "created_at", end, status))
-    timed = rows.assign(
-        _ago=ago, _seconds=seconds, _over=rows["status"].ne("STARTED").fillna(False)
-    )
-    numbers = timed.groupby(keys, dropna=False, observed=True, sort=True)
+    last = rows[["created_at", "fetched_at"]].max().max()
+    numbers = rows.assign(
+        _ago=(last - rows["created_at"]) / pd.Timedelta(1, "D"),
+        _seconds=seconds_to_end(rows),
+        _over=~has_status(rows, "STARTED"),
+    ).pipe(grouped, keys)
     figures = [_drift(each[each["_seconds"].notna()]) for _, each in numbers]
     table = (
         numbers.size()
         .reset_index(name="_all")[keys]
-        .join(
-            pd.DataFrame(figures, columns=_DRIFT[:-1], dtype="float64").astype(
-                {"videos_before": "int64", "videos_now": "int64"}
-            )
-        )
+        .join(pd.DataFrame(figures, columns=_DRIFT[:-1], dtype="float64"))
+        .astype({"videos_before": "int64", "videos_now": "int64"})
     )
     slower = table["median_now"].gt(table["median_before"]) | table["median_now"].isna()
     drifting = (table["p_value"].lt(DRIFT_CHANCE) & slower).astype("boolean")

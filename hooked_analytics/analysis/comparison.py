@@ -17,7 +17,7 @@ from hooked_analytics.analysis.intervals import (
 from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
 from hooked_analytics.schema.engines import like
 from hooked_analytics.schema.frames import group_keys
-from hooked_analytics.schema.outcomes import STATUS_COLUMNS, seconds_between
+from hooked_analytics.schema.outcomes import has_status, seconds_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,8 +114,8 @@ def compare_groups(
     keys = group_keys(by)
     if metric not in _METRICS:
         raise ValueError(f"metric is one of {', '.join(_METRICS)}, not {metric!r}")
-    columns, compare = _METRICS[metric]
-    rows = collected(videos, columns, keys, what="compare_groups").pipe(_PREPARE[metric])
+    columns, prepare, compare = _METRICS[metric]
+    rows = collected(videos, columns, keys, what="compare_groups").pipe(prepare)
     numbers = rows.groupby(keys, dropna=False, observed=True, sort=True)
     names = numbers.size().reset_index(name="_all")[keys]
     if len(names) > MAX_GROUPS:
@@ -254,7 +254,7 @@ def _medians(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
 
 def _with_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """Credits and minutes of the same videos: completed ones with both, and failed ones."""
-    completed, failed = (_has(rows, status) for status in ("COMPLETED", "FAILED"))
+    completed, failed = (has_status(rows, status) for status in ("COMPLETED", "FAILED"))
     credits = rows["used_credits"].astype("float64").replace([np.inf, -np.inf], np.nan)
     minutes = (rows["duration_seconds"].astype("float64") / 60).where(completed, 0.0)
     used = credits.notna() & (failed | (completed & minutes.gt(0) & minutes.lt(np.inf)))
@@ -262,27 +262,17 @@ def _with_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_ends(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(_used=_has(rows, "COMPLETED") | _has(rows, "FAILED"))
+    return rows.assign(_used=has_status(rows, "COMPLETED") | has_status(rows, "FAILED"))
 
 
 def _with_seconds(rows: pd.DataFrame) -> pd.DataFrame:
-    seconds = pd.Series(np.nan, index=rows.index)
-    for status, (_, end) in STATUS_COLUMNS.items():
-        seconds = seconds.fillna(seconds_between(rows, "created_at", end, status))
-    return rows.assign(_seconds=seconds, _over=~_has(rows, "STARTED"), _used=seconds.notna())
-
-
-def _has(rows: pd.DataFrame, status: str) -> pd.Series[bool]:
-    return rows["status"].eq(status).fillna(False).astype(bool)
+    seconds = seconds_to_end(rows)
+    return rows.assign(_seconds=seconds, _over=~has_status(rows, "STARTED"), _used=seconds.notna())
 
 
 _METRICS = {
-    "credits_per_minute": (["status", "used_credits", "duration_seconds"], _ratios),
-    "failure_rate": (["status"], _rates),
-    "render_seconds": (["status", "created_at", "updated_at", "fetched_at"], _medians),
-}
-_PREPARE = {
-    "credits_per_minute": _with_pairs,
-    "failure_rate": _with_ends,
-    "render_seconds": _with_seconds,
-}
+    "credits_per_minute": (["status", "used_credits", "duration_seconds"], _with_pairs, _ratios),
+    "failure_rate": (["status"], _with_ends, _rates),
+    "render_seconds": (["status", "created_at", "updated_at", "fetched_at"], _with_seconds,
+                       _medians),
+}  # fmt: skip

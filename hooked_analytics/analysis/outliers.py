@@ -9,6 +9,7 @@ import pandas as pd
 
 from hooked_analytics.analysis.collected import collected, column_names
 from hooked_analytics.schema.engines import like
+from hooked_analytics.schema.outcomes import has_status
 
 if TYPE_CHECKING:
     from hooked_analytics.schema.engines import FrameT
@@ -68,9 +69,7 @@ def credit_outliers(videos: FrameT) -> FrameT:
     """
     length = ["duration_seconds"] if "duration_seconds" in column_names(videos) else []
     rows = collected(videos, [*_SHOWN, "status", "updated_at", *length], what="credit_outliers")
-    finished = rows[rows["status"].eq("COMPLETED").fillna(False).astype(bool)].reindex(
-        columns=[*_SHOWN, "duration_seconds"]
-    )
+    finished = rows[has_status(rows, "COMPLETED")].reindex(columns=[*_SHOWN, "duration_seconds"])
     compared = (
         finished.astype({"used_credits": "float64", "duration_seconds": "float64"})
         .dropna(subset=["used_credits"])

@@ -16,8 +16,7 @@ from hooked_analytics.schema.frames import group_keys, grouped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hooked_analytics.analysis.collected import column_names
-from hooked_analytics.schema.engines import FrameT, Opened
+    from hooked_analytics.schema.engines import FrameT, Opened
 
 # Whole days at least: an hour of a local day may come twice or not at all.
 NOUNS = {"D": "day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hooked_analytics.analysis.collected import collected
 from hooked_analytics.schema.engines import like
+from hooked_analytics.schema.outcomes import has_status
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -104,13 +105,11 @@ def _chains(made: pd.DataFrame) -> pd.DataFrame:
 
 def _attempts(videos: pd.DataFrame) -> pd.DataFrame:
     """Attempts in order of time, each with the number of its chain."""
-    again = videos["script"].isin(videos.loc[videos["status"].eq("FAILED").fillna(False), "script"])
+    again = videos["script"].isin(videos.loc[has_status(videos, "FAILED"), "script"])
     videos = videos[again.fillna(False).astype(bool)]
     usable = videos["script"].str.strip().fillna("").ne("") & videos["created_at"].notna()
     made = videos.loc[usable, _NEEDED].sort_values(["created_at", "video_id"])
-    completed, failed = (
-        made["status"].eq(status).fillna(False).astype(bool) for status in ("COMPLETED", "FAILED")
-    )
+    completed, failed = (has_status(made, status) for status in ("COMPLETED", "FAILED"))
     credits = made["used_credits"].astype("float64")
     made = made.assign(
         completed=completed,

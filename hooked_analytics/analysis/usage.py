@@ -8,13 +8,9 @@ import pandas as pd
 
 from hooked_analytics.analysis.intervals import wilson
 from hooked_analytics.schema import NAMES
-from hooked_analytics.schema.engines import (
-    as_given,
-    known,
-    like,
-    open_frame,
-)
+from hooked_analytics.schema.engines import as_given, known, like, open_frame
 from hooked_analytics.schema.frames import group_keys, grouped, usable_frame
+from hooked_analytics.schema.outcomes import has_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +19,9 @@ if TYPE_CHECKING:
 
     from hooked_analytics.schema.engines import FrameT
 
-FAILURE_COLUMNS = (
-    "video_id",
-    "name",
-    "type",
-    "message",
-    "fetch_error",
-    "used_credits",
-    "created_at",
-)
+FAILURE_COLUMNS = [
+    "video_id", "name", "type", "message", "fetch_error", "used_credits", "created_at",
+]  # fmt: skip
 _VALUES = ["_credits", "_seconds", "_paired", "_length"]
 _SUMS = [
     "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_finished", "_failed",
@@ -124,7 +114,7 @@ def _with_values(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
     """Tell apart, in sums per status, what ended, what failed and what can be watched."""
-    completed, failed = (_is(sums, status) for status in ("COMPLETED", "FAILED"))
+    completed, failed = (has_status(sums, status) for status in ("COMPLETED", "FAILED"))
     ended = completed | failed
     return sums.assign(
         _ended=sums["_credits"].where(ended, 0.0),
@@ -163,10 +153,6 @@ def _usage(sums: pd.DataFrame) -> pd.DataFrame:
             "failed_share": wasted / ended,
         }
     )
-
-
-def _is(table: pd.DataFrame, status: str) -> pd.Series[bool]:
-    return table["status"].eq(status).fillna(False).astype(bool)
 
 
 def failures(videos: FrameT) -> FrameT:
@@ -215,7 +201,7 @@ def failures(videos: FrameT) -> FrameT:
 
 
 def _failures(videos: pd.DataFrame) -> pd.DataFrame:
-    failed = _is(videos, "FAILED") | videos["fetch_error"].notna()
+    failed = has_status(videos, "FAILED") | videos["fetch_error"].notna()
     own = [name for name in videos if name not in NAMES and name != "observed_at"]
     return videos.loc[failed, [*FAILURE_COLUMNS, *own]].sort_values(
         "used_credits", ascending=False, kind="stable", ignore_index=True

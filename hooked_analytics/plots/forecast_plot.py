@@ -102,7 +102,8 @@ def draw_ahead(ax: Axes, daily: pd.DataFrame, mark: str = "") -> None:
     ax.axvline(start, color=INK, lw=0.8, ls=(0, (3, 3)))
     ranged = daily["low"].notna().any()
     said = "forecast, 80 % range of a day" if ranged else "forecast, no range"
-    _mark(ax, start, mark or said)
+    ax.annotate(mark or said, (start, 1), (4, -2), xycoords=("data", "axes fraction"), va="top",
+                textcoords="offset points", color=INK, fontsize=LABEL_POINTS)  # fmt: skip
 
 
 def with_headroom(ax: Axes) -> None:
@@ -113,16 +114,3 @@ def with_headroom(ax: Axes) -> None:
 def _naive(days: pd.Series[pd.Timestamp]) -> Any:
     """Days as matplotlib draws them without shifting."""
     return days.dt.tz_localize(None).to_numpy()
-
-
-def _mark(ax: Axes, start: Any, text: str) -> None:
-    ax.annotate(
-        text,
-        (start, 1),
-        (4, -2),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        va="top",
-        color=INK,
-        fontsize=LABEL_POINTS,
-    )

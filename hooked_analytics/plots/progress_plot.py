@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MAX_LINES = 30
-COLUMNS = ("video_id", "observed_at", "status", "progress")
+COLUMNS = ["video_id", "observed_at", "status", "progress"]
 _STEPS = 120
 # Left of this share of the axes a word beside the last point would leave them.
 _NAMED_FROM = 0.12
-_TICK_VIDEOS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _COLOURS = {"COMPLETED": "completed", "FAILED": "failed", "STARTED": "rendering"}
 
@@ -63,72 +62,44 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> ax.lines[0].get_xydata().tolist()
     [[0.0, 10.0], [60.0, 60.0], [120.0, 100.0]]
     """
-    require_columns(observations.columns, list(COLUMNS), what="plot_progress")
+    require_columns(observations.columns, COLUMNS, what="plot_progress")
     ax = canvas(ax, "Progress", height=3.6, grid="y")
-    seen = seconds_of(observations)
+    seen = _seconds_of(observations)
     if seen.empty:
         nothing(ax)
         return ax
     videos = seen["video_id"].nunique()
     ended = seen.loc[seen["status"].isin(FINAL_STATUSES), "video_id"].nunique()
-    draw_progress(ax, seen, now=float(seen["seconds"].max()))
+    now = float(seen["seconds"].max())
+    time_axis(ax, max(now, 10.0))
+    (_lines if videos <= MAX_LINES else _band)(ax, seen, now)
+    ax.set_ylim(-2, 106)
+    share_axis(ax, of=100)
     how = "one line per video" if videos <= MAX_LINES else "median, middle 50 % and 80 %"
     note(ax, f"{how} · {ended:,} of {videos:,} finished")
     ax.set_xlabel("time since the first poll", color=INK)
     return ax
 
 
-def seconds_of(observations: pd.DataFrame, *, began_at: pd.Timestamp | None = None) -> pd.DataFrame:
+def _seconds_of(observations: pd.DataFrame) -> pd.DataFrame:
     """Keep what was seen, by time since the first poll [s]; completed is 100 %."""
-    seen = observations.loc[observations["status"].notna(), list(COLUMNS)]
-    began_at = began_at if began_at is not None else seen["observed_at"].min()
+    seen = observations.loc[observations["status"].notna(), COLUMNS]
     progress = seen["progress"].mask(seen["status"].eq("COMPLETED"), 100.0)
     return seen.assign(
-        seconds=(seen["observed_at"] - began_at).dt.total_seconds(),
+        seconds=(seen["observed_at"] - seen["observed_at"].min()).dt.total_seconds(),
         progress=progress.to_numpy(dtype=float, na_value=np.nan),
     ).sort_values("seconds", kind="stable", ignore_index=True)
-
-
-def draw_progress(ax: Axes, seen: pd.DataFrame, *, now: float, until: float | None = None) -> None:
-    """Draw lines or a band onto axes that are ready."""
-    time_axis(ax, max(until or now, 10.0))
-    if seen["video_id"].nunique() <= MAX_LINES:
-        _lines(ax, seen, now)
-    else:
-        _band(ax, seen, now)
-    ax.set_ylim(-2, 106)
-    share_axis(ax, of=100)
-
-
-def draw_finished(ax: Axes, seen: pd.DataFrame, *, now: float, total: int) -> int:
-    """Draw how many had ended by each time, and return how many have."""
-    ends = seen[seen["status"].isin(FINAL_STATUSES)].drop_duplicates("video_id")["seconds"]
-    at = np.r_[0.0, ends.to_numpy(dtype=float), now]
-    count = np.r_[0, np.arange(1, len(ends) + 1), len(ends)]
-    ax.step(at, count, where="post", color=PALETTE["completed"], lw=2, solid_capstyle="round")
-    ax.set_ylim(-0.02 * total, 1.06 * max(total, 1))
-    step = next((each for each in _TICK_VIDEOS if total / each <= 4), total / 4)
-    ticks = np.arange(0, total + 1, step)
-    ax.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-    return len(ends)
 
 
 def _lines(ax: Axes, seen: pd.DataFrame, now: float) -> None:
     for _, line in seen.dropna(subset=["progress"]).groupby("video_id", sort=False):
         at, progress = line["seconds"].to_numpy(), line["progress"].to_numpy()
         kind = _COLOURS.get(line["status"].iloc[-1], "unknown")
+        style: dict[str, Any] = {"lw": 1.4, "alpha": 0.55, "zorder": 2}
         if kind == "rendering":
             at, progress = np.r_[at, now], np.r_[progress, progress[-1]]
-        under_way = kind == "rendering"
-        ax.plot(
-            at,
-            progress,
-            color=PALETTE[kind],
-            lw=1.7 if under_way else 1.4,
-            alpha=0.95 if under_way else 0.55,
-            solid_joinstyle="round",
-            zorder=2 + under_way,
-        )
+            style = {"lw": 1.7, "alpha": 0.95, "zorder": 3}
+        ax.plot(at, progress, color=PALETTE[kind], solid_joinstyle="round", **style)
         ax.plot(at[-1], progress[-1], "o", color=PALETTE[kind], ms=5, clip_on=False, zorder=4)
 
 

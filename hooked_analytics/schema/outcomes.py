@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,8 +44,18 @@ def seconds_between(videos: pd.DataFrame, start: str, end: str, status: str) -> 
     Missing for any other status, where a time is missing, and where the clock ran backwards.
     """
     took = (videos[end] - videos[start]).dt.total_seconds()
-    as_given = videos["status"].eq(status).fillna(False).astype(bool)
-    return took.where(as_given & took.ge(0)).astype("float64")
+    return took.where(has_status(videos, status) & took.ge(0)).astype("float64")
+
+
+def seconds_to_end(videos: pd.DataFrame) -> pd.Series[float]:
+    """Time each video took to its end [s], or so far where it is rendering."""
+    took = (seconds_between(videos, "created_at", end, s) for s, (_, end) in STATUS_COLUMNS.items())
+    return reduce(lambda found, each: found.fillna(each), took)
+
+
+def has_status(videos: pd.DataFrame, status: str) -> pd.Series[bool]:
+    """Whether each video has the status; a missing one is none."""
+    return videos["status"].eq(status).fillna(False).astype(bool)
 
 
 class Counts(NamedTuple):
