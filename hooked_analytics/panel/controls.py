@@ -16,7 +16,7 @@ from hooked_analytics._internal.cancel import BackgroundThread
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.analysis import time_left_text
 from hooked_analytics.client import Cancelled, CancelToken, HookedClient
-from hooked_analytics.errors import HookedError, WaitTimeoutError
+from hooked_analytics.errors import WaitTimeoutError
 from hooked_analytics.fetch import (
     PollTimer,
     build_schedule,
@@ -29,9 +29,10 @@ from hooked_analytics.fetch import (
     to_frame,
     validate_ids,
 )
+from hooked_analytics.panel.render_types import find_types
 from hooked_analytics.panel.snapshot import MAX_TEXT, Snapshot
 from hooked_analytics.panel.static import frozen, picture
-from hooked_analytics.schema import NAMES, record_id
+from hooked_analytics.schema import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,11 +46,6 @@ ACTIVE = (*POLLING, "paused")
 TIMEOUT_SECONDS = 7200.0
 # What an archive gives to learn from: the newest, for speed drifts and a poll shall be quick.
 MAX_LEARNT, MAX_OBSERVATIONS = 5000, 20_000
-TYPES = (
-    "class", "ugc_ads", "ugc_video", "script_to_video", "prompt_to_video", "hook_demo",
-    "product_ads", "scenes", "add_captions", "extend_video", "remove_background",
-    "tiktok_slideshow",
-)  # fmt: skip
 _LEARNT = ["type", "status", "created_at", "updated_at", "fetched_at"]
 _SLICE_SECONDS = 0.1
 
@@ -309,7 +305,7 @@ class Controls:
         """Fill in the types of renders under way, which are requested once."""
         if self._types is None:
             untyped = videos.loc[videos["status"].eq("STARTED") & videos["type"].isna(), "video_id"]
-            self._types = _find_types(self._client, set(untyped), CancelToken(stop))
+            self._types = find_types(self._client, set(untyped), CancelToken(stop))
         found = videos["video_id"].map(self._types).astype("string")
         return videos.assign(type=videos["type"].fillna(found)) if self._types else videos
 
@@ -327,23 +323,6 @@ class _LiveTimer(PollTimer):
         go_on = super().rest(began, slower_by, deadline)
         self._panel._enter("polling", self.stop)
         return go_on
-
-
-def _find_types(client: HookedClient, wanted: set[str], token: CancelToken) -> dict[str, str]:
-    """Find the types of renders under way, which a list tells only by being filtered by one."""
-    found: dict[str, str] = {}
-    try:
-        for kind in TYPES if wanted else ():
-            page = next(client.list_pages(status="processing", type=kind, cancel=token), None)
-            ours = wanted.intersection(filter(None, map(record_id, page.records if page else [])))
-            if ours & found.keys():  # a video has one type: the filter is not heeded
-                return {}
-            found.update(dict.fromkeys(ours, kind))
-            if len(found) == len(wanted):
-                break
-    except HookedError:  # the types stay unknown; what ails Hooked shows in the next poll
-        return {}
-    return found
 
 
 def _past(archive: Archive | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:

@@ -9,7 +9,6 @@ const INTERVALS = [1, 2, 5, 10, 30, 60];
 const PAGE_ROWS = 12, MAX_UNFOLDED = 10, MAX_POINTS = 800, CHART_HEIGHT = 236;
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 const WAITING_AFTER_MS = 500, SILENT_AFTER_S = 60;
-const COLLATOR = new Intl.Collator("en", { numeric: true }); // ten times as fast as localeCompare
 const DASH = "–";
 
 const known = (value) => value !== null && value !== undefined && value !== "";
@@ -274,7 +273,7 @@ function columnsOf(data) {
     right: data.own[label].every((value) => !known(value) || typeof value === "number"),
     value: (video) => video.own[at] ?? "" }));
   return [
-    { label: "Video", value: (video) => (video.name || video.id).toLowerCase(), fixed: true },
+    { label: "Video", value: (video) => video.name || video.id, fixed: true },
     ...own,
     { label: "Type", wide: true, value: (video) => video.type ?? "" },
     { label: "Status", wide: true, value: word },
@@ -287,12 +286,9 @@ function columnsOf(data) {
   ];
 }
 
-function compared(one, other) {
-  const [a, b] = [known(one), known(other)];
-  if (!a || !b) return b - a; // what is missing comes last
-  if (typeof one === "number" && typeof other === "number") return one - other;
-  return COLLATOR.compare(one, other);
-}
+// what "<" puts in the order of a person: 9 before 10, Ä beside A; a collator takes five times as long
+const sortable = (value) => typeof value !== "string" ? value
+  : value.toLowerCase().normalize("NFD").replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
 function ordered(data, choice) {
   const needle = choice.search.trim().toLowerCase();
@@ -303,11 +299,12 @@ function ordered(data, choice) {
   const over = found.filter((video) => video.kind === COMPLETED);
   const foldable = over.length > MAX_UNFOLDED && choice.kind === null && !needle;
   const column = columnsOf(data).find((each) => each.label === choice.sort);
-  const keys = column && new Map(found.map((video) => [video, column.value(video, data)]));
+  const keys = column && new Map(found.map((video) => [video, sortable(column.value(video, data))]));
   const order = (videos) => videos.sort((one, other) => {
     if (!column) return one.kind - other.kind || one.at - other.at;
     const [a, b] = [keys.get(one), keys.get(other)];
-    return (known(a) && known(b) ? choice.down : 1) * compared(a, b) || one.at - other.at;
+    if (!known(a) || !known(b)) return known(b) - known(a) || one.at - other.at; // missing comes last
+    return choice.down * ((a > b) - (a < b)) || one.at - other.at;
   });
   const open = order(foldable ? found.filter((video) => video.kind !== COMPLETED) : found);
   return { found, over, foldable, videos: foldable && choice.unfolded ? [...open, ...order(over)] : open };

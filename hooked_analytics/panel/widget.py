@@ -70,15 +70,6 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
     autostart : bool, default True
         Whether to begin at once.
 
-    Attributes
-    ----------
-    videos : DataFrame
-        The last poll, a videos frame.
-    history : DataFrame
-        Each change seen: ``observed_at, video_id, status, progress`` [%].
-    eta : DataFrame
-        Expected ends, as of `estimate_completion`.
-
     Raises
     ------
     AuthenticationError

@@ -107,6 +107,8 @@ def test_the_time_left_is_that_of_the_pace_of_the_batch():
     shown.update(videos_from_records(batch, fetched_at=seen))
     totals = shown.totals()
     assert (totals["pace"], totals["remaining"], totals.get("left")) == (100, 1, None)
+    shown.update(videos_from_records([batch[0], {**ended, "id": "vid_2"}], fetched_at=seen))
+    assert "pace" not in shown.totals()  # nothing renders
 
 
 def test_pictures_begin_with_what_an_archive_has_observed():
@@ -417,14 +419,3 @@ def test_a_frozen_panel_is_plain_html_with_every_video():
     page = frozen(shown, png=None)
     assert "<summary>150 completed</summary>" in page
     assert (page.count("<tr"), "and 50 more" in page) == (101, True)
-
-
-def test_no_time_is_left_when_nothing_renders():
-    at = "2024-01-15T10:00:00Z"
-    record = {"id": "vid_1", "status": "STARTED", "progress": 50, "createdAt": at}
-    shown = Snapshot()
-    shown.update(videos_from_records([record], fetched_at=AT.replace(minute=1)))
-    assert shown.totals()["pace"] == 60
-    done = {**record, "status": "COMPLETED", "updatedAt": "2024-01-15T10:01:10Z"}
-    shown.update(videos_from_records([done], fetched_at=AT.replace(minute=2)))
-    assert "pace" not in shown.totals()
