@@ -42,8 +42,7 @@ def spend_anomalies(
     Parameters
     ----------
     videos : DataFrame
-        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``created_at``,
-        ``used_credits`` and the columns of *by*.
+        One row per video, of any engine. Needs ``created_at``, ``used_credits``, those of *by*.
     freq : str, default "D"
         As in `credits_over_time`. A day is compared with the same weekday, a longer period with
         those before it.
@@ -128,9 +127,9 @@ def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     Parameters
     ----------
     videos : DataFrame
-        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark; at most 5 million rows
-        outside pandas, for they are collected. Needs ``status``, ``created_at``, ``updated_at``,
-        ``fetched_at`` and the columns of *by*. The days count back from the last observation.
+        One row per video, of any engine (collected: at most 5 million rows). Needs ``status``,
+        ``created_at``, ``updated_at``, ``fetched_at`` and the columns of *by*. The days count back
+        from the last observation.
     by : str or list of str, default "type"
         One column or several; a missing key is a group of its own.
 

@@ -8,12 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics.analysis.collected import collected
-from hooked_analytics.analysis.intervals import (
-    chance_of_sums,
-    percentiles,
-    resampled_sums,
-    wilson,
-)
+from hooked_analytics.analysis.intervals import chance_of_sums, percentiles, resampled_sums, wilson
 from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
 from hooked_analytics.schema.engines import like
 from hooked_analytics.schema.frames import group_keys
@@ -67,10 +62,9 @@ def compare_groups(
     Parameters
     ----------
     videos : DataFrame
-        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark; at most 5 million rows
-        outside pandas, for they are collected. Needs ``status``, the columns of *by*, and those of
-        the metric: ``used_credits`` and ``duration_seconds``, or ``created_at``, ``updated_at`` and
-        ``fetched_at``.
+        One row per video, of any engine (collected: at most 5 million rows). Needs ``status``, the
+        columns of *by*, and those of the metric: ``used_credits`` and ``duration_seconds``, or
+        ``created_at``, ``updated_at`` and ``fetched_at``.
     by : str or list of str, default "type"
         One column or several; a missing key is a group of its own.
     metric : str, default "credits_per_minute"
@@ -132,12 +126,8 @@ def compare_groups(
         figures = compare(rows[used], dense, int(there.sum()))
         table.loc[there] = _table(figures, dense, size[there])
     table = names.join(table.assign(videos=size, different=_different(table["p_value"], size)))
-    return like(
-        table.sort_values(["shrunk", "value"], ascending=False, kind="stable", ignore_index=True)[
-            [*keys, *_FIGURES]
-        ],
-        videos,
-    )
+    order: dict[str, Any] = {"ascending": False, "kind": "stable", "ignore_index": True}
+    return like(table.sort_values(["shrunk", "value"], **order)[[*keys, *_FIGURES]], videos)
 
 
 def _different(p_value: pd.Series[float], size: NDArray[Any]) -> pd.Series[bool]:
@@ -150,17 +140,10 @@ def _table(figures: _Compared, groups: Groups, size: NDArray[Any]) -> Floats:
     below, above = figures.value - figures.low, figures.high - figures.value
     rest_below, rest_above = figures.rest - figures.rest_low, figures.rest_high - figures.rest
     difference = figures.value - figures.rest
-    columns = [
-        figures.value,
-        figures.low,
-        figures.high,
-        _shrunk(figures),
-        difference,
-        difference - np.hypot(below, rest_above),
-        difference + np.hypot(above, rest_below),
-        _p_values(figures.scores, groups, size),
-    ]
-    return np.column_stack(columns)
+    low, high = np.hypot(below, rest_above), np.hypot(above, rest_below)
+    p_values = _p_values(figures.scores, groups, size)
+    own = [figures.value, figures.low, figures.high, _shrunk(figures)]
+    return np.column_stack([*own, difference, difference - low, difference + high, p_values])
 
 
 def _shrunk(figures: _Compared) -> Floats:

@@ -37,10 +37,8 @@ def credit_outliers(videos: FrameT) -> FrameT:
     Parameters
     ----------
     videos : DataFrame
-        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark; at most 5 million rows
-        outside pandas, for they are collected. Needs ``video_id``, ``name``, ``type``, ``status``,
-        ``updated_at`` and ``used_credits``, and takes ``duration_seconds``. A video counts once,
-        its latest row.
+        One row per video, of any engine (collected: at most 5 million rows). Needs ``video_id,
+        name, type, status, updated_at, used_credits``, and takes ``duration_seconds``.
 
     Returns
     -------

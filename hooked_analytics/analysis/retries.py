@@ -32,9 +32,9 @@ def retry_chains(videos: FrameT) -> FrameT:
     Parameters
     ----------
     videos : DataFrame
-        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``video_id, name,
-        type, status, created_at, updated_at, used_credits, avatar_id`` and ``script``. Outside
-        pandas the videos whose script failed once are collected, at most 5 million.
+        One row per video, of any engine (videos whose script failed once are collected: at most 5
+        million). Needs ``video_id, name, type, status, created_at, updated_at, used_credits,
+        avatar_id`` and ``script``.
 
     Returns
     -------
