@@ -23,7 +23,7 @@ from hooked_analytics.plots.style import (
     note,
     nothing,
     rows,
-)  # fmt: skip
+)
 from hooked_analytics.schema.frames import group_keys
 
 if TYPE_CHECKING:

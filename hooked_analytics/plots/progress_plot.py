@@ -16,7 +16,7 @@ from hooked_analytics.plots.style import (
     nothing,
     share_axis,
     time_axis,
-)  # fmt: skip
+)
 from hooked_analytics.schema import FINAL_STATUSES, require_columns
 
 if TYPE_CHECKING:

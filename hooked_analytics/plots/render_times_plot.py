@@ -21,7 +21,7 @@ from hooked_analytics.plots.style import (
     nothing,
     share_axis,
     time_axis,
-)  # fmt: skip
+)
 from hooked_analytics.schema.frames import group_keys
 
 if TYPE_CHECKING:
