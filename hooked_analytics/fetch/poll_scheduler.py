@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 1 / 3
+LIST_SHARE = 0.36
 # Polls between requests for one video that fail, or that the list does not confirm.
 MAX_POLLS_APART = 6
 # Polls before a list that failed or told nothing is tried again.
@@ -42,7 +42,7 @@ REFUSAL = 4
 MAX_UNCHANGED = 24
 # The list is read when by their own pace so many renders should have ended for each of its pages
 # (one for a single page, two each for two) ...
-MAX_WORTH = 5
+MAX_WORTH = 8
 # ... and after so many polls for each page, or this part of all polls, since a render may fail
 # before its time.
 MAX_QUIET = 3

@@ -174,6 +174,24 @@ FIGURES = (
         lambda f: f["answers"] >= 200 and f["other exceptions"] == 0,
     ),
     Figure(
+        "hostile answers × signals × a full disk or a file in place of the folder, over fetch, "
+        "list, poll, download and the command line",
+        "generator",
+        2_000,
+        40,
+        "0 rows lost, 0 bare exceptions, 0 requests begun more than 1 s after the stop",
+        lambda f: f["runs"] >= 40 and none("rows lost", "bare exceptions")(f),
+        in_time=none("requests after the stop"),
+    ),
+    Figure(
+        "scripts that end while a poll or a receiver runs in a thread",
+        "script_ends",
+        100,
+        4,
+        "all exit with status 0 and say nothing",
+        lambda f: f["scripts"] == f["exited"],
+    ),
+    Figure(
         "24 h of polling in scaled time, 500 videos, 5 % faults",
         "long_watch",
         180,

@@ -1,0 +1,269 @@
+"""Hostile answers, signals and machine faults, drawn from a seed, against all that fetches."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import signal
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from types import FrameType
+from unittest import mock
+
+import pandas as pd
+
+from hooked_analytics import (
+    FetchInterrupted,
+    HookedClient,
+    HookedError,
+    StorageError,
+    VideoArchive,
+    download_videos,
+    fetch_videos,
+    list_videos,
+    poll_videos,
+    read_videos,
+    videos_from_records,
+)
+from hooked_analytics.cli import main
+from tests.faults.headers import HEADERS, PARTS, STATUSES
+from tests.scripted import Request, Reset, ScriptedServer, answer, serving, video
+
+IDS = 12
+MAX_SECONDS = 2.0  # a run that has not ended by itself is stopped then
+VALUES = (None, True, -1, 0, 1e308, 10**400, "", "\0\x1b[2J", "é" * 300, [], {}, [[]], "NaN", 5)
+FIELDS = ("id", "status", "progress", "createdAt", "usedCredits", "type", "url", "data", "metadata")
+BODIES = (b"", b"{", b"[]", b"null", b"NaN", b"\xff\xfe", b"[" * 5000, b'{"data": null}', b"<html>")
+
+
+class Hostile:
+    """A server whose answers are drawn by the seed of the run, which is in the request's key."""
+
+    def __init__(self) -> None:
+        self.seeds: dict[str, Random] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> bytes | Iterator[bytes]:
+        with self._lock:
+            random = self.seeds.get(request.headers.get("x-api-key", ""), Random(0))
+            time.sleep(random.choice((0, 0, 0.005)))
+            return self._answer(request, random)
+
+    def _answer(self, request: Request, random: Random) -> bytes | Iterator[bytes]:
+        kind = random.choice(
+            ("good",) * 6 + ("fields", "body", "status", "headers", "cut", "reset")
+        )
+        said = answer(self._body(request, random, hostile=kind == "fields"))
+        if kind == "reset":
+            raise Reset
+        if kind == "cut":
+            return iter([said[: random.randrange(len(said))]])
+        if kind == "body":
+            return answer(random.choice(BODIES), random.choice((200, 200, 500)))
+        if kind == "status":
+            # a key that is refused ends the batch, so it comes seldom
+            status = random.choice([each for each in STATUSES if each != 401] * 5 + [401])
+            return answer({"message": "no\x1b[2J"}, status)
+        if kind == "headers":
+            named = {random.choice(HEADERS): random.choice(PARTS) for _ in range(2)}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+            return said.replace(b"\r\n", b"\r\n" + lines.encode("latin-1", "replace"), 1)
+        return said
+
+    def _body(self, request: Request, random: Random, *, hostile: bool) -> object:
+        at = f"http://{request.headers.get('host')}/file.mp4"
+        made = {"createdAt": "2026-01-05T10:00:00Z", "url": at, "usedCredits": 5, "type": "class"}
+
+        def record(video_id: str) -> dict[str, object]:
+            status = random.choice(("STARTED", "COMPLETED", "FAILED"))
+            spoilt = {random.choice(FIELDS): random.choice(VALUES)} if hostile else {}
+            return {"id": video_id, "status": status, "progress": 50, **made, **spoilt}
+
+        if "/v1/video/list" in request.path:
+            total = random.choice(VALUES) if hostile else IDS
+            items = [record(f"vid_{n}") for n in range(IDS)]
+            return {"success": True, "data": {"videos": items, "total": total}}
+        fields = record(request.path.rsplit("/", 1)[-1])
+        return video(str(fields.pop("id")), **fields)
+
+
+class Operations:
+    """What is run: each gives the frame that it ends with."""
+
+    def __init__(self, client: HookedClient, folder: Path, stop: threading.Event) -> None:
+        self.client, self.folder, self.stop = client, folder, stop
+        self.ids = [f"vid_{n}" for n in range(IDS)]
+        self.archive = VideoArchive(folder / "archive")
+        self.told = ""  # by the command
+
+    def fetch(self) -> pd.DataFrame:
+        return fetch_videos(self.ids, client=self.client, archive=self.archive, progress=False)
+
+    def list(self) -> pd.DataFrame:
+        return list_videos(client=self.client)
+
+    def poll(self) -> pd.DataFrame:
+        frames = poll_videos(
+            self.ids, client=self.client, archive=self.archive, interval_seconds=0.05,
+            timeout_seconds=1, stop=self.stop,
+        )  # fmt: skip
+        return list(frames)[-1]
+
+    def download(self) -> pd.DataFrame:
+        url = f"{self.client.base_url}/file.mp4"
+        videos = videos_from_records(
+            [{"id": i, "status": "COMPLETED", "url": url} for i in self.ids]
+        )
+        return download_videos(
+            videos, self.folder / "files", client=self.client, allowed_hosts=["127.0.0.1"],
+            progress=False, timeout_seconds=1,
+        )  # fmt: skip
+
+    def command(self) -> pd.DataFrame | None:
+        ids, out = self.folder / "ids.txt", self.folder / "videos.jsonl"
+        ids.write_text("\n".join(self.ids))
+        told = io.StringIO()
+        words = ["fetch", str(ids), "-o", str(out), "--requests-per-minute", "100000"]
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            main(words)
+        if "fault of hooked-analytics" in told.getvalue():
+            raise AssertionError(told.getvalue())
+        self.told = told.getvalue()
+        return read_videos(out) if out.exists() else None
+
+
+def run(count: int, seed: int = 0) -> dict[str, object]:
+    """Make *count* runs; each key stands for a run, so that late requests are known by it."""
+    found: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    stops: dict[str, float] = {}
+    server_side = Hostile()
+    with (
+        serving(server_side) as server,
+        mock.patch("hooked_analytics.client.retry.FIRST_DELAY_SECONDS", 0.002),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        for number in range(count):
+            key = f"key-{number}"
+            random = Random(f"{seed} {number}")
+            server_side.seeds[key] = random
+            name = random.choice(("fetch", "list", "poll", "download", "command"))
+            with tempfile.TemporaryDirectory() as folder:
+                fault = _one_run(name, key, server, Path(folder), Random(number), stops)
+            found[name] += 1
+            if fault is not None:
+                faults[f"{name} {number}: {fault}"[:400]] += 1
+        time.sleep(1.5)
+        late = sum(
+            request.at > stops.get(request.headers.get("x-api-key", ""), float("inf")) + 1
+            for request in server.requests
+        )
+    return {
+        "runs": count, **found, "stopped": len(stops), "requests": len(server.requests),
+        "rows lost": sum(" rows" in fault for fault in faults),
+        "bare exceptions": sum(" rows" not in fault for fault in faults),
+        "requests after the stop": late, "examples": list(faults)[:5],
+    }  # fmt: skip
+
+
+def _one_run(
+    name: str, key: str, server: ScriptedServer, folder: Path, random: Random,
+    stops: dict[str, float],
+) -> str | None:  # fmt: skip
+    """Run an operation while a signal and a machine fault may come; say what broke a promise."""
+    stop, before = threading.Event(), len(server.requests)
+    settings = {"requests_per_minute": None, "timeout_seconds": 1, "max_attempts": 2}
+    with HookedClient(key, base_url=server.url, **settings) as client, _environment(server, key):
+        operations = Operations(client, folder, stop)
+        break_machine = random.choice((None, None, "disk", "folder"))
+        if name not in {"fetch", "poll", "download"}:
+            break_machine = None  # the command's own file is what its rows are read from
+        after = random.choice((MAX_SECONDS, random.uniform(0, 0.3)))
+        by_event = name == "poll" and random.random() < 0.5
+        ended: str | None = None
+        frame: object = None
+        try:
+            with _broken(break_machine, folder), _stopped(after, stop if by_event else None) as at:
+                frame = getattr(operations, name)()
+        except (HookedError, FetchInterrupted) as error:
+            frame = error.videos
+            disk = isinstance(error, StorageError)
+            ended = None if frame is not None or disk else f"no rows with {error!r}"
+        except OSError as error:
+            ended = None if break_machine else f"bare {error!r}"
+        except BaseException as error:  # noqa: BLE001 - it is what is looked for
+            where = [f"{e.name}:{e.lineno}" for e in traceback.extract_tb(error.__traceback__)]
+            ended = f"bare {error!r} in {' '.join(where[-9:])}"
+        if at:
+            stops[key] = at[0]
+    sent = any(request.headers.get("x-api-key") == key for request in server.requests[before:])
+    if not sent and frame is None:
+        return None  # stopped before its first request: nothing came
+    if frame is None and ended is None and name == "command":
+        return f"no rows in a file: {operations.told}"
+    if isinstance(frame, pd.DataFrame) and name != "list":
+        ids = frame["video_id"].tolist()
+        ended = ended if ids == operations.ids else f"lost rows: {ids}"
+    return ended
+
+
+@contextlib.contextmanager
+def _environment(server: ScriptedServer, key: str) -> Iterator[None]:
+    with mock.patch.dict(os.environ, {"HOOKED_API_URL": server.url, "HOOKED_API_KEY": key}):
+        yield
+
+
+@contextlib.contextmanager
+def _stopped(after: float, event: threading.Event | None) -> Iterator[list[float]]:
+    """Set the event, or send a true SIGINT; one that comes when all has ended is nothing."""
+    at: list[float] = []
+    inside = True
+
+    def receive(_: int, frame: FrameType | None) -> None:
+        while inside and frame is not None:  # what interrupts this file here proves nothing
+            if "/hooked_analytics/" in frame.f_code.co_filename:
+                raise KeyboardInterrupt
+            frame = frame.f_back
+
+    def stop() -> None:
+        at.append(time.monotonic())
+        if event is not None:
+            event.set()
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, receive)
+    timer = threading.Timer(after, stop)
+    try:
+        timer.start()
+        yield at
+    finally:
+        inside = False
+        timer.cancel()
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _broken(what: str | None, folder: Path) -> Iterator[None]:
+    """A disk that takes no more, or a file where the archive and the downloads want a folder."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if what == "folder":
+        for name in ("archive", "files"):
+            (folder / name).write_text(json.dumps("no folder"))
+    if what == "disk":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
