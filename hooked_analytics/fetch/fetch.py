@@ -236,6 +236,7 @@ def list_videos(
                     continue
                 if (first is None or created >= first) and (last is None or created < last):
                     rows.append(row)
+        return frame_from_rows(rows)
     except KeyboardInterrupt:
         videos = despite_interrupts(lambda: frame_from_rows(rows))
         raise FetchInterrupted(
@@ -245,7 +246,6 @@ def list_videos(
     except HookedError as error:
         error.videos = frame_from_rows(rows)
         raise
-    return frame_from_rows(rows)
 
 
 def _list_rows(

@@ -97,8 +97,8 @@ def poll_videos(
     While several render, a list page tells how far up to 100 of them are; a video that has ended
     is requested once in detail, which brings its credits, and never again. Where the list is
     missing or of no use, details take turns within the client's limit. What the list lacks (type,
-    script, credits) is missing until the details came. The list is read less
-    often while, by the videos' own pace, few have ended since the last time.
+    script, credits) is missing until the details came. The list is read less often while, by the
+    videos' own pace, few have ended since the last time.
 
     Parameters
     ----------
