@@ -129,7 +129,7 @@ class Operations:
             progress=False, timeout_seconds=1,
         )  # fmt: skip
 
-    def command(self) -> pd.DataFrame | None:
+    def command(self) -> Path | None:
         ids, out = self.folder / "ids.txt", self.folder / "videos.jsonl"
         ids.write_text("\n".join(self.ids))
         told = io.StringIO()
@@ -139,7 +139,7 @@ class Operations:
         if "fault of hooked-analytics" in told.getvalue():
             raise AssertionError(told.getvalue())
         self.told = told.getvalue()
-        return read_videos(out) if out.exists() else None
+        return out if out.exists() else None
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
@@ -206,6 +206,8 @@ def _one_run(
             ended = f"bare {error!r} in {' '.join(where[-9:])}"
         if at:
             stops[key] = at[0]
+    if isinstance(frame, Path):
+        frame = read_videos(frame)
     sent = any(request.headers.get("x-api-key") == key for request in server.requests[before:])
     if not sent and frame is None:
         return None  # stopped before its first request: nothing came
