@@ -178,7 +178,7 @@ FIGURES = (
         "list, poll, download and the command line",
         "generator",
         2_000,
-        40,
+        "tests/cli/test_interrupts.py",
         "0 rows lost, 0 bare exceptions, 0 requests begun more than 1 s after the stop",
         lambda f: f["runs"] >= 40 and none("rows lost", "bare exceptions")(f),
         in_time=none("requests after the stop"),
