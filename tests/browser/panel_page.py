@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from hooked_analytics import HookedClient, ProgressPanel
 
 MODULE = files("hooked_analytics.panel")
-GROUND = {"light": "#fff", "dark": "#111"}
+GROUND = {"light": "oklch(1 0 0)", "dark": "#111"}  # marimo writes its white so
 MOUNT = """
 async ([source, css]) => {
   const style = document.createElement("style");
