@@ -80,7 +80,7 @@ def recency_weights(created: NDArray[np.datetime64]) -> Floats:
     if not known.any():
         return np.zeros(len(created))
     age = (created[known].max() - created) / HALF_LIFE
-    return np.where(known, 0.5**age, 0.0)
+    return np.where(known, 0.5 ** np.minimum(age, 400.0), 0.0)  # their squares are numbers, too
 
 
 def batch_numbers(created: NDArray[np.datetime64]) -> NDArray[np.intp]:

@@ -217,7 +217,7 @@ def _log_log_band(share: Floats, spread: Floats, level: float) -> tuple[Floats, 
     """Band of *share* whose log(-log) has the standard error *spread*; missing at 0 and 1."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
     inside = (share > _ROUNDING) & (share < 1 - _ROUNDING)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         low, high = (share ** np.exp(sign * z * spread) for sign in (1, -1))
     return np.where(inside, low, np.nan), np.where(inside, high, np.nan)
 

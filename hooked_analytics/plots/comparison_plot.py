@@ -10,6 +10,7 @@ import pandas as pd
 from hooked_analytics._internal.formatting import count, duration, number, share
 from hooked_analytics.analysis import compare_groups
 from hooked_analytics.plots.style import INK, PALETTE, beside, labels, note, rows
+from hooked_analytics.schema import require_pandas
 from hooked_analytics.schema.frames import group_keys
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def plot_comparison(
     >>> plot_comparison(videos, metric="failure_rate", ax=Figure().subplots()).get_title(loc="left")
     'How often renders fail'
     """
+    require_pandas(videos, what="plot_comparison")
     keys = group_keys(by)
     table = compare_groups(videos, by=by, metric=metric)
     title, unit, written = _METRICS[metric]

@@ -24,6 +24,7 @@ from hooked_analytics.plots.style import (
     nothing,
     rows,
 )
+from hooked_analytics.schema import require_pandas
 from hooked_analytics.schema.frames import group_keys
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def plot_credits(
     >>> plot_credits(videos, ax=Figure().subplots()).get_xlabel()
     'credits'
     """
+    require_pandas(videos, what="plot_credits")
     keys = group_keys(by)
     usage = credit_usage(videos, by=by)
     known = usage.dropna(subset=["credits"])
@@ -133,6 +135,7 @@ def plot_credits_over_time(
     >>> plot_credits_over_time(videos, ax=Figure().subplots()).get_title(loc="left")
     'Credits by day'
     """
+    require_pandas(videos, what="plot_credits_over_time")
     keys = group_keys(by) if by is not None else []
     table = credits_over_time(videos, freq=freq, by=by, timezone=timezone)
     timed = table.dropna(subset=["period"])

@@ -17,7 +17,7 @@ from hooked_analytics.plots.style import (
     share_axis,
     time_axis,
 )
-from hooked_analytics.schema import FINAL_STATUSES, require_columns
+from hooked_analytics.schema import FINAL_STATUSES, require_columns, require_pandas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +62,7 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> ax.lines[0].get_xydata().tolist()
     [[0.0, 10.0], [60.0, 60.0], [120.0, 100.0]]
     """
+    require_pandas(observations, what="plot_progress")
     require_columns(observations.columns, COLUMNS, what="plot_progress")
     ax = canvas(ax, "Progress", height=3.6, grid="y")
     seen = _seconds_of(observations)

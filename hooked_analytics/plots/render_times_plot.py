@@ -22,6 +22,7 @@ from hooked_analytics.plots.style import (
     share_axis,
     time_axis,
 )
+from hooked_analytics.schema import require_pandas
 from hooked_analytics.schema.frames import group_keys
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def plot_render_times(
     >>> [text.get_text() for text in ax.texts][-1]
     'class  5 min'
     """
+    require_pandas(videos, what="plot_render_times")
     keys = group_keys(by)
     table = render_times(videos, by=by, observed_renders=observed_renders)
     drawn = groups_drawn(table)

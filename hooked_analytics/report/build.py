@@ -29,7 +29,7 @@ from hooked_analytics.analysis.credit_change import change_of_total
 from hooked_analytics.plots.render_times_plot import groups_drawn, time_span
 from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
-from hooked_analytics.schema import FINAL_STATUSES, require_columns
+from hooked_analytics.schema import FINAL_STATUSES, require_columns, require_pandas
 from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.storage.sanitize import scrub_text
 
@@ -175,9 +175,7 @@ def _require_amounts(**amounts: float | None) -> None:
 
 def _usable(videos: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Bring a frame to the schema, each video once."""
-    if not isinstance(videos, pd.DataFrame):
-        kind = type(videos).__name__
-        raise TypeError(f"build_report takes a pandas frame, not {kind}; collect it first")
+    require_pandas(videos, what="build_report")
     require_columns(videos.columns, _COLUMNS, what="build_report")
     return usable_frame(videos, _COLUMNS, keys=keys, what="build_report")
 

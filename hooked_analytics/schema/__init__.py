@@ -21,6 +21,7 @@ from hooked_analytics.schema.columns import (
     frame_from_arrow,
     is_final,
     require_columns,
+    require_pandas,
 )
 from hooked_analytics.schema.records import (
     Row,
@@ -56,6 +57,7 @@ __all__ = [
     "parse_record",
     "record_id",
     "require_columns",
+    "require_pandas",
     "unwrap",
     "videos_from_records",
 ]

@@ -115,6 +115,14 @@ VIDEOS_SCHEMA: pa.Schema = pa.schema(
     [(column.name, _ARROW[column.kind]) for column in COLUMNS],
 )
 
+_TO_PANDAS = {
+    "dask": "videos.compute()",
+    "duckdb": "videos.df()",
+    "polars": "videos.to_pandas(), a lazy one after .collect()",
+    "pyarrow": "videos.to_pandas()",
+    "pyspark": "videos.toPandas()",
+}
+
 FINAL_STATUSES = ("COMPLETED", "FAILED")
 
 # Kinds of a failed fetch after which another request can change nothing.
@@ -200,6 +208,29 @@ def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: s
     )
 
 
+def require_pandas(videos: object, *, what: str) -> None:
+    """
+    Check that a frame is a pandas one.
+
+    Examples
+    --------
+    >>> require_pandas(pa.table({}), what="estimate_completion")
+    Traceback (most recent call last):
+    TypeError: estimate_completion takes a pandas DataFrame, not a pyarrow Table; pass
+    videos.to_pandas()
+    """
+    if isinstance(videos, pd.DataFrame):
+        return
+    package = type(videos).__module__.partition(".")[0].strip("_")
+    how = "what fetch_videos, read_videos or videos_from_records give"
+    if hasattr(videos, "__arrow_c_stream__"):
+        how = "pyarrow.table(videos).to_pandas()"
+    raise TypeError(
+        f"{what} takes a pandas DataFrame, not a {package} {type(videos).__name__}; "
+        f"pass {_TO_PANDAS.get(package, how)}"
+    )
+
+
 def current_names(names: Sequence[str]) -> list[str]:
     """
     Give columns of schema version 1 their names of today; others keep theirs.
@@ -235,6 +266,7 @@ def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
     >>> is_final(pd.DataFrame({"status": ["COMPLETED", "STARTED", "paused", None]})).tolist()
     [True, False, False, False]
     """
+    require_pandas(videos, what="is_final")
     require_columns(videos.columns, ["status"], what="is_final")
     return videos["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
 

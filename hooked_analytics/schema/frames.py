@@ -20,7 +20,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hooked_analytics.schema.columns import COLUMNS, FINAL_STATUSES, require_columns
+from hooked_analytics.schema.columns import (
+    COLUMNS,
+    FINAL_STATUSES,
+    require_columns,
+    require_pandas,
+)
 from hooked_analytics.schema.epoch import with_microseconds
 
 if TYPE_CHECKING:
@@ -45,13 +50,6 @@ _REMEDIES = {
     "integer": "pass whole numbers",
     "boolean": "pass True and False",
 }
-_TO_PANDAS = {
-    "dask": "videos.compute()",
-    "duckdb": "videos.df()",
-    "polars": "videos.to_pandas(), a lazy one after .collect()",
-    "pyarrow": "videos.to_pandas()",
-    "pyspark": "videos.toPandas()",
-}
 
 
 def group_keys(by: str | Sequence[str]) -> list[str]:
@@ -72,29 +70,6 @@ def group_keys(by: str | Sequence[str]) -> list[str]:
 def grouped(table: pd.DataFrame, keys: list[str]) -> Any:
     """Group by *keys*, keeping rows whose key is missing and only the groups that occur."""
     return table.groupby(keys, dropna=False, observed=True, sort=True)
-
-
-def require_pandas(videos: object, *, what: str) -> None:
-    """
-    Check that a frame is a pandas one.
-
-    Examples
-    --------
-    >>> require_pandas(pa.table({}), what="estimate_completion")
-    Traceback (most recent call last):
-    TypeError: estimate_completion takes a pandas DataFrame, not a pyarrow Table; pass
-    videos.to_pandas()
-    """
-    if isinstance(videos, pd.DataFrame):
-        return
-    package = type(videos).__module__.partition(".")[0].strip("_")
-    how = "what fetch_videos, read_videos or videos_from_records give"
-    if hasattr(videos, "__arrow_c_stream__"):
-        how = "pyarrow.table(videos).to_pandas()"
-    raise TypeError(
-        f"{what} takes a pandas DataFrame, not a {package} {type(videos).__name__}; "
-        f"pass {_TO_PANDAS.get(package, how)}"
-    )
 
 
 def usable_frame(

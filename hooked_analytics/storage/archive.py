@@ -11,7 +11,13 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics._internal.atomic import local_path
-from hooked_analytics.schema import NAMES, frame_from_arrow, is_final, require_columns
+from hooked_analytics.schema import (
+    NAMES,
+    frame_from_arrow,
+    is_final,
+    require_columns,
+    require_pandas,
+)
 from hooked_analytics.storage.compaction import MAX_PARTS, merge_parts, upgrade_parts
 from hooked_analytics.storage.layout import (
     is_older,
@@ -175,6 +181,7 @@ class VideoArchive:
         ...     archive.videos()["status"].tolist(), len(archive.observations())
         (['COMPLETED'], 2)
         """
+        require_pandas(videos, what="VideoArchive.append")
         table = _observed(videos)
         make_archive(self.directory)
         if is_older(self.directory):

@@ -25,6 +25,7 @@ from hooked_analytics.schema import (
     VIDEOS_SCHEMA,
     current_names,
     frame_from_arrow,
+    require_pandas,
 )
 from hooked_analytics.storage import spreadsheets
 from hooked_analytics.storage.layout import MARKER
@@ -106,6 +107,7 @@ def export_videos(
     >>> back[["video_id", "name", "used_credits"]].to_dict("records")
     [{'video_id': 'vid_abc123', 'name': '=1+1', 'used_credits': 5.0}]
     """
+    require_pandas(videos, what="export_videos")
     target = local_path(path)
     form = format_of(target)
     if len(videos) > form.max_rows:  # before an hour goes into writing them

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import hooked_analytics as ha
@@ -85,6 +88,12 @@ CLOTHES = {
     "decimals": lambda v: v.assign(
         used_credits=[None if pd.isna(c) else Decimal(str(c)) for c in v["used_credits"]]
     ),
+    "times as text": lambda v: v.assign(created_at=v["created_at"].astype(str)),
+    "merged with a table of their own": lambda v: v.merge(
+        pd.DataFrame({"video_id": v["video_id"], "campaign": "x"}), on="video_id", how="left"
+    ),
+    "concatenated": lambda v: pd.concat([v[:200].astype("object"), v[200:]]),
+    "through Arrow": lambda v: pa.Table.from_pandas(v).to_pandas(),
     "an index of their own": lambda v: v.set_index(v["video_id"].rename("key")),
 }
 
@@ -123,3 +132,78 @@ def test_a_column_that_stands_twice_is_named():
     twice = pd.concat([SAMPLE, SAMPLE[["type"]]], axis=1)
     with pytest.raises(ValueError, match="the column 'type' stands twice"):
         ha.credit_usage(twice)
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 60)])
+def test_numpy_set_to_raise_finds_nothing(answer, rows):
+    with np.errstate(all="raise"):
+        try:
+            answer(SAMPLE[rows])
+        except ValueError as said:  # a forecast needs more days
+            assert "complete days" in str(said)
+
+
+@pytest.mark.parametrize("kind", ["object", "datetime64[us, UTC]"])
+def test_a_time_in_year_1_is_named_with_its_row(kind):
+    times = SAMPLE["created_at"].astype("object")
+    times[7] = datetime(1, 1, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match="'created_at' holds in row 7 what is no time; pass"):
+        ha.credits_over_time(SAMPLE.assign(created_at=times.astype(kind)))
+
+
+@pytest.mark.parametrize("by", [[], ["type", "type"]])
+def test_keys_are_one_column_or_several_different_ones(by):
+    with pytest.raises(ValueError, match="by takes a column or several different ones"):
+        ha.credit_usage(SAMPLE, by=by)
+
+
+PANDAS_ONLY = {
+    "estimate_completion": ha.estimate_completion,
+    "render_seconds": ha.render_seconds,
+    "is_final": ha.is_final,
+    "observed_renders": ha.observed_renders,
+    "plot_credits": ha.plot_credits,
+    "plot_credits_over_time": ha.plot_credits_over_time,
+    "plot_render_times": ha.plot_render_times,
+    "plot_comparison": ha.plot_comparison,
+    "plot_progress": ha.plot_progress,
+    "build_report": ha.build_report,
+    "export_videos": lambda frame: ha.export_videos(frame, "never-written.csv"),
+    "VideoArchive.append": lambda frame: ha.VideoArchive("never-made").append(frame),
+}
+
+
+@pytest.mark.parametrize("name", PANDAS_ONLY)
+def test_what_takes_pandas_only_says_how_to_convert(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = pa.Table.from_pandas(SAMPLE)
+    said = f"{name} takes a pandas DataFrame, not a pyarrow Table; pass videos.to_pandas"
+    with pytest.raises(TypeError, match=said):
+        PANDAS_ONLY[name](table)
+    with pytest.raises(TypeError, match=f"{name} takes .* not a builtins list; pass what fetch"):
+        PANDAS_ONLY[name]([1])
+    assert not list(tmp_path.iterdir())
+
+
+class Stream:
+    """A frame of a library nobody here knows, that speaks Arrow."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("function", [ha.credit_usage, ha.render_times, ha.failures,
+                                      ha.retry_chains, ha.compare_groups])  # fmt: skip
+def test_an_arrow_stream_is_taken_like_a_pyarrow_table(function):
+    table = pa.Table.from_pandas(SAMPLE, preserve_index=False)
+    assert function(Stream(table)).equals(function(table))
+
+
+def test_a_reader_that_can_be_read_once_is_refused():
+    reader = pa.Table.from_pandas(SAMPLE).to_reader()
+    with pytest.raises(TypeError, match=r"reads a frame more than once; pass reader.read_all"):
+        ha.credit_usage(reader)
