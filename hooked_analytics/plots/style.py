@@ -187,8 +187,10 @@ def _characters(ax: Axes) -> int:
 
 
 def labels(table: pd.DataFrame, keys: list[str], ax: Axes | None = None) -> list[str]:
-    """Write the keys of each row as one line, shorter where *ax* are in a narrow cell."""
-    longest = int(np.clip(6.4 * _cell_inches(ax) - 12, 9, MAX_LABEL))
+    """Write the keys of each row as one line, shorter in a narrow cell of a grid."""
+    spec = ax.get_subplotspec() if ax is not None else None
+    narrow = ax is not None and spec is not None and spec.get_gridspec().ncols > 1
+    longest = int(np.clip(6.4 * _cell_inches(ax) - 12, 9, MAX_LABEL)) if narrow else MAX_LABEL
     parts = table[keys].astype("string").fillna("(unknown)")
     return [
         " · ".join(shortened(each, longest) for each in row)
