@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 MANIFEST, MARK, VERSION = "manifest.json", "hooked_report", 2
 _FACTS = ("title", "timezone", "price_per_credit", "balance", "no_forecast")
+# columns that the page reads and version 0.1 did not write
+_NEWER_COLUMNS = {
+    "totals": ["days"],
+    "credits_by_month": ["failed_credits"],
+    "forecast_total": ["backtest_error", "filled_share", "month_total", "over_budget_chance"],
+}
 # facts of newer versions, and what they are in an older report
 _NEWER_FACTS: dict[str, Any] = {"by": ["type"], "budget": None, "currency": None}
 _FILE = re.compile(r"[a-z0-9_]+\.(?:parquet|csv|json)")
@@ -99,7 +105,17 @@ def read_report(directory: str | os.PathLike[str]) -> Report:
         else:
             told = _NEWER_FACTS | manifest
             facts = {name: told[name] for name in (*_FACTS, *_NEWER_FACTS)}
-            return Report(tables=Tables(tables), **facts | {"by": tuple(facts["by"])})
+            return Report(tables=_of_today(tables), **facts | {"by": tuple(facts["by"])})
+
+
+def _of_today(tables: dict[str, pd.DataFrame]) -> Tables:
+    """Columns that a table of an older version has not are missing in it."""
+    filled = {
+        name: tables[name].reindex(columns=[*tables[name], *(set(new) - set(tables[name]))])
+        for name, new in _NEWER_COLUMNS.items()
+        if name in tables
+    }
+    return Tables({"credits_by_week": tables["credits_by_month"].iloc[:0], **tables, **filled})
 
 
 class _ChangedError(ValueError):

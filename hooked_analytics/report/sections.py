@@ -77,6 +77,7 @@ _SIGNED = ("change", "volume", "mix", "rate")
 # parts of a sum in the last row
 _ADDED = (*_SIGNED, "videos", "credits", "credits_unknown", "failed_credits", "credits_before",
           "credits_after")  # fmt: skip
+_FAILED = ["failure_rate", "failure_low", "failure_high"]
 LEFT_ALIGNED = ("group", "day", "reason", "name", "video_id", "type", "succeeded")
 
 
@@ -145,6 +146,8 @@ def _named(key: str) -> str:
 
 def _unusual(report: Report) -> list[Section]:
     """Days and groups that are unlike the others; empty most of the time."""
+    if "spend_anomalies" not in report.tables:  # a report of version 0.1
+        return []
     spend, drift = report.tables["spend_anomalies"], report.tables["render_drift"]
     slower = drift[drift["drifting"].fillna(False).astype(bool)]
     key = report.by[0]
@@ -213,7 +216,7 @@ def _by(report: Report, key: str, at: int) -> list[Section]:
     section = _section(
         f"by{suffix}",
         f"By {key.replace('_', ' ')}",
-        _differences(report.tables[f"comparison{suffix}"], key),
+        _differences(report.tables.get(f"comparison{suffix}"), key),
         table.rename(columns={key: "group"}).assign(failed=_rates),
         columns,
         noun="group",
@@ -229,17 +232,17 @@ def _rates(usage: pd.DataFrame) -> list[str]:
     """A failure rate never stands without its interval."""
     return [
         MISSING if pd.isna(rate) else f"{share(rate)} ({share(low)} – {share(high)})"
-        for rate, low, high in usage[["failure_rate", "failure_low", "failure_high"]].itertuples(
-            index=False
-        )
+        for rate, low, high in usage.reindex(columns=_FAILED).itertuples(index=False)
     ]
 
 
-def _differences(comparison: pd.DataFrame, key: str) -> str:
+def _differences(comparison: pd.DataFrame | None, key: str) -> str:
     """Name the groups whose credits per minute differ by more than chance."""
-    differ = comparison[comparison["different"].fillna(False).astype(bool)]
     told = "Per minute: credits of everything that ended, failures included, for each minute of "
     told += "finished video. Half of the renders are over by the median."
+    if comparison is None:  # a report of version 0.1
+        return told
+    differ = comparison[comparison["different"].fillna(False).astype(bool)]
     if differ.empty:
         return f"{told} No {key.replace('_', ' ')} differs from the rest by more than chance."
     names = [

@@ -103,7 +103,7 @@ CLAUSES = {
         "{change:signed} on the period before",
     ),
     "spent, a day": Clause(
-        "spent", lambda f: _spent(f) and _known(f.credits_before) and f.days != f.days_before,
+        "spent", lambda f: _spent(f) and _known(f.a_day, f.a_day_before) and f.days != f.days_before,
         "{a_day:number} a day against {a_day_before:number}",
     ),
     "spent, without": Clause(
@@ -428,7 +428,7 @@ def _causes(report: Report) -> dict[str, Any]:
     if "credit_change" not in report.tables:
         return {"changed": float("nan"), "causes": "", "unknown_before": 0, "unknown_after": 0}
     change, parts = report.tables["credit_change"], dict.fromkeys(_PARTS, 0.0)
-    if len(report.tables["change_parts"]):
+    if len(report.tables.get("change_parts", ())):
         parts = first_row(report.tables["change_parts"])._asdict()
     said = [
         f"{words[parts[part] < 0].format(key=report.by[0])} {number(parts[part], signed=True)}"

@@ -18,7 +18,7 @@ FACTS = {
     "failed_unknown": 0, "rendering": 0, "not_fetched": 0, "other": 0, "undated": 0,
     "refused": 0, "repeated": 0, "days": 30, "per_minute": 2.5, "per_minute_before": NAN,
     "price": None, "cost": 48.0, "currency": " EUR", "credits_before": NAN, "change": 20.0,
-    "change_share": 0.2, "days_before": 0, "a_day": 4.0, "a_day_before": 3.2,
+    "change_share": 0.2, "days_before": 30, "a_day": 4.0, "a_day_before": 3.2,
     "ahead": "in the 28 days 1–28 Nov 2026", "Ahead": "In the 28 days 1–28 Nov 2026",
     "no_forecast": "14 days are needed, and there are 5", "total": 110.0, "total_low": 90.0,
     "total_high": 130.0, "history_days": 60, "balance": None, "run_out_chance": NAN,
@@ -43,8 +43,7 @@ EXPECTED = {
     ),
     "spent, against none": ({"credits_before": 0.0}, "+20 on the period before", {}),
     "spent, a day": (
-        {"credits_before": 100.0, "days_before": 31}, "4 a day against 3.2",
-        {"credits_before": 100.0, "days_before": 30},
+        {"days_before": 31}, "4 a day against 3.2", {"days_before": 31, "a_day_before": NAN},
     ),
     "spent, without": (
         {"credits_unknown": 2}, "without 2 videos whose figure is not known", {},
