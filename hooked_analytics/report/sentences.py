@@ -103,7 +103,8 @@ CLAUSES = {
         "{change:signed} on the period before",
     ),
     "spent, a day": Clause(
-        "spent", lambda f: _spent(f) and _known(f.a_day, f.a_day_before) and f.days != f.days_before,
+        "spent",
+        lambda f: _spent(f) and _known(f.a_day, f.a_day_before) and f.days != f.days_before,
         "{a_day:number} a day against {a_day_before:number}",
     ),
     "spent, without": Clause(
