@@ -69,7 +69,7 @@ VIDEOS = videos_from_records(
          "createdAt": "2024-01-15T09:58:20Z"},
         {"id": "vid_3", "status": "FAILED", "type": "story", "usedCredits": 3, "message": "boom",
          "progress": 70},
-        {"id": "vid_4", "status": "QUEUED", "name": "A"},
+        {"id": "vid_4", "status": "HELD_BY_TEAM", "name": "A"},
     ],
     fetched_at=AT,
 )  # fmt: skip
