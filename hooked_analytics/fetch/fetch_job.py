@@ -182,6 +182,16 @@ class FetchJob:
                 videos = self._so_far()
                 failed = bool(videos["fetch_error"].notna().any()) or self._writer.fault is not None
                 bar.close(self._summary(videos), failed=failed)
+            self.token.stop.set()
+            if self._writer.fault is None:
+                return videos
+            reason = str(self._writer.fault).rstrip(".")
+            raise FetchError(
+                f"What was fetched could not be kept in the archive: {reason}. "
+                "Every row is in .videos of this error.",
+                videos=videos,
+            ) from self._writer.fault
+        # no `finally`: an interrupt within it would leave without the rows
         except KeyboardInterrupt:
             self.token.stop.set()  # silence first: a long frame takes a while to make
             raise despite_interrupts(self._interrupted) from self._writer.fault
@@ -190,17 +200,10 @@ class FetchJob:
             error.videos = self._so_far()
             self._writer.close()
             raise
-        finally:
+        except BaseException:
             self.token.stop.set()
             self._writer.close()
-        if self._writer.fault is not None:
-            reason = str(self._writer.fault).rstrip(".")
-            raise FetchError(
-                f"What was fetched could not be kept in the archive: {reason}. "
-                "Every row is in .videos of this error.",
-                videos=videos,
-            ) from self._writer.fault
-        return videos
+            raise
 
     def _work(self, bar: ProgressBar) -> None:
         """Wait for the threads: until all is done, one failed, or the archive takes no more."""
