@@ -193,10 +193,12 @@ def _settle(target: Path, owned: Callable[[Path], set[str]]) -> None:
             old.rename(target)
         return
     replaced = owned(old)
-    for entry in old.iterdir():
-        if entry.name not in replaced and not (target / entry.name).exists():
-            with suppress(FileNotFoundError):
-                entry.rename(target / entry.name)
+    with suppress(FileNotFoundError):  # another process settles it too
+        kept = [entry for entry in old.iterdir() if entry.name not in replaced]
+        for entry in kept:
+            if not (target / entry.name).exists():
+                with suppress(FileNotFoundError):
+                    entry.rename(target / entry.name)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -115,9 +115,13 @@ def stalls(seen: pd.DataFrame) -> pd.DataFrame:
     known = seen[seen["progress"].notna()]
     of_video = known.groupby("video")["progress"]
     run = known["progress"].ne(of_video.shift()).groupby(known["video"]).cumsum()
-    runs = known.groupby(["video", run.rename("run")], as_index=False).agg(
-        row=("row", "last"), progress=("progress", "first"),
-        first=("seconds", "first"), last=("seconds", "last"), total=("total", "first"),
+    runs = (
+        known.assign(run=run)
+        .groupby(["video", "run"], as_index=False)
+        .agg(
+            row=("row", "last"), progress=("progress", "first"),
+            first=("seconds", "first"), last=("seconds", "last"), total=("total", "first"),
+        )
     )  # fmt: skip
     by_video = runs.groupby("video")
     before = by_video["last"].shift().fillna(0.0)

@@ -47,7 +47,9 @@ class Opened:
 
         if self.in_memory:
             return len(self.native)
-        return int(nw.from_native(self.native).lazy().select(nw.len()).collect("pyarrow").item())
+        # Dask hands its index out beside the column
+        counted = nw.from_native(self.native).lazy().select(nw.len()).collect("pyarrow")
+        return int(counted.item(0, "len"))
 
     def sums(self, rows: nw.LazyFrame[Any], by: list[str], values: Sequence[str]) -> pd.DataFrame:
         """

@@ -240,7 +240,9 @@ def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(nam
 def test_unusable_calls_say_what_to_do():
     with pytest.raises(ValueError, match="build_report needs the columns 'name', .*read_vid"):
         build_report(pd.DataFrame({"video_id": ["vid_1"]}))
-    with pytest.raises(TypeError, match="pandas frame, not dict"):
+    with pytest.raises(
+        TypeError, match="build_report takes a pandas DataFrame, not a builtins dict"
+    ):
         build_report({})
     with pytest.raises(ValueError, match="such as UTC or Europe/Berlin, not 'Mars'"):
         build_report(OCTOBER, timezone="Mars")

@@ -111,7 +111,7 @@ def test_a_reader_finds_old_or_new_whatever_is_killed(tmp_path):
     assert seen == {"old", "new"}
     assert reads > 6
     orphans = list(tmp_path.glob(".hooked-*.tmp"))
-    assert len(orphans) > ROUNDS // 4  # so the kills did hit writes under way
+    assert len(orphans) > ROUNDS // 10  # so the kills did hit writes under way
     for orphan in orphans:
         os.utime(orphan, (time.time() - 3700,) * 2)
     for suffix in ("parquet", "csv"):
