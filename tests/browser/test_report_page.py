@@ -92,8 +92,8 @@ def test_everything_is_there_and_hostile_text_is_text(opened, screenshots):
     assert opened.locator("script, img, iframe, object, link:not([rel=icon])").count() == 0
     for text in HOSTILE:
         assert opened.locator("#table-by td", has_text=text).count() == 1
-        # a label is shortened to one line of a picture
-        assert opened.locator(".wide svg text", has_text=text[:24]).count() >= 1
+        # a label of a picture is shortened in its middle
+        assert opened.locator(".wide svg text", has_text=text[:10]).count() >= 1
     opened.screenshot(path=screenshots / "report-desktop.png", full_page=True)
 
 
