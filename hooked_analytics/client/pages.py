@@ -20,6 +20,8 @@ MAX_PAGES = 10_000
 # The filter has other words than the responses.
 _STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
 
+_MAX_TOTAL = 10**9  # videos; a number beyond that is no count
+
 
 class ListPage(NamedTuple):
     """One page of the list, and when it was seen."""
@@ -49,7 +51,8 @@ def list_pages(
         records, about = list_items(response, "videos")
         fresh = [record for record in records if _unseen(record, seen)]
         stated, echoed = about.get("total"), about.get("limit")
-        total = stated if isinstance(stated, int) else None
+        count = stated if isinstance(stated, int) and not isinstance(stated, bool) else -1
+        total = count if 0 <= count <= _MAX_TOTAL else None
         if fresh:
             yield ListPage(fresh, response.seen_at, response.flags, total)
         # never past what came, whichever unit the offset counts

@@ -183,7 +183,7 @@ class PollScheduler:
             was_final, video.seen = video.is_final, reading.number
             _listed(video, row, self.poll)
             reading.news |= video.is_final and not was_final
-        reading.cost = max(reading.cost, reading.pages, math.ceil((total or 0) / max(1, items)))
+        reading.cost = max(reading.cost, reading.pages, -(-(total or 0) // max(1, items)))
         unseen = self._unseen(reading)
         return unseen > 0 and reading.cost - reading.pages < unseen
 
