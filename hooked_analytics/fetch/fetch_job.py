@@ -195,13 +195,10 @@ class FetchJob:
         except KeyboardInterrupt:
             self.token.stop.set()  # silence first: a long frame takes a while to make
             raise despite_interrupts(self._interrupted) from self._writer.fault
-        except HookedError as error:
+        except BaseException as error:
             self.token.stop.set()
-            error.videos = self._so_far()
-            self._writer.close()
-            raise
-        except BaseException:
-            self.token.stop.set()
+            if isinstance(error, HookedError) and error.videos is None:
+                error.videos = self._so_far()
             self._writer.close()
             raise
 
