@@ -32,8 +32,9 @@ _TIMES = ["type", "completed", "failed", "rendering", "median_seconds", "p90_sec
 def fetch(run: Run) -> int:
     """Fetch the details of the videos of a file."""
     with run.client() as client:
-        videos = ha.fetch_videos(
-            run.read_ids(), client=client, archive=run.archive(), progress=True
+        ids, archive = run.read_ids(), run.archive()
+        videos = run.receive(
+            partial(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
         )
     run.save(videos)
     failed = run.name_failures(videos)
@@ -45,13 +46,12 @@ def list_team(run: Run) -> int:
     """List the team's videos; with an archive their details, as far as they are not there."""
     arguments, archive = run.arguments, run.archive()
     with run.client() as client:
-        videos = ha.list_videos(
-            client=client, type=arguments.type, status=arguments.status, limit=arguments.limit
-        )
+        filters = {name: getattr(arguments, name) for name in ("type", "status", "limit")}
+        videos = run.receive(partial(ha.list_videos, client=client, **filters))
         if archive is not None:
-            run.videos = videos  # for an interrupt from here on
-            videos = ha.fetch_videos(
-                videos["video_id"], client=client, archive=archive, progress=True
+            ids = videos["video_id"]
+            videos = run.receive(
+                partial(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
             )
     run.save(videos)
     failed = run.name_failures(videos)

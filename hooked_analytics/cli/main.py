@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from hooked_analytics.cli.show import say, without_python
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Sequence
+    from types import FrameType
     from typing import Any
 
     from hooked_analytics.cli.run import Run
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 # A further signal within this time is the same wish to stop; a later one stops a hung command.
 PATIENCE_SECONDS = 5.0
+# Within these functions an interrupt keeps the rows; elsewhere on their way it comes again soon.
+KEEP_ROWS = ("FetchJob.finish", "list_videos")
+AGAIN_SECONDS = 0.05
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +71,7 @@ def _run(arguments: Namespace) -> int:
                 run.status = Status.ERROR
                 say(f"hooked-analytics: {describe(error)}")
                 logging.getLogger(__name__).debug("the command failed", exc_info=error)
+        run.saving = True
         if signals.late and not signals.number:  # it came while the rows were being saved
             run.status = 128 + signals.late
         run.end()
@@ -94,6 +100,7 @@ class _Signals:
         self._run = run
         self._at = 0.0
         self._before: dict[int, Any] = {}
+        self._again: threading.Timer | None = None
 
     def __enter__(self) -> _Signals:
         for name in SIGNALS:
@@ -104,16 +111,31 @@ class _Signals:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again.join()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _receive(self, number: int, _frame: object) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self._run.saving:
             self.late = self.late or number
-        elif not self.number or now - self._at > PATIENCE_SECONDS:
+            return
+        self._at = self._at or now
+        patient = now - self._at <= PATIENCE_SECONDS
+        if patient and self._run.receiving and not self.number and not _keeps_rows(frame):
+            self._again = threading.Timer(AGAIN_SECONDS, signal.raise_signal, [number])
+            self._again.start()
+        elif not self.number or not patient:
             self.number, self._at = self.number or number, now
             raise KeyboardInterrupt
+
+
+def _keeps_rows(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_qualname not in KEEP_ROWS:
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextmanager

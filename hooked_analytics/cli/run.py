@@ -23,7 +23,7 @@ from hooked_analytics.storage import FORMATS
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_NAMED = 10  # failures that are named one by one
 
@@ -35,6 +35,7 @@ class Run:
         self.arguments = arguments
         self.status: int = Status.SUCCESS
         self.saving = False  # an interrupt waits meanwhile
+        self.receiving = False  # so it does while rows come from a call that does not keep them
         self.videos: pd.DataFrame | None = None
         self.table: pd.DataFrame | None = None  # the caller's own, joined to what is saved
         self._client: ha.HookedClient | None = None
@@ -72,6 +73,15 @@ class Run:
             say(f"{count(many, 'row')} of {path} repeat an id: all are kept, the id requested once")
         return ids.dropna().unique().tolist()
 
+    def receive(self, call: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Make a call that gives rows, and remember them."""
+        self.receiving = True
+        try:
+            self.videos = call()
+        finally:
+            self.receiving = False
+        return self.videos
+
     def save(self, videos: pd.DataFrame) -> None:
         """Leave the rows in the output file, or beside it where it cannot be written."""
         self.videos, output = videos, self.arguments.output
@@ -93,7 +103,10 @@ class Run:
 
     def save_rest(self, error: BaseException) -> None:
         """Save what an error that ended the command carries, or what was known before it."""
-        carried = getattr(error, "videos", None)
+        carried: pd.DataFrame | None = None
+        cause: BaseException | None = error
+        while cause is not None and carried is None:  # an interrupt may have come upon another
+            carried, cause = getattr(cause, "videos", None), cause.__context__
         videos = self.videos if carried is None else carried
         if videos is not None and hasattr(self.arguments, "include_urls"):
             self.save(videos)

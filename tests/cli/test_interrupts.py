@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 
 import pytest
 
-from hooked_analytics import VideoArchive, read_videos
+from hooked_analytics import VideoArchive, fetch_videos, list_videos, read_videos
 from hooked_analytics.cli import main
+from hooked_analytics.cli.main import KEEP_ROWS
+from hooked_analytics.cli.run import Run
+from hooked_analytics.fetch.fetch_job import FetchJob
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,34 @@ def test_a_signal_leaves_the_file_with_every_row_that_arrived(
     videos = read_videos(out)
     assert videos["video_id"].tolist() == slow_sandbox.video_ids
     assert 50 - 16 <= videos["fetch_error"].isna().sum() < 400
+
+
+@pytest.mark.parametrize(
+    ("words", "event", "function"),
+    [
+        (["fetch", "{ids}"], "return", fetch_videos),
+        (["fetch", "{ids}"], "call", Run.save),
+        (["list"], "call", Run.save),
+    ],
+)
+def test_a_signal_between_the_last_row_and_the_file_leaves_the_file(
+    words, event, function, sandbox, ids_file, tmp_path
+):
+    assert {FetchJob.finish.__qualname__, list_videos.__qualname__} == set(KEEP_ROWS)
+    ids, out = ids_file(*sandbox.video_ids), tmp_path / "videos.parquet"
+
+    def stop(frame, happened, _):
+        if happened == event and frame.f_code is function.__code__:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(stop)
+    try:
+        status = main([*(word.format(ids=ids) for word in words), "-o", str(out)])
+    finally:
+        sys.setprofile(None)
+    assert status == 130
+    assert len(read_videos(out)) == 30
 
 
 def test_an_interrupted_fetch_goes_on_from_its_archive(under_way, slow_sandbox, ids_file, tmp_path):
