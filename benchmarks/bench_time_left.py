@@ -18,7 +18,7 @@ from benchmarks.figures import Figure
 from benchmarks.invented import MEDIAN, SIGMA, START, gate
 from hooked_analytics import estimate_completion
 from hooked_analytics.analysis import batch_time_left
-from hooked_analytics.analysis.stuck import stalls, stands_still
+from hooked_analytics.analysis.past_renders import stalls, stands_still
 
 SEED = 2026  # the rules were chosen on another one
 DAYS, PAST = 30, 200

@@ -4,13 +4,12 @@ Pure functions of a videos frame: credits, render times, survival, time left, fo
 They never see the network. A missing figure is never read as 0.
 """
 
-from hooked_analytics.analysis.anomalies import render_drift, spend_anomalies
+from hooked_analytics.analysis.anomalies import credit_outliers, render_drift, spend_anomalies
 from hooked_analytics.analysis.comparison import compare_groups
 from hooked_analytics.analysis.completion import estimate_completion
 from hooked_analytics.analysis.credit_change import credit_change
 from hooked_analytics.analysis.forecast import Forecast, forecast_credits
 from hooked_analytics.analysis.observed_renders import observed_renders
-from hooked_analytics.analysis.outliers import credit_outliers
 from hooked_analytics.analysis.over_time import credits_over_time
 from hooked_analytics.analysis.render_times import (
     completion_curve,
@@ -18,14 +17,13 @@ from hooked_analytics.analysis.render_times import (
     render_seconds,
     render_times,
 )
-from hooked_analytics.analysis.retries import retry_chains
 from hooked_analytics.analysis.time_left import (
     TimeLeft,
     batch_time_left,
     seconds_range_text,
     time_left_text,
 )
-from hooked_analytics.analysis.usage import credit_usage, failures
+from hooked_analytics.analysis.usage import credit_usage, failures, retry_chains
 
 __all__ = [
     "Forecast",

@@ -1,4 +1,4 @@
-"""What is unusual: periods that cost far more than those before, renders that got slower."""
+"""What is unusual: costly periods, renders that got slower, and prices far from their type's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.analysis.collected import collected
+from hooked_analytics.analysis.collected import collected, column_names
 from hooked_analytics.analysis.over_time import period_code, period_table
 from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
 from hooked_analytics.schema.engines import like
 from hooked_analytics.schema.frames import group_keys, grouped
-from hooked_analytics.schema.outcomes import has_status, seconds_to_end
+from hooked_analytics.schema.outcomes import END_COLUMNS, has_status, seconds_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +28,13 @@ USUAL, MIN_USUAL, SCORES, MIN_SCORES = 8, 4, 90, 20
 MAX_CHANCE, MIN_RATIO = 1 / (SCORES + 1), 1.2
 # Days that are compared with the days before them, and the chance of a false alarm in each run.
 DAYS_NOW, DAYS_BEFORE, MIN_RENDERS, DRIFT_CHANCE = 7, 28, 10, 0.005
-_DRIFT = [
-    "videos_before", "videos_now", "median_before", "median_now", "p_value", "drifting",
-]  # fmt: skip
+# Outliers: how many are compared at least, how far one may be, which share makes a price flat.
+MIN_PRICED, MAX_Z, FLAT_SHARE = 20, 3.5, 0.9
+# The median absolute deviation of a normal law is this share of its standard deviation.
+MAD_OF_NORMAL = 0.6744897501960817
+_SAME = 1e-12
+_DRIFT = ["videos_before", "videos_now", "median_before", "median_now", "p_value"]
+_SHOWN = ["video_id", "name", "type", "used_credits"]
 
 
 def spend_anomalies(
@@ -80,15 +84,14 @@ def spend_anomalies(
     keys = [] if by is None else group_keys(by)
     season = 7 if period_code(freq) == "D" else 1
     table = period_table(videos, freq=freq, keys=keys, timezone="UTC", what="spend_anomalies")
-    table = table[table["period"].notna()]
-    numbers = table.groupby(keys, dropna=False).ngroup() if keys else pd.Series(0, table.index)
-    judged = table[["period", *keys, "credits"]].assign(usual=np.nan, p_value=np.nan)
-    for at in judged.groupby(numbers.to_numpy()).groups.values():
+    judged = table.loc[table["period"].notna(), ["period", *keys, "credits"]]
+    numbers = grouped(judged, keys).ngroup() if keys else pd.Series(0, judged.index)
+    judged = judged.assign(usual=np.nan, p_value=np.nan)
+    for at in judged.groupby(numbers).groups.values():
         judged.loc[at, ["usual", "p_value"]] = _judged(judged.loc[at, "credits"], season)
     found: pd.DataFrame = (
         judged.assign(ratio=judged["credits"] / judged["usual"].where(judged["usual"] > 0))
-        .pipe(lambda each: each[each["p_value"] <= MAX_CHANCE])
-        .pipe(lambda each: each[~each["ratio"].lt(MIN_RATIO)])
+        .loc[lambda each: (each["p_value"] <= MAX_CHANCE) & ~each["ratio"].lt(MIN_RATIO)]
         .sort_values("period", ascending=False, kind="stable", ignore_index=True)
     )
     return like(found[["period", *keys, "credits", "usual", "ratio", "p_value"]], videos)
@@ -104,9 +107,9 @@ def _judged(credits: pd.Series[float], season: int) -> Floats:
     ratio = (credits.clip(lower=0) + some) / (usual.clip(lower=0) + some)
     scores = np.log(ratio.to_numpy(dtype=float))
     chances = np.full(len(scores), np.nan)
-    for at in range(len(scores)):
+    for at in np.flatnonzero(np.isfinite(scores)):
         past = scores[:at][np.isfinite(scores[:at])][-SCORES:]
-        if len(past) >= MIN_SCORES and np.isfinite(scores[at]):
+        if len(past) >= MIN_SCORES:
             chances[at] = _chance(scores[at], past)
     return np.column_stack([usual, chances])
 
@@ -137,18 +140,14 @@ def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     -------
     one row per group, the smallest p-value first; the kind of frame that was given
         The keys, ``videos_before``, ``videos_now`` with a time, ``median_before``, ``median_now``
-        [s] to the end, renders under way counted as "longer than"; ``p_value``, and
-        ``drifting``: slower, by more than chance has it in one of 200 lists. Missing where
+        [s] to the end, renders under way counted as "longer than"; ``p_value`` of a log-rank test,
+        and ``drifting``: slower, by more than chance has it in one of 200 lists. Missing where
         fewer than ten renders ended on either side.
 
     Raises
     ------
     ValueError
         A needed column is not there.
-
-    Notes
-    -----
-    Log-rank test.
 
     Examples
     --------
@@ -162,8 +161,7 @@ def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     [{'median_before': 103.0, 'median_now': 153.0, 'drifting': True}]
     """
     keys = group_keys(by)
-    columns = ["status", "created_at", "updated_at", "fetched_at"]
-    rows = collected(videos, columns, keys, what="render_drift")
+    rows = collected(videos, END_COLUMNS, keys, what="render_drift")
     last = rows[["created_at", "fetched_at"]].max().max()
     numbers = rows.assign(
         _ago=(last - rows["created_at"]) / pd.Timedelta(1, "D"),
@@ -174,7 +172,7 @@ def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     table = (
         numbers.size()
         .reset_index(name="_all")[keys]
-        .join(pd.DataFrame(figures, columns=_DRIFT[:-1], dtype="float64"))
+        .join(pd.DataFrame(figures, columns=_DRIFT, dtype="float64"))
         .astype({"videos_before": "int64", "videos_now": "int64"})
     )
     slower = table["median_now"].gt(table["median_before"]) | table["median_now"].isna()
@@ -198,3 +196,79 @@ def _drift(rows: pd.DataFrame) -> list[Any]:
 
         chance = float(logrank(*(CensoredData.right_censored(at, ~o) for at, o in sides)).pvalue)
     return [len(before), len(now), *medians, chance]
+
+
+def credit_outliers(videos: FrameT) -> FrameT:
+    """
+    Finished videos that cost far more or far less than others of their type.
+
+    COMPLETED videos with a figure are compared: by credits per minute where durations of the type
+    are mostly known, else by credits. A type with fewer than 20 such videos has no outliers. Where
+    nine in ten have one and the same price, every other price is an outlier.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video, of any engine (collected: at most 5 million rows). Needs ``video_id,
+        name, type, status, updated_at, used_credits``, and takes ``duration_seconds``.
+
+    Returns
+    -------
+    one row per outlier, the farthest first; the kind of frame that was given
+        ``video_id, name, type, used_credits`` [credits], ``median_credits`` of its type and
+        ``robust_z``, beyond 3.5 either way; missing, and last, where the price is flat.
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there.
+
+    Notes
+    -----
+    Modified z-score of Iglewicz and Hoaglin (1993) on log(1 + credits): the distance from the
+    median over the median absolute deviation, times 0.6745.
+
+    Examples
+    --------
+    >>> from hooked_analytics import videos_from_records
+    >>> videos = videos_from_records([
+    ...     {"id": f"vid_{n}", "type": "class", "status": "COMPLETED", "usedCredits": credits}
+    ...     for n, credits in enumerate([4, 5, 6] * 10 + [60])])
+    >>> credit_outliers(videos)[["video_id", "used_credits", "median_credits"]].values.tolist()
+    [['vid_30', 60.0, 5.0]]
+    """
+    length = ["duration_seconds"] if "duration_seconds" in column_names(videos) else []
+    rows = collected(videos, [*_SHOWN, "status", "updated_at", *length], what="credit_outliers")
+    compared = (
+        rows[has_status(rows, "COMPLETED")]
+        .reindex(columns=[*_SHOWN, "duration_seconds"])
+        .astype({"used_credits": "float64", "duration_seconds": "float64"})
+        .dropna(subset=["used_credits"])
+        .assign(figure=_price)
+        .dropna(subset=["figure"])
+    )
+    types = compared.groupby("type", dropna=False)
+    middle = types["figure"].transform("median")
+    off = compared["figure"] - middle
+    deviation = off.abs().groupby(compared["type"], dropna=False).transform("median")
+    differs = off.abs() > 1e-9 * middle.abs() + _SAME
+    flat = (1 - differs.groupby(compared["type"], dropna=False).transform("mean")) >= FLAT_SHARE
+    enough, spread = types["figure"].transform("size") >= MIN_PRICED, deviation > _SAME
+    found = (
+        compared[_SHOWN]
+        .assign(
+            median_credits=types["used_credits"].transform("median"),
+            robust_z=(MAD_OF_NORMAL * off / deviation.where(enough & spread)).astype("float64"),
+        )
+        .loc[lambda each: (each["robust_z"].abs() > MAX_Z) | (enough & flat & differs & ~spread)]
+        .sort_values("robust_z", key=lambda z: -z.abs(), kind="stable", ignore_index=True)
+    )
+    return like(found, videos)
+
+
+def _price(rows: pd.DataFrame) -> pd.Series[float]:
+    """Log of what is compared: credits per minute where most of a type have a duration."""
+    minutes = rows["duration_seconds"].where(rows["duration_seconds"] > 0) / 60
+    measured = minutes.notna().groupby(rows["type"], dropna=False).transform("mean") >= 0.5
+    price = (rows["used_credits"] / minutes).where(measured, rows["used_credits"])
+    return price.where(price > -1).map(np.log1p)

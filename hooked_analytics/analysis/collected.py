@@ -26,47 +26,36 @@ def collected(
     only: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]] | None = None,
 ) -> pd.DataFrame:
     """
-    Collect the columns needed as pandas, each video once.
+    Collect the columns needed, and the *keys* as they are, as pandas, each video once.
 
-    Parameters
-    ----------
-    videos : object
-        Frame of any engine. Its ``video_id``, if there is one, tells repeated rows.
-    columns, keys : list of str
-        Columns to compute with, and to group by.
-    what : str
-        Function that is called, for the message of an error.
-    only : Callable, optional
-        Chooses rows on the engine, before they are counted and collected.
+    *only* chooses rows on the engine, before they are counted and collected.
 
     Raises
     ------
     ValueError
         A column is missing, or there are more than 5 million rows on an engine.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> collected(pa.table({"type": ["class"], "n": [1]}), ["n"], ["type"], what="f")
-       n   type
-    0  1  class
     """
     wanted = list(dict.fromkeys([*columns, *keys]))
     if not isinstance(videos, pd.DataFrame):
-        videos = _collected(videos, wanted, what, only)
-    usable = usable_frame(videos, columns, what=what, keys=keys)
-    return usable[wanted].reset_index(drop=True)
+        import narwhals.stable.v2 as nw
+
+        there = column_names(videos)
+        ranked = [name for name in RANKED_BY if name in there and "video_id" in there]
+        # all of them as columns, not as keys: their values are needed as they are
+        rows = open_frame(videos, list(dict.fromkeys([*wanted, *ranked])), [], what=what).rows
+        rows = rows if only is None else only(rows)
+        count = int(small_frame(rows.select(n=nw.len()))["n"].iloc[0])
+        if count > MAX_ROWS:
+            raise ValueError(
+                f"{what} takes at most {MAX_ROWS:,} rows into memory, and there are {count:,}; "
+                "choose a period first"
+            )
+        videos = small_frame(rows)
+    return usable_frame(videos, columns, what=what, keys=keys)[wanted].reset_index(drop=True)
 
 
 def column_names(videos: Any) -> list[str]:
-    """
-    Names of the columns of a frame of any engine; none of what is no frame.
-
-    Examples
-    --------
-    >>> column_names(pd.DataFrame({"type": []}))
-    ['type']
-    """
+    """Names of the columns of a frame of any engine; none of what is no frame."""
     if isinstance(videos, pd.DataFrame):
         return list(videos.columns)
     import narwhals.stable.v2 as nw
@@ -74,25 +63,3 @@ def column_names(videos: Any) -> list[str]:
     frame = nw.from_native(videos, pass_through=True)
     known = isinstance(frame, nw.DataFrame | nw.LazyFrame)
     return frame.lazy().collect_schema().names() if known else []
-
-
-def _collected(
-    videos: Any,
-    wanted: list[str],
-    what: str,
-    only: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]] | None,
-) -> pd.DataFrame:
-    import narwhals.stable.v2 as nw
-
-    there = column_names(videos)
-    ranked = [name for name in RANKED_BY if name in there and "video_id" in there]
-    # all of them as columns, not as keys: their values are needed as they are
-    rows = open_frame(videos, list(dict.fromkeys([*wanted, *ranked])), [], what=what).rows
-    rows = rows if only is None else only(rows)
-    count = int(small_frame(rows.select(n=nw.len()))["n"].iloc[0])
-    if count > MAX_ROWS:
-        raise ValueError(
-            f"{what} takes at most {MAX_ROWS:,} rows into memory, and there are {count:,}; "
-            "choose a period first"
-        )
-    return small_frame(rows)

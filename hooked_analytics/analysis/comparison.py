@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from hooked_analytics.analysis.collected import collected
-from hooked_analytics.analysis.intervals import chance_of_sums, percentiles, resampled_sums, wilson
-from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
+from hooked_analytics.analysis.survival import (
+    count_ends,
+    kaplan_meier,
+    percentiles,
+    quantile,
+    wilson,
+)
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.frames import group_keys
+from hooked_analytics.schema.frames import group_keys, grouped
 from hooked_analytics.schema.outcomes import has_status, seconds_to_end
 
 if TYPE_CHECKING:
@@ -29,7 +35,9 @@ if TYPE_CHECKING:
 FALSE_DISCOVERIES = 0.05
 # Below the first nothing is tested; below the second "no difference found" says nothing.
 MIN_TESTED, MIN_COMPARED = 5, 10
-MIN_ROUNDS, MAX_ROUNDS, MAX_GROUPS = 4000, 10_000, 2000
+MIN_ROUNDS, MAX_ROUNDS, MAX_GROUPS, RESAMPLES = 4000, 10_000, 2000, 1000
+# Above so many videos a drawn sum is normal for all that matters; below so many all are permuted.
+MAX_DRAWN, MAX_PERMUTED = 1000, 5000
 _FIGURES = [
     "videos", "value", "low", "high", "shrunk", "difference", "difference_low", "difference_high",
     "p_value", "different",
@@ -56,8 +64,7 @@ def compare_groups(
     """
     Compare each group with the rest, chance and the number of groups taken into account.
 
-    The cheapest of many groups of few videos is mostly cheap by luck. So each figure has its
-    interval, a ``shrunk`` form to sort by, and a p-value corrected for the number of groups.
+    The cheapest of many groups of few videos is mostly cheap by luck.
 
     Parameters
     ----------
@@ -74,18 +81,17 @@ def compare_groups(
     Returns
     -------
     one row per group, the highest ``shrunk`` first; the kind of frame that was given
-        The keys; ``videos`` compared (those without a figure are left out); ``value`` in the unit
-        of the metric with its 95 % interval ``low``, ``high``; ``shrunk``: the value drawn to that
-        of all groups as far as chance explains its distance; ``difference`` to the rest with
-        its 95 % interval; ``p_value``, corrected; and ``different``: True where at most one of
-        twenty such findings is chance, False, or missing where fewer than ten videos show no
-        difference. Below five videos nothing is tested.
+        The keys; ``videos`` with a figure; ``value`` in the unit of the metric with its 95 %
+        interval ``low``, ``high``; ``shrunk``: the value drawn to that of all groups as far as
+        chance explains its distance; ``difference`` to the rest with its 95 % interval;
+        ``p_value``, corrected for the number of groups, missing below five videos; ``different``:
+        whether it is, at most one of twenty findings being chance, missing where fewer than ten
+        videos show no difference.
 
     Raises
     ------
     ValueError
-        A needed column is not there, *metric* is none of the above, or there are more than 2,000
-        groups.
+        A needed column is not there, *metric* is none of these, or groups are more than 2,000.
 
     Notes
     -----
@@ -110,7 +116,7 @@ def compare_groups(
         raise ValueError(f"metric is one of {', '.join(_METRICS)}, not {metric!r}")
     columns, prepare, compare = _METRICS[metric]
     rows = collected(videos, columns, keys, what="compare_groups").pipe(prepare)
-    numbers = rows.groupby(keys, dropna=False, observed=True, sort=True)
+    numbers = grouped(rows, keys)
     names = numbers.size().reset_index(name="_all")[keys]
     if len(names) > MAX_GROUPS:
         raise ValueError(
@@ -166,7 +172,7 @@ def _p_values(scores: Floats, groups: Groups, size: NDArray[Any]) -> Floats:
     p_values = np.full(len(size), np.nan)
     if len(size) > 1 and tested.any():
         draw, rounds = np.random.default_rng(0), min(max(MIN_ROUNDS, 40 * len(size)), MAX_ROUNDS)
-        chances = chance_of_sums(scores, groups, draw, rounds=rounds)
+        chances = _chances_of_sums(scores, groups, draw, rounds)
         p_values[tested] = false_discovery_control(chances[tested])
     return p_values
 
@@ -174,10 +180,9 @@ def _p_values(scores: Floats, groups: Groups, size: NDArray[Any]) -> Floats:
 def _ratios(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
     """Compare sums of ``_top`` over sums of ``_bottom`` [credits/min]."""
     pairs = rows[["_top", "_bottom"]].to_numpy(dtype=float)
-    sums = np.column_stack([np.bincount(groups, column, minlength=count) for column in pairs.T])
-    size = np.bincount(groups, minlength=count)
-    draw = np.random.default_rng(0)
-    drawn = np.stack([resampled_sums(pairs[groups == n], draw) for n in range(count)], axis=1)
+    sums = np.column_stack([np.bincount(groups, column) for column in pairs.T])
+    size, draw = np.bincount(groups), np.random.default_rng(0)
+    drawn = np.stack([_resampled_sums(pairs[groups == n], draw) for n in range(count)], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = percentiles(drawn[..., 0] / drawn[..., 1], size)
         others = drawn.sum(axis=1, keepdims=True) - drawn
@@ -185,7 +190,7 @@ def _ratios(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
     rest = sums.sum(axis=0) - sums
     overall = _over(*sums.sum(axis=0)).item()
     scores = pairs[:, 0] - (0.0 if np.isnan(overall) else overall) * pairs[:, 1]
-    mean = np.bincount(groups, scores, minlength=count) / size
+    mean = np.bincount(groups, scores) / size
     within = ((scores - mean[groups]) ** 2).sum() / max(len(scores) - count, 1)
     return _Compared(
         _over(*sums.T), low, high, _over(*rest.T), rest_low, rest_high, overall,
@@ -198,10 +203,10 @@ def _over(top: Any, bottom: Any) -> Floats:
     return np.asarray(top / np.where(bottom > 0, bottom, np.nan), dtype=float)
 
 
-def _rates(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
+def _rates(rows: pd.DataFrame, groups: Groups, _count: int) -> _Compared:
     """Compare shares of videos that failed, among those that ended."""
     failed = rows["status"].eq("FAILED").to_numpy(dtype=np.float64)
-    hits, size = np.bincount(groups, failed, minlength=count), np.bincount(groups, minlength=count)
+    hits, size = np.bincount(groups, failed), np.bincount(groups)
     others, rest = hits.sum() - hits, size.sum() - size
     overall = float(failed.mean())
     (low, high), (rest_low, rest_high) = wilson(hits, size), wilson(others, rest)
@@ -233,6 +238,53 @@ def _medians(rows: pd.DataFrame, groups: Groups, count: int) -> _Compared:
         own, own_low, own_high, rest, rest_low, rest_high, overall,
         _over(deviation**2, ended), scores - scores.mean(),
     )  # fmt: skip
+
+
+def _resampled_sums(values: Floats, draw: np.random.Generator) -> Floats:
+    """Sums of the columns of *values* over resamples of its rows, one row per resample."""
+    values = values[np.lexsort(values.T)]  # the order of the list decides nothing
+    size = len(values)
+    if size > MAX_DRAWN:
+        covariance = np.cov(values, rowvar=False, bias=True) * size
+        return draw.multivariate_normal(values.sum(axis=0), covariance, RESAMPLES, method="eigh")
+    return np.asarray(values[draw.integers(size, size=(RESAMPLES, size))].sum(axis=1))
+
+
+def _chances_of_sums(
+    scores: Floats, groups: Groups, draw: np.random.Generator, rounds: int
+) -> Floats:
+    """
+    How often a group drawn at random has a sum of scores as far from 0 as each group has.
+
+    A permutation test: exact at any size of a group where the videos are alike. In large lists
+    small groups are drawn with replacement and large ones have the normal law.
+    """
+    size = np.bincount(groups)
+    # a hair of tolerance: the same videos in another order have the same sum
+    found = np.abs(np.bincount(groups, scores)) * (1 - 1e-9) - 1e-12 * np.abs(scores).sum()
+    scores = np.sort(scores)
+    if len(scores) <= MAX_PERMUTED:
+        starts = np.concatenate([[0], size.cumsum()[:-1]])
+        beyond, done = np.zeros(len(size)), 0
+        at_once = np.tile(scores, (min(100_000 // len(scores), rounds), 1))
+        while done < rounds:
+            sums = np.add.reduceat(draw.permuted(at_once, axis=1), starts, axis=1)
+            beyond += (np.abs(sums) >= found).sum(axis=0)
+            done += len(at_once)
+        return np.asarray((beyond + 1) / (done + 1))
+    others = np.sqrt(1 - size / len(scores))  # drawn without replacement they would vary less
+    limits = np.divide(found, others, out=np.zeros(len(size)), where=others > 0)
+    return np.array(
+        [_chance(scores, n, limit, draw, rounds) for n, limit in zip(size, limits, strict=True)]
+    )
+
+
+def _chance(scores: Floats, n: int, limit: float, draw: np.random.Generator, rounds: int) -> float:
+    if n > MAX_DRAWN:
+        deviation = float(np.sqrt(n) * scores.std())
+        return 2 * NormalDist().cdf(-limit / deviation) if deviation > 0 and limit > 0 else 1.0
+    sums = np.abs(draw.choice(scores, (rounds, n)).sum(axis=1))
+    return float(((sums >= limit).sum() + 1) / (rounds + 1))
 
 
 def _with_pairs(rows: pd.DataFrame) -> pd.DataFrame:

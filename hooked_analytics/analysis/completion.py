@@ -9,34 +9,35 @@ import pandas as pd
 
 from hooked_analytics.analysis.past_renders import (
     LOST_SECONDS,
+    MIN_FINISHED,
+    OBSERVED_COLUMNS,
     Renders,
     batch_numbers,
+    read_progress,
     read_renders,
     recency_weights,
+    stalls,
+    stands_still,
     status_in,
     type_codes,
 )
-from hooked_analytics.analysis.stuck import (
-    MARGIN,
-    OBSERVED_COLUMNS,
-    read_progress,
-    stalls,
-    stands_still,
-    tail_limit,
-)
 from hooked_analytics.analysis.survival import (
+    ROUNDING,
     conditional_quantile,
     count_ends,
     kaplan_meier,
     quantile,
 )
 from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.schema.outcomes import END_COLUMNS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hooked_analytics.analysis.past_renders import Floats
     from hooked_analytics.analysis.survival import Curve, Ends
+
+    Marked = NDArray[np.bool_]
 
 MIN_COMPARED = 10
 # Finished renders of a batch from which it is compared with itself.
@@ -45,8 +46,9 @@ MIN_OF_BATCH = 10
 MAX_DEVIATION = 2.0
 # Nearest in progress: a quarter of those observed, twenty at least.
 MIN_NEAR, SHARE_NEAR = 20, 4
-_ROUNDING = 1e-9
-_NEEDED = ["type", "status", "created_at", "updated_at", "fetched_at"]
+# Times drift, machines get busy: only half as much again as 99 of 100 take is out of the ordinary.
+TAIL, MARGIN = 0.99, 1.5
+_NEEDED = ["type", *END_COLUMNS]
 
 
 def estimate_completion(
@@ -59,9 +61,9 @@ def estimate_completion(
     """
     Estimate when each render under way will be over, given how long it has run and how far it is.
 
-    Each is compared with past renders of its type that ran for as long; recent ones count more. An
-    end is COMPLETED or FAILED. Once ten renders of its own batch have ended, the past is stretched
-    to the pace of that batch. With *observations* of an archive, progress counts before time.
+    Each is compared with past renders of its type that ran for as long; recent ones count more.
+    Once ten renders of its own batch have ended, the past is stretched to the pace of that batch.
+    With *observations* of an archive, progress counts before time.
 
     Parameters
     ----------
@@ -69,8 +71,7 @@ def estimate_completion(
         One row per video. Needs ``video_id``, ``type``, ``status``, ``created_at``,
         ``updated_at`` and ``fetched_at``, and ``progress`` with *observations*.
     history : DataFrame, optional
-        Past renders; *videos* itself when missing. Those under way count as "longer than so far",
-        except past 24 h.
+        Past renders; *videos* itself when missing.
     observations : DataFrame, optional
         Any number of rows per video, as of `VideoArchive.observations`. The last 90 days are used.
     coverage : float, default 0.8
@@ -90,18 +91,14 @@ def estimate_completion(
     ValueError
         A needed column is not there, or *coverage* is not between 0 and 1.
 
-    See Also
-    --------
-    VideoArchive.observations : What was seen on the way.
-
     Notes
     -----
     *By time*: Kaplan-Meier S, weights halved per seven days; the smallest t > e with
     S(t) <= (1 - p) S(e), at ranks corrected for the effective number still running after e.
 
-    *By progress*: conformal ranks of log(total / straight line) about a local line in log
-    progress, one observation per completed render of the type. Not where progress is missing, 0,
-    or never moved.
+    *By progress*: conformal ranks (Vovk et al., 2005) of log(total / straight line) about a local
+    line in log progress, one observation per completed render of the type. Not where progress is
+    missing, 0, or never moved.
 
     *Stuck*: half as long again as 99 of 100 renders of the type, and as the slowest render of its
     batch that ended, once half of the batch has. Or progress stands still for longer than in 99 of
@@ -125,29 +122,25 @@ def estimate_completion(
     if not 0 < coverage < 1:
         raise ValueError(f"coverage is between 0 and 1, for example 0.8, not {coverage!r}")
     history = videos if history is None else history
-    extra = [] if observations is None else ["progress"]
-    needed = ["video_id", *_NEEDED, *extra]
+    needed = ["video_id", *_NEEDED, *([] if observations is None else ["progress"])]
     caller = "estimate_completion"
-    videos, history = (
-        usable_frame(frame, columns, what=caller)
-        for frame, columns in ((videos, needed), (history, _NEEDED))
-    )
+    videos = usable_frame(videos, needed, what=caller)
+    history = usable_frame(history, _NEEDED, what=caller)
     renders = read_renders(videos)
-    found = _Estimates.nothing(renders.seconds[renders.rendering])
-    _by_elapsed(found, renders, read_renders(history), coverage)
+    found = _by_elapsed(renders, read_renders(history), coverage)
     under_way = videos.loc[renders.rendering, needed]
     if observations is not None and len(under_way):
         observations = usable_frame(observations, OBSERVED_COLUMNS, what=caller, once=False)
         _by_progress(found, under_way, observations, coverage)
-    created = renders.created[renders.rendering]
+    low, middle, high = (_moment(renders.created[renders.rendering], each) for each in found.total)
     return pd.DataFrame(
         {
             "video_id": under_way["video_id"].array,
             "type": under_way["type"].array,
             "elapsed_seconds": found.seconds,
-            "eta_low": _moment(created, found.low),
-            "eta": _moment(created, found.middle),
-            "eta_high": _moment(created, found.high),
+            "eta_low": low,
+            "eta": middle,
+            "eta_high": high,
             "time_source": pd.array(found.source, dtype="string"),
             "stuck": pd.Series(found.stuck).astype("boolean"),
         }
@@ -155,26 +148,12 @@ def estimate_completion(
 
 
 class _Estimates(NamedTuple):
-    """Total times of renders under way [s], NaN where unknown; filled in step by step."""
+    """Of each render under way; NaN where unknown."""
 
     seconds: Floats  # so far
-    low: Floats
-    middle: Floats
-    high: Floats
+    total: Floats  # three rows: low, middle, high [s]
     source: NDArray[np.object_]
     stuck: Floats
-
-    @classmethod
-    def nothing(cls, seconds: Floats) -> _Estimates:
-        low, middle, high, stuck = np.full((4, len(seconds)), np.nan)
-        source = np.full(len(seconds), "no usable time", dtype=object)
-        return cls(seconds, low, middle, high, source, stuck)
-
-    def put(self, rows: NDArray[np.intp], total: list[Floats], source: str) -> None:
-        """Fill in ranges; the words stand also where there is none."""
-        for each, values in zip((self.low, self.middle, self.high), total, strict=True):
-            each[rows] = values
-        self.source[rows] = source
 
 
 class _Past(NamedTuple):
@@ -186,13 +165,12 @@ class _Past(NamedTuple):
     finished: int
 
     @classmethod
-    def of(cls, renders: Renders, rows: NDArray[np.bool_]) -> _Past:
+    def of(cls, renders: Renders, rows: Marked) -> _Past:
         weights = recency_weights(renders.created[rows])
         ends, squares = (
             count_ends(
                 renders.seconds[rows],
-                completed=w * renders.completed[rows],
-                failed=w * renders.failed[rows],
+                completed=w * renders.over[rows],
                 running=w * renders.rendering[rows],
             )
             for w in (weights, weights**2)
@@ -203,46 +181,43 @@ class _Past(NamedTuple):
         """Effective number of renders that ran for longer: (sum of weights)² / sum of squares."""
         at = np.searchsorted(self.ends.seconds, elapsed, side="right")
         weights, squares = (np.r_[each.at_risk, 0.0][at] for each in (self.ends, self.squares))
-        effective: Floats = np.floor(weights**2 / np.maximum(squares, 1e-300) + _ROUNDING)
-        return effective
+        return np.asarray(np.floor(weights**2 / np.maximum(squares, 1e-300) + ROUNDING))
 
 
-def _by_elapsed(found: _Estimates, videos: Renders, history: Renders, coverage: float) -> None:
+def _by_elapsed(videos: Renders, history: Renders, coverage: float) -> _Estimates:
     """Compare each render with past ones of its type, its own batch first."""
     place = np.flatnonzero(videos.rendering)
+    elapsed = videos.seconds[place]
+    total, stuck = np.full((3, len(place)), np.nan), np.full(len(place), np.nan)
+    source = np.full(len(place), "no usable time", dtype=object)
     here, there = type_codes(videos.types, history.types)
     batches = batch_numbers(videos.created)
     apart = history.usable & ~_created_within(history, videos, batches)
     for code in np.unique(here[place]):
         everyone = _Past.of(history, history.usable & (there == code))
         others = _Past.of(history, apart & (there == code))
-        limit = tail_limit(everyone.ends, everyone.finished)
+        limit = MARGIN * quantile(everyone.curve, TAIL).seconds
+        limit = limit if everyone.finished >= MIN_FINISHED else np.nan
         for batch in np.unique(batches[place[here[place] == code]]):
             of_batch = (batches == batch) & (here == code) & videos.usable
             rows = np.flatnonzero((here[place] == code) & (batches[place] == batch))
-            past, factor = everyone, 1.0
+            past, factor, pace = everyone, 1.0, ""
             if others.finished >= MIN_COMPARED:
                 past, factor = others, _factor(videos, of_batch, others)
-            source = f"elapsed, {past.finished:,} past renders"
+                pace = " at the pace of its batch" if factor != 1 else ""
+            total[:, rows] = _conditional(past, elapsed[rows], factor, coverage)
+            said = f"elapsed, {past.finished:,} past renders{pace}"
+            source[rows] = np.where(np.isnan(total[1, rows]), "too few comparable renders", said)
             if np.isnan(factor):
-                source = "none: its batch is unlike past renders"
-            elif factor != 1:
-                source = f"elapsed, {past.finished:,} past renders at the pace of its batch"
-            found.put(rows, _conditional(past, found.seconds[rows], factor, coverage), source)
-            found.stuck[rows] = _too_long(videos, of_batch, found.seconds[rows], limit)
-    short = np.isnan(found.middle) & (found.source != "no usable time")
-    few = short & np.char.startswith(found.source.astype(str), "elapsed")
-    found.source[few] = "too few comparable renders"
-    lost = found.seconds > LOST_SECONDS
-    found.put(np.flatnonzero(lost), [np.full(int(lost.sum()), np.nan)] * 3, "lost: over 24 h")
-    found.stuck[lost] = 1.0
-    found.source[np.isnan(found.seconds)] = "no usable time"
-    found.stuck[np.isnan(found.seconds)] = np.nan
+                source[rows] = "none: its batch is unlike past renders"
+            stuck[rows] = _too_long(videos, of_batch, elapsed[rows], limit)
+    lost, unknown = elapsed > LOST_SECONDS, np.isnan(elapsed)
+    total[:, lost], source[lost], stuck[lost] = np.nan, "lost: over 24 h", 1.0
+    source[unknown], stuck[unknown] = "no usable time", np.nan
+    return _Estimates(elapsed, total, source, stuck)
 
 
-def _created_within(
-    history: Renders, videos: Renders, batches: NDArray[np.intp]
-) -> NDArray[np.bool_]:
+def _created_within(history: Renders, videos: Renders, batches: NDArray[np.intp]) -> Marked:
     """Which past renders belong to a batch that is under way."""
     within = np.zeros(len(history.created), bool)
     for batch in np.unique(batches[videos.rendering & (batches >= 0)]):
@@ -251,39 +226,34 @@ def _created_within(
     return within
 
 
-def _factor(videos: Renders, rows: NDArray[np.bool_], past: _Past) -> float:
+def _factor(videos: Renders, rows: Marked, past: _Past) -> float:
     """How much slower a batch is than the past; NaN where it differs and too few have ended."""
     seconds, over = videos.seconds[rows], videos.over[rows]
     if over.sum() >= MIN_OF_BATCH:
         own = kaplan_meier(count_ends(seconds, completed=over, running=~over))
-        last = np.flatnonzero(own.seconds <= seconds[over].max())[-1]
+        last = np.searchsorted(own.seconds, seconds[over].max(), side="right") - 1
         usual = quantile(past.curve, 1 - own.share[last]).seconds
-        return float(own.seconds[last]) / usual if usual > 0 else float("nan")
+        return float(own.seconds[last]) / usual if usual > 0 else np.nan
     at = np.searchsorted(past.curve.seconds, seconds, side="right")
     left = np.maximum(np.r_[1.0, past.curve.share][at], 1 / (past.finished + 1))
     expected = float(-np.log(left).sum())
-    off = (over.sum() - expected) / np.sqrt(max(expected, _ROUNDING))
-    return 1.0 if abs(off) <= MAX_DEVIATION else float("nan")
+    off = (over.sum() - expected) / np.sqrt(max(expected, ROUNDING))
+    return 1.0 if abs(off) <= MAX_DEVIATION else np.nan
 
 
-def _conditional(past: _Past, elapsed: Floats, factor: float, coverage: float) -> list[Floats]:
+def _conditional(past: _Past, elapsed: Floats, factor: float, coverage: float) -> Floats:
     """Total times at the low, middle and high level, given the time elapsed [s]."""
     scaled = elapsed / factor
     comparable = past.comparable(scaled)
     enough = (comparable >= MIN_COMPARED) & (elapsed <= LOST_SECONDS)
     outside, m = (1 - coverage) / 2, np.maximum(comparable, 1)
-    levels = (
-        np.floor(outside * (m + 1) + _ROUNDING) / m,
-        np.full(len(m), 0.5),
-        np.ceil((1 - outside) * (m + 1) - _ROUNDING) / m,
-    )
-    return [
-        np.where(enough, factor * conditional_quantile(past.curve, scaled, p), np.nan)
-        for p in levels
-    ]
+    low = np.floor(outside * (m + 1) + ROUNDING) / m
+    high = np.ceil((1 - outside) * (m + 1) - ROUNDING) / m
+    total = conditional_quantile(past.curve, scaled, np.stack([low, np.full(len(m), 0.5), high]))
+    return np.where(enough, factor * total, np.nan)
 
 
-def _too_long(videos: Renders, rows: NDArray[np.bool_], elapsed: Floats, limit: float) -> Floats:
+def _too_long(videos: Renders, rows: Marked, elapsed: Floats, limit: float) -> Floats:
     """Whether each ran beyond the limit while most of its batch has ended well before."""
     stuck = np.where(np.isnan(limit), np.nan, elapsed > limit)
     over = videos.over & rows
@@ -316,8 +286,9 @@ def _by_progress(
         place, progress = place[told], rows["progress"].to_numpy()[told]
         known = past[of_row[past["row"]] == code]
         if len(known) >= MIN_COMPARED:
-            total = _ranges_by_progress(found.seconds[place], progress, known, coverage)
-            found.put(place, total, f"progress, {len(known):,} past renders")
+            elapsed = found.seconds[place]
+            found.total[:, place] = _ranges_by_progress(elapsed, progress, known, coverage)
+            found.source[place] = f"progress, {len(known):,} past renders"
 
 
 def _one_each(seen: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
@@ -335,10 +306,8 @@ def _one_each(seen: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
     ]
     ids = observations["video_id"].iloc[usable["row"]].to_numpy(dtype=object)
     draw = pd.Series(pd.util.hash_array(ids), usable.index)
-    number, count = (
-        usable.groupby("video").cumcount(),
-        usable.groupby("video")["row"].transform("size"),
-    )
+    of_video = usable.groupby("video")
+    number, count = of_video.cumcount(), of_video["row"].transform("size")
     drawn = usable[number == (draw % count.astype("uint64")).astype("int64")]
     straight = drawn["seconds"] / (drawn["progress"] / 100)
     # nearest in progress are chosen among equals, and not by when they were created
@@ -348,16 +317,12 @@ def _one_each(seen: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
 
 def _ranges_by_progress(
     elapsed: Floats, progress: Floats, past: pd.DataFrame, coverage: float
-) -> list[Floats]:
-    """
-    Correct the straight line through progress by how wrong it was at such progress.
-
-    Split conformal ranks of the errors of the renders nearest in progress (Vovk et al., 2005).
-    """
+) -> Floats:
+    """Correct the straight line through progress by how wrong it was at such progress."""
     near = min(max(MIN_NEAR, len(past) // SHARE_NEAR), len(past))
     outside = (1 - coverage) / 2
-    first = int(np.floor(outside * (near + 1) + _ROUNDING))
-    last = min(int(np.ceil((1 - outside) * (near + 1) - _ROUNDING)), near + 1)
+    first = int(np.floor(outside * (near + 1) + ROUNDING))
+    last = min(int(np.ceil((1 - outside) * (near + 1) - ROUNDING)), near + 1)
     at, error = past["progress"].to_numpy(), past["error"].to_numpy()
     factors = np.empty((3, len(progress)))
     for value in np.unique(progress):
@@ -366,7 +331,7 @@ def _ranges_by_progress(
         chosen = np.exp([ranked[first], np.median(ranked[1:-1]), ranked[last]])
         factors[:, progress == value] = chosen[:, None]
     total = np.maximum(elapsed, elapsed / (progress / 100) * factors)
-    return list(np.where(np.isinf(total), np.nan, total))
+    return np.where(np.isinf(total), np.nan, total)
 
 
 def _errors_at(value: float, at: Floats, error: Floats) -> Floats:
@@ -375,8 +340,7 @@ def _errors_at(value: float, at: Floats, error: Floats) -> Floats:
     off = log - log.mean()
     square = float(off @ off)
     slope = float(off @ error) / square if square > 1e-6 else 0.0
-    errors: Floats = error - slope * (log - np.log(value))
-    return errors
+    return np.asarray(error - slope * (log - np.log(value)))
 
 
 def _moment(created: NDArray[np.datetime64], total: Floats) -> pd.Series[pd.Timestamp]:

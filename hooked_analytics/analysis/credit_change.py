@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
-from hooked_analytics.analysis.intervals import RESAMPLES, percentiles
+from hooked_analytics.analysis.survival import percentiles
 from hooked_analytics.schema.engines import known, like, open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
 from hooked_analytics.schema.frames import group_keys, grouped
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Parts = tuple[Floats, Floats, Floats]
 
+RESAMPLES = 1000
 _PERIODS = ("before", "after")
 _PARTS = ("volume", "mix", "rate")
 _COLUMNS = [

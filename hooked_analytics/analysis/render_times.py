@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hooked_analytics.analysis.intervals import wilson
 from hooked_analytics.analysis.survival import (
     aalen_johansen,
     count_ends,
     kaplan_meier,
     quantile,
     share_at,
+    wilson,
 )
 from hooked_analytics.schema.engines import like
 from hooked_analytics.schema.frames import group_keys, usable_frame

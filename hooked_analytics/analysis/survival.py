@@ -1,10 +1,8 @@
 """
-How long until something ends, when some of it is still going on: estimators in plain NumPy.
+Estimators in plain NumPy: how long until something ends, and how far a figure may be off.
 
-A render still under way says "longer than this": it is right-censored. Leaving it out makes a
-young list look faster than it is. Two estimators read it as it is: Kaplan-Meier for the time
-to the end, whichever end, and Aalen-Johansen for the chance to be completed by a time, where
-failing is a second way to end.
+A render still under way is right-censored, "longer than this": leaving it out makes a young list
+seem faster than it is.
 """
 
 from __future__ import annotations
@@ -19,8 +17,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+LEVEL = 0.95
 # Shares are products of many fractions: 5 of 10 left may come out a hair above 0.5.
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 class Ends(NamedTuple):
@@ -63,14 +62,9 @@ def count_ends(
     seconds: ArrayLike, *, completed: ArrayLike = 0, failed: ArrayLike = 0, running: ArrayLike = 0
 ) -> Ends:
     """
-    Count ends per distinct time.
+    Count ends per distinct time to the end or to the last observation [s].
 
-    Parameters
-    ----------
-    seconds : ArrayLike
-        Time to the end, or to the last look [s]; missing and negative ones are not used.
-    completed, failed, running : ArrayLike, default 0
-        How many renders each time stands for.
+    Each time stands for so many renders; missing and negative ones are not used.
 
     Examples
     --------
@@ -92,12 +86,12 @@ def count_ends(
     return Ends(at_usable[starts], *counts)
 
 
-def kaplan_meier(ends: Ends, *, level: float = 0.95) -> Curve:
+def kaplan_meier(ends: Ends) -> Curve:
     """
-    Share of renders not over after each time, running ones counted as "longer than".
+    Share of renders not over after each time.
 
-    Kaplan and Meier (1958), variance by Greenwood, band on the log(-log) scale, the one
-    that keeps inside 0 and 1. The band is missing where the share is 1 or 0.
+    Kaplan and Meier (1958), variance by Greenwood, 95 % band on the log(-log) scale, which keeps
+    inside 0 and 1; missing where the share is 1 or 0.
 
     Examples
     --------
@@ -107,20 +101,18 @@ def kaplan_meier(ends: Ends, *, level: float = 0.95) -> Curve:
     """
     at_risk, over = ends.at_risk, ends.over
     share = np.cumprod(1 - over / at_risk, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        greenwood = np.cumsum(over / (at_risk * (at_risk - over)))
     with np.errstate(divide="ignore", invalid="ignore"):
+        greenwood = np.cumsum(over / (at_risk * (at_risk - over)))
         spread = np.sqrt(greenwood) / -np.log(share)
-    return Curve(ends.seconds, share, *_log_log_band(share, spread, level))
+    return Curve(ends.seconds, share, *_log_log_band(share, spread))
 
 
-def aalen_johansen(ends: Ends, *, level: float = 0.95) -> Curve:
+def aalen_johansen(ends: Ends) -> Curve:
     """
     Share of renders completed by each time, failing being the other way to end.
 
-    Aalen and Johansen (1978); variance by the delta method (Marubini and Valsecchi 1995, as
-    in statsmodels), band on the log(-log) scale of one minus the share. Without failures it
-    is one minus Kaplan-Meier, band included.
+    Aalen and Johansen (1978); variance by the delta method (Marubini and Valsecchi 1995). Without
+    failures it is one minus Kaplan-Meier, band included.
 
     Examples
     --------
@@ -142,17 +134,16 @@ def aalen_johansen(ends: Ends, *, level: float = 0.95) -> Curve:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(variance.clip(0)) / ((1 - share) * -np.log1p(-share))
-    high_left, low_left = _log_log_band(1 - share, spread, level)
+    high_left, low_left = _log_log_band(1 - share, spread)
     return Curve(ends.seconds, share, 1 - low_left, 1 - high_left)
 
 
 def quantile(curve: Curve, p: float) -> Quantile:
     """
-    Read from a Kaplan-Meier curve the time by which the share *p* is over.
+    Read from a Kaplan-Meier curve the first time with no more than 1 - p left.
 
-    The smallest time at which no more than 1 - p is left; missing when the curve ends
-    above that. The interval holds every time whose band covers 1 - p: a missing upper end
-    means that the list is too young or too short to bound it.
+    The interval holds every time whose band covers 1 - p: a missing upper end means that the list
+    is too young or too short to bound it.
 
     Examples
     --------
@@ -160,18 +151,13 @@ def quantile(curve: Curve, p: float) -> Quantile:
     >>> quantile(curve, 0.5).seconds, quantile(curve, 0.1).seconds
     (3.0, 1.0)
     """
-    share, low, high = (
-        _first_at_most(curve.seconds, part, 1 - p) for part in (curve.share, curve.low, curve.high)
-    )
-    return Quantile(share, low, high)
+    reached = (part <= 1 - p + ROUNDING for part in curve[1:])
+    return Quantile(*(float(curve.seconds[at.argmax()]) if at.any() else np.nan for at in reached))
 
 
 def share_at(curve: Curve, ends: Ends, at_seconds: ArrayLike) -> Curve:
     """
-    Read an Aalen-Johansen curve at any times.
-
-    Missing after the last look, as long as something was still running then: what has not
-    been observed is not known.
+    Read an Aalen-Johansen curve at any times; missing after the last observation of one running.
 
     Examples
     --------
@@ -181,12 +167,10 @@ def share_at(curve: Curve, ends: Ends, at_seconds: ArrayLike) -> Curve:
     """
     at = np.asarray(at_seconds, dtype=float)
     if not len(ends.seconds):
-        unknown = np.full(at.shape, np.nan)
-        return Curve(at, unknown, unknown, unknown)
+        return Curve(at, *np.full((3, len(at)), np.nan))
     position = np.searchsorted(ends.seconds, at, side="right")
     seen = (at <= ends.seconds[-1]) | (ends.running[-1] == 0)
-    before = (0.0, np.nan, np.nan)
-    parts = zip(before, (curve.share, curve.low, curve.high), strict=True)
+    parts = zip((0.0, np.nan, np.nan), curve[1:], strict=True)
     return Curve(
         at, *(np.where(seen, np.r_[first, part][position], np.nan) for first, part in parts)
     )
@@ -207,21 +191,62 @@ def conditional_quantile(curve: Curve, elapsed: ArrayLike, p: ArrayLike) -> Floa
     """
     since, level = np.broadcast_arrays(np.asarray(elapsed, dtype=float), p)
     after = np.searchsorted(curve.seconds, since, side="right")
-    target = (1 - level) * np.r_[1.0, curve.share][after] + _ROUNDING
+    target = (1 - level) * np.r_[1.0, curve.share][after] + ROUNDING
     reached = np.searchsorted(-curve.share, -target, side="left")
     total = np.r_[curve.seconds, np.nan][np.maximum(reached, after)]
     return np.where(level > 1, np.nan, np.where(level <= 0, since, total))
 
 
-def _log_log_band(share: Floats, spread: Floats, level: float) -> tuple[Floats, Floats]:
+def _log_log_band(share: Floats, spread: Floats) -> tuple[Floats, Floats]:
     """Band of *share* whose log(-log) has the standard error *spread*; missing at 0 and 1."""
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    inside = (share > _ROUNDING) & (share < 1 - _ROUNDING)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        low, high = (share ** np.exp(sign * z * spread) for sign in (1, -1))
+    inside = (share > ROUNDING) & (share < 1 - ROUNDING)
+    with np.errstate(all="ignore"):
+        low, high = (share ** np.exp(sign * _z() * spread) for sign in (1, -1))
     return np.where(inside, low, np.nan), np.where(inside, high, np.nan)
 
 
-def _first_at_most(seconds: Floats, share: Floats, most: float) -> float:
-    there = np.flatnonzero(share <= most + _ROUNDING)
-    return float(seconds[there[0]]) if len(there) else float("nan")
+def _z() -> float:
+    return NormalDist().inv_cdf((1 + LEVEL) / 2)
+
+
+def wilson(hits: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
+    """
+    95 % interval of a share, by Wilson's score; missing where there are no trials.
+
+    Examples
+    --------
+    >>> low, high = wilson([1, 0], [10, 0])
+    >>> low.round(4).tolist(), high.round(4).tolist()
+    ([0.0179, nan], [0.4042, nan])
+    """
+    n = np.asarray(trials, dtype=float)
+    n = np.where(n > 0, n, np.nan)
+    rate, z = np.asarray(hits, dtype=float) / n, _z()
+    middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+
+
+def percentiles(drawn: Floats, sizes: ArrayLike = 1000) -> tuple[Floats, Floats]:
+    """
+    95 % interval of each column of resampled figures.
+
+    The ends lie further out for few videos, where plain percentiles are too narrow
+    (Hesterberg 2015, "expanded percentile"); missing below two videos.
+
+    Examples
+    --------
+    >>> low, high = percentiles(np.arange(1001.0)[:, None])
+    >>> low.round().tolist(), high.round().tolist()
+    ([25.0], [975.0])
+    """
+    from scipy.special import ndtr, stdtrit
+
+    n = np.broadcast_to(np.asarray(sizes, dtype=float), drawn.shape[1:])
+    freedom = np.maximum(n - 1, 1)
+    tail = ndtr(-stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(n / freedom))
+    ends = np.full((2, *drawn.shape[1:]), np.nan)
+    # where some resamples hold nothing to divide by, the figure has no ends
+    for at in np.flatnonzero((n > 1) & np.isfinite(drawn).all(axis=0)):
+        ends[:, at] = np.quantile(drawn[:, at], [tail[at], 1 - tail[at]])
+    return ends[0], ends[1]

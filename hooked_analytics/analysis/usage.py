@@ -1,4 +1,4 @@
-"""Credits spent per group, and what failures cost."""
+"""Credits spent per group, what failures cost, and the videos made again after one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from hooked_analytics.analysis.intervals import wilson
+from hooked_analytics.analysis.collected import collected
+from hooked_analytics.analysis.survival import wilson
 from hooked_analytics.schema import NAMES
 from hooked_analytics.schema.engines import as_given, known, like, open_frame
 from hooked_analytics.schema.frames import group_keys, grouped, usable_frame
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 FAILURE_COLUMNS = [
     "video_id", "name", "type", "message", "fetch_error", "used_credits", "created_at",
 ]  # fmt: skip
+# What makes two videos the same one made again.
+CONTENT = ["type", "script", "avatar_id"]
+_ATTEMPTS = ["video_id", "name", "status", "created_at", "updated_at", "used_credits", *CONTENT]
 _VALUES = ["_credits", "_seconds", "_paired", "_length"]
 _SUMS = [
     "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_finished", "_failed",
@@ -38,15 +42,14 @@ def credit_usage(
     """
     Credits spent per group, with what is unknown and what failures cost.
 
-    Sums need at least one known figure: a group whose credits are all unknown has missing
-    credits, not 0. Rows whose fetch failed count as videos with unknown credits.
+    A group whose credits are all unknown has missing credits, not 0. Rows whose fetch failed count
+    as videos with unknown credits.
 
     Parameters
     ----------
     videos : DataFrame
         One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``status``,
-        ``used_credits``, ``duration_seconds`` and the columns of *by*. Of an archive's observations
-        the one that counts of each video is taken.
+        ``used_credits``, ``duration_seconds`` and the columns of *by*.
     by : str or list of str, default "type"
         One column or several; a missing key is a group of its own.
     price_per_credit : float, optional
@@ -82,6 +85,8 @@ def credit_usage(
     [{'credits': 8.0, 'credits_unknown': 1, 'credits_per_minute': 4.0, 'cost': 2.0}]
     """
     keys = group_keys(by)
+    if price_per_credit is not None and not 0 <= price_per_credit < float("inf"):
+        raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
     opened = open_frame(
         videos, ["used_credits", "duration_seconds"], [*keys, "status"], what="credit_usage"
     )
@@ -92,10 +97,11 @@ def credit_usage(
         grouped(_with_ends(by_status), keys)[_SUMS]
         .sum()
         .pipe(_usage)
-        .pipe(_with_money, price_per_credit)
         .reset_index()
         .sort_values("credits", ascending=False, kind="stable", ignore_index=True)
     )
+    if price_per_credit is not None:
+        usage = usage.assign(cost=usage["credits"] * float(price_per_credit))
     return like(usage, videos)
 
 
@@ -157,10 +163,7 @@ def _usage(sums: pd.DataFrame) -> pd.DataFrame:
 
 def failures(videos: FrameT) -> FrameT:
     """
-    Every video that failed, why, and what it cost.
-
-    Both kinds of failure are here: renders that ended as FAILED (``message`` says why) and
-    ids that could not be fetched (``fetch_error`` says why).
+    Renders that ended as FAILED, and ids that could not be fetched: why, and what they cost.
 
     Parameters
     ----------
@@ -208,9 +211,101 @@ def _failures(videos: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _with_money(usage: pd.DataFrame, price_per_credit: float | None) -> pd.DataFrame:
-    if price_per_credit is None:
-        return usage
-    if not 0 <= price_per_credit < float("inf"):
-        raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
-    return usage.assign(cost=usage["credits"] * float(price_per_credit))
+def retry_chains(videos: FrameT) -> FrameT:
+    """
+    Videos made again after they had failed, one row per chain of attempts.
+
+    Attempts are of one chain if type, script and avatar are the same; a success closes it. Videos
+    without a script or ``created_at``, or made again although none had failed, are in no chain.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video, of any engine (videos whose script failed once are collected: at most 5
+        million). Needs ``video_id, name, type, status, created_at, updated_at, used_credits,
+        avatar_id`` and ``script``.
+
+    Returns
+    -------
+    one row per chain, the dearest first; the kind of frame that was given
+        ``video_id, name`` (of the last attempt), ``type``, ``attempts``, ``failures``,
+        ``succeeded`` (missing while an attempt may still end well), ``credits`` [credits] of
+        all attempts, ``credits_unknown`` (attempts without a figure), ``failed_credits`` on
+        those that failed, ``success_credits``: what the success cost with its failures,
+        missing without one or where a figure is; ``first_created_at, last_created_at`` (UTC)
+        and ``first_video_id``. The script itself is not shown.
+
+    Raises
+    ------
+    ValueError
+        A needed column is not there.
+
+    Examples
+    --------
+    >>> from hooked_analytics import videos_from_records
+    >>> videos = videos_from_records([
+    ...     {"id": f"vid_{n}", "type": "class", "script": "Hello!", "status": status,
+    ...      "usedCredits": 5 - n, "createdAt": f"2024-01-15T10:0{n}:00Z"}
+    ...     for n, status in enumerate(["FAILED", "FAILED", "COMPLETED", "COMPLETED"])])
+    >>> chains = retry_chains(videos)
+    >>> chains[["video_id", "attempts", "failures", "success_credits"]].to_dict("records")
+    [{'video_id': 'vid_2', 'attempts': 3, 'failures': 2, 'success_credits': 12.0}]
+    """
+    rows = collected(videos, _ATTEMPTS, what="retry_chains", only=_of_failed_scripts)
+    made = rows.pipe(_attempts)
+    chains = made.groupby("chain")
+    credits, failed_credits = chains[["credits", "failed_credits"]].sum(min_count=1).to_numpy().T
+    unknown = chains["credits_unknown"].sum()
+    completed, open_ended = chains["completed"].any(), chains["open"].any()
+    first, last = (
+        made.drop_duplicates("chain", keep=keep).set_index("chain").sort_index()
+        for keep in ("first", "last")
+    )
+    table = (
+        last[["video_id", "name", "type"]]
+        .assign(
+            attempts=chains.size().astype("int64"),
+            failures=chains["failed"].sum().astype("int64"),
+            succeeded=completed.astype("boolean").mask(open_ended & ~completed),
+            credits=credits,
+            credits_unknown=unknown.astype("int64"),
+            failed_credits=failed_credits,
+            success_credits=pd.Series(credits, last.index).where(completed & (unknown == 0)),
+            first_created_at=first["created_at"],
+            last_created_at=last["created_at"],
+            first_video_id=first["video_id"],
+        )
+        .loc[chains["retried"].any()]
+        .sort_values(["credits", "first_created_at", "video_id"], ascending=[False, True, True])
+        .reset_index(drop=True)
+    )
+    return like(table, videos)
+
+
+def _of_failed_scripts(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    import narwhals.stable.v2 as nw
+
+    failed = rows.filter(nw.col("status") == "FAILED").select("script").unique("script")
+    return rows.join(failed, on="script", how="semi")
+
+
+def _attempts(videos: pd.DataFrame) -> pd.DataFrame:
+    """Attempts in order of time, each with the number of its chain."""
+    again = videos["script"].isin(videos.loc[has_status(videos, "FAILED"), "script"])
+    usable = videos["script"].str.strip().fillna("").ne("") & videos["created_at"].notna()
+    made = videos[(again & usable).astype(bool)].sort_values(["created_at", "video_id"])
+    completed, failed = (has_status(made, status) for status in ("COMPLETED", "FAILED"))
+    credits = made["used_credits"].astype("float64")
+    content = made.groupby(CONTENT, dropna=False).ngroup()
+    closed = completed.groupby(content).cumsum() - completed.astype(int)
+    chain = made.groupby([content, closed]).ngroup()
+    return made.assign(
+        completed=completed,
+        failed=failed,
+        open=~completed & ~failed,
+        credits=credits,
+        credits_unknown=credits.isna(),
+        failed_credits=credits.where(failed),
+        chain=chain,
+        retried=failed & chain.duplicated("last"),
+    )

@@ -167,6 +167,6 @@ def test_what_is_wrong_is_named():
 def test_a_list_too_large_to_permute_gives_about_the_same(monkeypatch):
     frame = groups(4, [1500, 300, 40, 12], dear=1.05)
     exact = compare_groups(frame, by="avatar_id").set_index("avatar_id")["p_value"]
-    monkeypatch.setattr("hooked_analytics.analysis.intervals.MAX_PERMUTED", 100)
+    monkeypatch.setattr("hooked_analytics.analysis.comparison.MAX_PERMUTED", 100)
     close = compare_groups(frame, by="avatar_id").set_index("avatar_id")["p_value"]
     assert close.to_dict() == pytest.approx(exact.to_dict(), abs=0.03)

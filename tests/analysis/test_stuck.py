@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import VideoArchive, estimate_completion, videos_from_records
-from hooked_analytics.analysis.stuck import read_progress, stalls
+from hooked_analytics.analysis.past_renders import read_progress, stalls
 
 START = pd.Timestamp("2024-01-15T10:00Z")
 HOUR = 3600.0
