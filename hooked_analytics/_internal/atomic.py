@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_MIN_FREE_BYTES, _ROW_BYTES = 2**20, 2**10
 _ORPHAN_SECONDS = 3600.0
 _PREFIX = ".hooked-"
 _MAX_SWAPS, _PAUSE_SECONDS = 100, 0.02
@@ -35,6 +36,23 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # one letter is a drive of Windows
         raise ValueError(f"{text} is an address: name a file of this machine, and copy it there")
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home
+
+
+def require_space(path: Path, rows: int = 0) -> None:
+    """
+    Raise an OSError where the disk is plainly full, before anything is requested for a file.
+
+    Examples
+    --------
+    >>> require_space(Path("no", "such", "folder", "videos.csv"), 1_000)
+    """
+    places = (path.absolute(), *path.absolute().parents)
+    folder = next(place for place in places if place.is_dir())
+    usage = shutil.disk_usage(folder)
+    needed = _MIN_FREE_BYTES + rows * _ROW_BYTES
+    if usage.total and usage.free < needed:  # some file systems do not say
+        said = f"the disk has {usage.free:,} bytes free, {needed:,} are needed: make room"
+        raise OSError(errno.ENOSPC, said, str(path))
 
 
 @contextmanager

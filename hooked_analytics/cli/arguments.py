@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hooked_analytics as ha
+from hooked_analytics._internal.atomic import require_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,7 @@ def file_to_write(text: str) -> Path:
         problem = f"{path} must not be written"
     else:
         try:
+            require_space(path)
             tempfile.TemporaryFile(dir=path.parent).close()
         except OSError as error:
             problem = f"nothing can be written in {path.parent}: {error.strerror}"

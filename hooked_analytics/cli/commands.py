@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 import hooked_analytics as ha
-from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics._internal.atomic import atomic_write, require_space
 from hooked_analytics._internal.formatting import count
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.show import MISSING, clean, say, show_rows
@@ -33,6 +33,7 @@ def fetch(run: Run) -> int:
     """Fetch the details of the videos of a file."""
     with run.client() as client:
         ids, archive = run.read_ids(), run.archive()
+        require_space(run.arguments.output, len(ids))
         videos = run.receive(
             partial(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
         )

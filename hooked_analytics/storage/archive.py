@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sized
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hooked_analytics._internal.atomic import local_path
+from hooked_analytics._internal.atomic import local_path, require_space
 from hooked_analytics.schema import (
     NAMES,
     frame_from_arrow,
@@ -18,29 +20,16 @@ from hooked_analytics.schema import (
     require_columns,
     require_pandas,
 )
-from hooked_analytics.storage.compaction import MAX_PARTS, merge_parts, upgrade_parts
-from hooked_analytics.storage.layout import (
-    is_older,
-    make_archive,
-    new_name,
-    part_names,
-    require_archive,
-)
-from hooked_analytics.storage.parquet_parts import (
-    ROW_GROUP_ROWS,
-    SCHEMA,
-    all_rows,
-    latest_rows,
-    whole,
-    write_part,
-)
+from hooked_analytics.storage import layout, parquet_parts
 from hooked_analytics.storage.sanitize import table_from_videos, without_secrets
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from hooked_analytics import HookedClient
+
+MAX_PARTS = 500  # an append that finds more merges them
 
 
 class VideoArchive:
@@ -90,7 +79,7 @@ class VideoArchive:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = local_path(directory)
         self.requests_saved = 0
-        require_archive(self.directory)
+        layout.require_archive(self.directory)
 
     def __repr__(self) -> str:
         return f"VideoArchive({str(self.directory)!r})"
@@ -127,27 +116,28 @@ class VideoArchive:
         ------
         HookedError, FetchInterrupted
             As from `fetch_videos`; what arrived is kept and in ``.videos``.
+        OSError
+            The disk is full; nothing was requested.
 
         Examples
         --------
         >>> import tempfile
         >>> from hooked_analytics import Sandbox
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     archive = VideoArchive(folder)
         ...     with Sandbox(videos=1) as sandbox, sandbox.client() as client:
-        ...         videos = archive.sync(["vid_abc123", "no/id"], client=client)
+        ...         videos = VideoArchive(folder).sync(["vid_abc123", "no/id"], client=client)
         >>> videos["fetch_error"].fillna("").tolist()
         ['', 'invalid_id']
         """
         import hooked_analytics as ha  # a short name for a fetch with this archive
 
         known = self.videos()
-        asked = known["video_id"].tolist() if video_ids is None else video_ids
-        fetched = ha.fetch_videos(
-            asked, client=client, archive=_ReadOnce(known, self.append), progress=progress
-        )
-        finished = set(known.loc[is_final(known) & known["fetch_error"].isna(), "video_id"])
-        self.requests_saved += sum(video_id in finished for video_id in fetched["video_id"])
+        requested = known["video_id"].tolist() if video_ids is None else video_ids
+        require_space(self.directory, len(requested) if isinstance(requested, Sized) else 1)
+        read_once: Any = SimpleNamespace(videos=lambda: known, append=self.append)
+        fetched = ha.fetch_videos(requested, client=client, archive=read_once, progress=progress)
+        finished = known.loc[is_final(known) & known["fetch_error"].isna(), "video_id"]
+        self.requests_saved += int(fetched["video_id"].isin(finished).sum())
         return _last_good(fetched, known)
 
     def append(self, videos: pd.DataFrame) -> None:
@@ -183,14 +173,16 @@ class VideoArchive:
         """
         require_pandas(videos, what="VideoArchive.append")
         table = _observed(videos)
-        make_archive(self.directory)
-        if is_older(self.directory):
-            upgrade_parts(self.directory)
+        if not layout.require_archive(self.directory):
+            layout.write_marker(self.directory)
+        elif layout.is_older(self.directory):
+            parquet_parts.upgrade_parts(self.directory)
         if len(table):
-            batches = table.to_batches(max_chunksize=ROW_GROUP_ROWS)
-            write_part(self.directory / new_name("observed"), map(without_secrets, batches))
-            if len(part_names(self.directory)) > MAX_PARTS:
-                merge_parts(self.directory)
+            batches = table.to_batches(max_chunksize=parquet_parts.ROW_GROUP_ROWS)
+            name = layout.new_name("observed")
+            parquet_parts.write_part(self.directory / name, map(without_secrets, batches))
+            if len(layout.part_names(self.directory)) > MAX_PARTS:
+                parquet_parts.merge_parts(self.directory)
 
     def videos(self) -> pd.DataFrame:
         """
@@ -217,7 +209,7 @@ class VideoArchive:
         ...     len(VideoArchive(folder).videos())
         0
         """
-        table = whole(self.directory, latest_rows)
+        table = parquet_parts.whole(self.directory, parquet_parts.latest_rows)
         return frame_from_arrow(table.drop_columns(["observed_at"]))
 
     def observations(self) -> pd.DataFrame:
@@ -234,10 +226,6 @@ class VideoArchive:
         UserWarning
             Names a file that another program has damaged; the rest is read.
 
-        See Also
-        --------
-        observed_renders : What the history of each video tells.
-
         Examples
         --------
         >>> import tempfile
@@ -245,7 +233,7 @@ class VideoArchive:
         ...     VideoArchive(folder).observations().columns[:3].tolist()
         ['video_id', 'observed_at', 'name']
         """
-        return frame_from_arrow(whole(self.directory, all_rows))
+        return frame_from_arrow(parquet_parts.whole(self.directory, parquet_parts.all_rows))
 
     def compact(self) -> int:
         """
@@ -269,18 +257,8 @@ class VideoArchive:
         ...     archive.compact(), len(list(archive.directory.glob("*.parquet")))
         (3, 1)
         """
-        return merge_parts(self.directory) if require_archive(self.directory) else 0
-
-
-class _ReadOnce:
-    """The archive as one `sync` shows it to the fetch: read once, written through."""
-
-    def __init__(self, known: pd.DataFrame, append: Callable[[pd.DataFrame], None]) -> None:
-        self._known = known
-        self.append = append
-
-    def videos(self) -> pd.DataFrame:
-        return self._known
+        exists = layout.require_archive(self.directory)
+        return parquet_parts.merge_parts(self.directory) if exists else 0
 
 
 def _observed(videos: pd.DataFrame) -> pa.Table:
@@ -289,7 +267,7 @@ def _observed(videos: pd.DataFrame) -> pa.Table:
 
     require_columns(videos.columns, NAMES, what="VideoArchive.append")
     table = table_from_videos(videos[list(NAMES)])
-    field = SCHEMA.field("observed_at")
+    field = parquet_parts.SCHEMA.field("observed_at")
     given = videos.get("observed_at", videos["fetched_at"])
     moments = pc.coalesce(
         pa.array(given, type=field.type, from_pandas=True),

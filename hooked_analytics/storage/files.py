@@ -1,8 +1,7 @@
 """
-Safe, atomic files, and reading them back.
+Frames to files, whole or not at all, and back; `FORMATS` at the end is the one list of formats.
 
-`FORMATS` at the end is the one list of formats. Parquet and JSON lines are here, ``spreadsheets``
-has CSV and XLSX, ``sanitize`` what all of them share: types; links, formulas, times.
+Parquet and JSON lines are here, ``spreadsheets`` has CSV and XLSX, ``sanitize`` what all share.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import warnings
 from itertools import islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import pandas as pd
@@ -27,7 +25,7 @@ from hooked_analytics.schema import (
     frame_from_arrow,
     require_pandas,
 )
-from hooked_analytics.storage import spreadsheets
+from hooked_analytics.storage import spreadsheets as sheets
 from hooked_analytics.storage.layout import MARKER
 from hooked_analytics.storage.sanitize import (
     check_schema,
@@ -66,23 +64,21 @@ def export_videos(
     Parameters
     ----------
     videos : DataFrame
-        One row per video. Needs every column of a videos frame. Other columns follow after them;
-        the index is left out.
+        Needs every column of a videos frame. Others follow after them; the index is left out.
     path : str or Path
         File to write; ``~`` is expanded, an address is refused. Its folder is made if absent.
     include_urls : bool, default False
         Keep the signatures of links, with which anyone can download the videos for up to 24 h; a
         warning says so. By default links, also inside other text, lose query, fragment and user.
     formula_safe : bool, default True
-        Put ``'`` before text that a spreadsheet would run as a formula. In CSV and XLSX only.
-        `read_videos` takes it off again; numbers are never touched.
+        Put ``'`` before text that a spreadsheet would run as a formula. In CSV and XLSX only;
+        `read_videos` takes it off again.
 
     Returns
     -------
     Path
-        The file that was written. Missing is null in Parquet and JSON lines, and an empty cell in
-        CSV and XLSX. Times are UTC. XLSX drops control characters and what is past 32,767
-        characters in a cell.
+        The file. Missing is null in Parquet and JSON lines, an empty cell in CSV and XLSX. Times
+        are UTC. XLSX drops control characters and cuts a cell to 32,767 characters.
 
     Raises
     ------
@@ -91,10 +87,6 @@ def export_videos(
         more rows than a sheet of Excel has.
     OSError
         The disk is full or the folder cannot be written; an old file is as it was.
-
-    See Also
-    --------
-    read_videos : The way back.
 
     Examples
     --------
@@ -111,17 +103,12 @@ def export_videos(
     target = local_path(path)
     form = format_of(target)
     if len(videos) > form.max_rows:  # before an hour goes into writing them
-        raise ValueError(
-            f"a {form.suffix} file holds {form.max_rows:,} rows and these are {len(videos):,}; "
-            "export to .csv or .parquet"
-        )
+        held = f"a {form.suffix} file holds {form.max_rows:,} rows and these are {len(videos):,}"
+        raise ValueError(f"{held}; export to .csv or .parquet")
     table = table_from_videos(videos)
     if include_urls:
-        warnings.warn(
-            f"{target} will hold signed links: whoever has it can download the videos for up "
-            "to 24 h",
-            stacklevel=2,
-        )
+        holder = "whoever has it can download the videos for up to 24 h"
+        warnings.warn(f"{target} will hold signed links: {holder}", stacklevel=2)
     batches = iter(table.to_batches(max_chunksize=_BATCH_ROWS))
     with atomic_write(target) as beside:
         safe = batches if include_urls else map(without_secrets, batches)
@@ -133,22 +120,20 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     Read a videos frame from Parquet, CSV or JSON lines.
 
-    A CSV that pandas or a spreadsheet saved is read too: cells divided by ``;``, numbers with a
-    decimal comma, whole numbers as ``161240.0``; rows without any value are left out with a
-    warning. In CSV, a text that starts with ``'`` and goes on like a formula loses that ``'``.
+    A CSV that pandas or a spreadsheet saved is read too: cells divided by ``;``, decimal commas,
+    whole numbers as ``161240.0``; rows without any value are left out with a warning. A text that
+    starts with ``'`` and goes on like a formula loses that ``'``.
 
     Parameters
     ----------
     path : str or Path
-        File of `export_videos`, ``.parquet``, ``.csv`` or ``.jsonl``; or a folder into which Spark
-        or Dask wrote such files as parts of one table.
+        File of `export_videos`, or a folder into which Spark or Dask wrote such files.
 
     Returns
     -------
     DataFrame
         A videos frame, same columns and dtypes whichever the format. Other columns follow in the
-        types Arrow finds; in CSV, what only looks like a number
-        (``007``, ``1e5``) stays text. Missing is missing.
+        types Arrow finds; in CSV, what only looks like a number (``007``, ``1e5``) stays text.
 
     Raises
     ------
@@ -156,10 +141,6 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
         The file is broken, cut short or not a videos frame; says which file, and why.
     OSError
         There is no such file, or it must not be read.
-
-    See Also
-    --------
-    export_videos : Writes such files.
 
     Examples
     --------
@@ -172,51 +153,44 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     ([7500], True)
     """
     source = local_path(path)
-    read = format_of(source).read if not source.is_dir() else _read_folder
+    read = _read_folder if source.is_dir() else format_of(source).read or _for_people
     source.stat()
-    if read is None:
-        raise _unreadable(source, ValueError("it is for people; export to .parquet or .csv"))
     try:
         return frame_from_arrow(reorder_columns(read(source)))
-    except OSError as cause:
-        if cause.errno is not None:
+    except (OSError, ValueError, pa.ArrowException) as cause:
+        # Arrow raises an OSError, without a number, for damaged contents
+        if getattr(cause, "errno", None) is not None:
             raise
-        # Arrow raises it, without a number, for damaged contents.
-        raise _unreadable(source, cause) from cause
-    except (ValueError, pa.ArrowException) as cause:
-        raise _unreadable(source, cause) from cause
+        # it quotes the row it stopped at, and a row may hold a signed link
+        found = scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__]
+        raise ValueError(f"{source} cannot be read as videos: {found[0][:1000]}") from cause
+
+
+def _for_people(_: Path) -> NoReturn:
+    raise ValueError("it is for people; export to .parquet or .csv")
 
 
 def _read_folder(folder: Path) -> pa.Table:
     """Read the parts of one table that Spark or Dask has written into a folder."""
     if (folder / MARKER).exists():
         raise ValueError("it is an archive: read it by VideoArchive(...).videos()")
-    parts = [
-        (FORMATS[path.suffix].read, path)
+    tables = [
+        reorder_columns(read(path))
         for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name))
         if path.suffix in FORMATS and not path.name.startswith(("_", "."))
+        if (read := FORMATS[path.suffix].read)
     ]
-    if not parts:
+    if not tables:
         raise ValueError("it is a folder without a file of videos in it")
-    tables = [reorder_columns(read(path)) for read, path in parts if read is not None]
     table = pa.concat_tables(tables, promote_options="permissive")
     return table.drop_columns([name for name in table.column_names if name in _INDEXES])
 
 
 def format_of(path: Path) -> Format:
     """Look up the format of a file by its suffix; a ValueError lists the suffixes there are."""
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        raise ValueError(
-            f"{path} must end in one of {', '.join(FORMATS)}: the suffix says the format"
-        ) from None
-
-
-def _unreadable(source: Path, cause: Exception) -> ValueError:
-    # Arrow quotes the row it stopped at, and a row may hold a signed link.
-    found = scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__]
-    return ValueError(f"{source} cannot be read as videos: {found[0][:1000]}")
+    if form := FORMATS.get(path.suffix.lower()):
+        return form
+    raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}: the suffix says the format")
 
 
 # -- Parquet: the fixed schema, zstd, checked pages ----------------------------------------
@@ -228,13 +202,13 @@ def write_parquet(
     batches: Iterable[pa.RecordBatch],
     *,
     formula_safe: bool = False,  # noqa: ARG001 - text in Parquet is never altered
-    notes: Mapping[str, str] = MappingProxyType({}),
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write the batches, one row group each; version and *notes* go beside the schema."""
     from pyarrow.parquet import ParquetWriter
 
-    about = {"hooked_analytics": __version__, "hooked_schema": str(SCHEMA_VERSION), **notes}
-    schema = schema.with_metadata(about)
+    about = {"hooked_analytics": __version__, "hooked_schema": str(SCHEMA_VERSION)}
+    schema = schema.with_metadata(about | dict(notes or {}))
     with ParquetWriter(str(path), schema, compression="zstd", write_page_checksum=True) as writer:
         for batch in batches:
             writer.write_batch(batch.cast(schema))
@@ -271,18 +245,15 @@ def write_jsonl(
             for values in zip(*columns, strict=True):
                 lines.write(encode(dict(zip(schema.names, values, strict=True))) + "\n")
         if not rows:
-            # A file of no bytes is what a failed copy leaves, so no rows are one blank line.
-            lines.write("\n")
+            lines.write("\n")  # a file of no bytes is what a failed copy leaves
 
 
 def _json_column(name: str, column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         return times_as_text(column)
     if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
-        raise ValueError(
-            f"column {name!r} holds an infinite number, for which JSON has no word; "
-            "export to .parquet or .csv"
-        )
+        infinite = f"column {name!r} holds an infinite number, for which JSON has no word"
+        raise ValueError(f"{infinite}; export to .parquet or .csv")
     return column
 
 
@@ -294,8 +265,11 @@ def read_jsonl(path: Path) -> pa.Table:
     with path.open(encoding="utf-8-sig", newline="\n") as lines:
         objects = _objects(lines)
         while rows := list(islice(objects, _BATCH_ROWS)):
-            rows = _renamed(rows)
-            seen.update(dict.fromkeys(name for row in rows for name in row))
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            today = dict(zip(names, current_names(names), strict=True))
+            if list(today.values()) != names:  # of an older version
+                rows = [{today[name]: value for name, value in row.items()} for row in rows]
+            seen |= dict.fromkeys(today.values())
             parts.append(pa.table([_column(rows, name) for name in NAMES], schema=VIDEOS_SCHEMA))
             others += ({k: row[k] for k in row.keys() - set(NAMES)} for row in rows)
     if not parts:
@@ -304,17 +278,10 @@ def read_jsonl(path: Path) -> pa.Table:
     table = pa.concat_tables(parts)
     for name in seen:
         if name not in NAMES:
-            table = table.append_column(name, _typed([row.get(name) for row in others]))
+            column = pa.array([row.get(name) for row in others])
+            typed = times_from_text(column) if pa.types.is_string(column.type) else column
+            table = table.append_column(name, typed)
     return table
-
-
-def _renamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give fields of an older version their names of today."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    today = dict(zip(names, current_names(names), strict=True))
-    if all(name == new for name, new in today.items()):
-        return rows
-    return [{today[name]: value for name, value in row.items()} for row in rows]
 
 
 def _any_jsonl(path: Path) -> pd.DataFrame:
@@ -353,11 +320,6 @@ def _column(rows: list[dict[str, Any]], name: str) -> pa.Array:
         raise ValueError(f"a value of {name} is not {kind} ({cause})") from cause
 
 
-def _typed(values: list[Any]) -> pa.Array:
-    column = pa.array(values)
-    return times_from_text(column) if pa.types.is_string(column.type) else column
-
-
 class Format(NamedTuple):
     """One format of a file: how it is written and read, and what else it is good for."""
 
@@ -374,20 +336,9 @@ FORMATS = {
     each.suffix: each
     for each in (
         Format(".parquet", write_parquet, read_parquet, pd.read_parquet, searched=True),
+        Format(".csv", sheets.write_csv, sheets.read_csv, sheets.table_of_text, searched=True),
         Format(
-            ".csv",
-            spreadsheets.write_csv,
-            spreadsheets.read_csv,
-            spreadsheets.table_of_text,
-            searched=True,
-        ),
-        Format(
-            ".xlsx",
-            spreadsheets.write_xlsx,
-            None,
-            None,
-            searched=True,
-            max_rows=spreadsheets.MAX_SHEET_ROWS,
+            ".xlsx", sheets.write_xlsx, None, None, searched=True, max_rows=sheets.MAX_SHEET_ROWS
         ),
         Format(".jsonl", write_jsonl, read_jsonl, _any_jsonl, searched=True),
     )

@@ -37,6 +37,7 @@ VERSION = 2  # 2: parts hold the column names of schema version 2
 _PART = re.compile(r"(observed|merged)-(\d{19})-[0-9a-f]{16}(?:[ ._(~-].*)?\.parquet")
 _LAST = 10**19 - 1  # [ns], the last moment of nineteen digits, in 2286
 _FOREIGN = frozenset({"Thumbs.db", "desktop.ini"})  # and what is hidden
+_MAX_NAMED = 5
 _MAX_LISTINGS = 100
 
 
@@ -50,22 +51,18 @@ def require_archive(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; an archive is a directory")
-    names = [name for name in _listed(folder) if not name.startswith(".")]
-    found = sorted(name for name in names if name not in _FOREIGN)
-    if MARKER not in found:
-        if found:
-            raise ValueError(
-                f"{folder} is not an archive of videos: it has no {MARKER}, but {_named(found)}. "
-                "Nothing was touched; choose an empty or a new directory."
-            )
-        return False
-    _versions(folder)
-    return True
-
-
-def _named(found: list[str]) -> str:
-    shown = ", ".join(repr(name[:60]) for name in found[:5])
-    return f"{shown} and {len(found) - 5} more" if len(found) > 5 else shown
+    found = {name for name in _listed(folder) if not name.startswith(".")} - _FOREIGN
+    if MARKER in found:
+        _versions(folder)
+        return True
+    if found:
+        named = ", ".join(repr(name[:60]) for name in sorted(found)[:_MAX_NAMED])
+        more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+        raise ValueError(
+            f"{folder} is not an archive of videos: it has no {MARKER}, but {named}{more}. "
+            "Nothing was touched; choose an empty or a new directory."
+        )
+    return False
 
 
 def _versions(folder: Path) -> tuple[int, int]:
@@ -75,7 +72,7 @@ def _versions(folder: Path) -> tuple[int, int]:
         about = json.loads(marker.read_text(encoding="utf-8"))
         version, schema = int(about["hooked_archive"]), int(about.get("schema", 1))
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
-        if any(map(is_part, _listed(folder))):
+        if any(map(_PART.fullmatch, _listed(folder))):
             warnings.warn(f"{marker} is damaged; the parts are read without it", stacklevel=4)
             return 1, 1  # the next append writes it anew
         raise ValueError(
@@ -83,16 +80,10 @@ def _versions(folder: Path) -> tuple[int, int]:
         ) from None
     if version > VERSION:
         raise ValueError(
-            f"{marker.parent} was written by a newer hooked_analytics (archive version "
+            f"{folder} was written by a newer hooked_analytics (archive version "
             f"{version}, this one knows {VERSION}); nothing was touched"
         )
     return version, schema
-
-
-def make_archive(folder: Path) -> None:
-    """Make the directory and mark it as ours; several processes may do so at once."""
-    if not require_archive(folder):
-        write_marker(folder)
 
 
 def write_marker(folder: Path) -> None:
@@ -114,16 +105,11 @@ def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> st
 
     Examples
     --------
-    >>> is_part(new_name("observed")), new_name("merged", 7)[:27]
-    (True, 'merged-0000000000000000007-')
+    >>> new_name("merged", 7)[:27]
+    'merged-0000000000000000007-'
     """
     when = min(max(time.time_ns() if when is None else when, 0), _LAST)
     return f"{kind}-{when:019d}-{secrets.token_hex(8)}.parquet"
-
-
-def is_part(name: str) -> bool:
-    """Tell our parts from what else lies in the directory."""
-    return _PART.fullmatch(name) is not None
 
 
 def is_merged(name: str) -> bool:
@@ -145,7 +131,7 @@ def part_names(folder: Path) -> list[str]:
     """
     for _ in range(_MAX_LISTINGS):
         before = _merges(folder)
-        names = [name for name in _listed(folder) if is_part(name)]
+        names = [name for name in _listed(folder) if _PART.fullmatch(name)]
         if _merges(folder) == before:
             return sorted(names, key=lambda name: (stamp(name), name))
     raise OSError(f"{folder} is merged again and again, so that it cannot be listed")

@@ -1,26 +1,29 @@
 """
-One part is one Parquet file; here is how it is written, and how all are read as one table.
+One part is one Parquet file: how it is written, how all are read as one table, how many become one.
 
-A part never changes. A merged part names in its footer the parts it stands for; who finds
-both counts the merged one alone, so there is no moment at which a row is missing or double.
+A part never changes. A merged part is published whole and names in its footer the parts it stands
+for; only then are those deleted. Who finds both counts the merged one alone, so no row is missing
+or double at any moment, also after a kill; the next merge deletes what was left behind.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from hooked_analytics._internal.atomic import atomic_write
+from hooked_analytics._internal.atomic import atomic_write, sweep_orphans
+from hooked_analytics._internal.lock import try_lock
 from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
 from hooked_analytics.schema.frames import are_latest
+from hooked_analytics.storage import layout
 from hooked_analytics.storage.files import write_parquet
-from hooked_analytics.storage.layout import is_merged, part_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,17 +31,39 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SCHEMA: pa.Schema = VIDEOS_SCHEMA.insert(1, pa.field("observed_at", pa.timestamp("us", tz="UTC")))
-KEYS = ("video_id", "observed_at", "status", "fetch_error")
+logger = logging.getLogger(__name__)
 
-ROW_GROUP_ROWS = 65_536
-_REPLACES = b"hooked_replaces"
+SCHEMA: pa.Schema = VIDEOS_SCHEMA.insert(1, pa.field("observed_at", pa.timestamp("us", tz="UTC")))
 NAMES = tuple(SCHEMA.names)
+ROW_GROUP_ROWS = 65_536
+FULL_ROWS = 1_000_000  # beyond this a merge would copy much to gain little
+UPGRADE_WAIT_SECONDS = 60.0  # for another process that merges
+
+_REPLACES = "hooked_replaces"
 _NEEDED = ("video_id", "observed_at")
-_NO_KEYS = SCHEMA.empty_table().select(_NEEDED)
+_KEYS = (*_NEEDED, "status", "fetch_error")
 _MAX_TRIES = 100
 
 _Made = TypeVar("_Made")
+
+
+class DamagedPartError(Exception):
+    """A part cannot be read; the others can."""
+
+    def __init__(self, name: str, cause: Exception) -> None:
+        found = str(cause).strip().splitlines() or [type(cause).__name__]
+        super().__init__(found[0][:300])
+        self.name = name
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Name the part in which Arrow finds damage."""
+    try:
+        yield
+    except (ValueError, OSError, pa.ArrowException) as cause:
+        # its bytes are in memory: an OSError here is Arrow's word for broken contents
+        raise DamagedPartError(name, cause) from cause
 
 
 class Part(NamedTuple):
@@ -54,34 +79,34 @@ class Part(NamedTuple):
         there = [self.stored[name] for name in names if name in self.stored]
         # for a small part, sharing the work out takes longer than the work
         threads = self.file.metadata.num_rows >= ROW_GROUP_ROWS
-        with reading(self.name):
-            if groups is None:
-                found = self.file.read(there, use_threads=threads)
-            else:
-                found = self.file.read_row_groups(groups, there, use_threads=threads)
+        chosen = list(range(self.file.num_row_groups)) if groups is None else groups
+        with _reading(self.name):
+            found = self.file.read_row_groups(chosen, there, use_threads=threads)
             return _in_our_types(found.rename_columns(current_names(found.column_names)), names)
 
     def read_where(self, chosen: NDArray[np.bool_]) -> pa.Table:
         """Read the chosen rows; row groups without one are passed over."""
-        borders = np.cumsum([0, *self.group_rows()])
-        spans = [slice(*span) for span in pairwise(borders)]
-        groups = [at for at, span in enumerate(spans) if chosen[span].any()]
-        wanted = np.concatenate([chosen[:0], *(chosen[spans[at]] for at in groups)])
+        about = self.file.metadata
+        sizes = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+        spans = [chosen[slice(*span)] for span in pairwise(np.cumsum([0, *sizes]))]
+        groups = [at for at, span in enumerate(spans) if span.any()]
+        wanted = np.concatenate([chosen[:0], *(spans[at] for at in groups)])
         table = self.read(groups=groups)
         return table if wanted.all() else table.filter(pa.array(wanted))
-
-    def group_rows(self) -> list[int]:
-        """Count the rows of each row group."""
-        about = self.file.metadata
-        return [about.row_group(group).num_rows for group in range(about.num_row_groups)]
-
-    def is_newer(self) -> bool:
-        """Whether it has columns of a later version, which a merge by this one would lose."""
-        return not self.stored.keys() <= set(NAMES)
 
     def is_older(self) -> bool:
         """Whether it lacks columns of this version, or has them under older names."""
         return any(self.stored.get(name) != name for name in NAMES)
+
+    def is_mergeable(self) -> bool:
+        """Whether all of it is sound and known to this version; else it is left as it is."""
+        if not self.stored.keys() <= set(NAMES):
+            return False
+        try:
+            self.read()
+        except DamagedPartError:
+            return False  # readers name it in a warning
+        return True
 
 
 def _in_our_types(found: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -99,20 +124,11 @@ def _in_our_types(found: pa.Table, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, names=list(names)).cast(wanted)
 
 
-class DamagedPartError(Exception):
-    """A part cannot be read; the others can."""
-
-    def __init__(self, name: str, cause: Exception) -> None:
-        found = str(cause).strip().splitlines() or [type(cause).__name__]
-        super().__init__(found[0][:300])
-        self.name = name
-
-
 def write_part(
     path: Path, batches: Iterable[pa.RecordBatch], *, replaces: Sequence[str] = ()
 ) -> None:
     """Publish one part in one move; once this returns, its rows survive a crash."""
-    notes = {_REPLACES.decode(): json.dumps(list(replaces))} if replaces else {}
+    notes = {_REPLACES: json.dumps(list(replaces))} if replaces else {}
     with atomic_write(path) as beside:
         write_parquet(beside, SCHEMA, batches, notes=notes)
         for name in replaces:  # one may be gone: another host, without our lock, has merged it
@@ -126,80 +142,69 @@ def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         waiting.append(table)
         rows += len(table)
         if rows >= ROW_GROUP_ROWS:
-            whole = pa.concat_tables(waiting).combine_chunks()
+            joined = pa.concat_tables(waiting).combine_chunks()
             full = rows - rows % ROW_GROUP_ROWS
-            yield from whole.slice(0, full).to_batches(max_chunksize=ROW_GROUP_ROWS)
-            waiting, rows = [whole.slice(full)], rows - full
+            yield from joined.slice(0, full).to_batches(max_chunksize=ROW_GROUP_ROWS)
+            waiting, rows = [joined.slice(full)], rows - full
     if rows:
         yield from pa.concat_tables(waiting).combine_chunks().to_batches()
+
+
+# -- reading ------------------------------------------------------------------------------
 
 
 def live_parts(folder: Path) -> list[Part]:
     """Open every part that counts, oldest first; a warning names each damaged one."""
     for _ in range(_MAX_TRIES):
         try:
-            parts = _opened(folder, part_names(folder))
+            parts = _opened(folder, layout.part_names(folder))
         except FileNotFoundError as error:
             gone = error  # merged since it was listed: its rows are in another part now
         else:
-            replaced = frozenset[str]().union(*(part.replaces for part in parts))
+            replaced = _replaced_by(parts)
             return [part for part in parts if part.name not in replaced]
     raise gone
 
 
 def _opened(folder: Path, names: list[str]) -> list[Part]:
-    there = frozenset(names)
-    parts: list[Part] = []
-    # before anything is opened: a pipe would wait for ever
-    for name in [name for name in names if not (folder / name).is_file()]:
-        if (folder / name).exists() or (folder / name).is_symlink():
-            _warn_of(folder, DamagedPartError(name, ValueError("it is no file")), stacklevel=6)
-            names.remove(name)
-    replaced: set[str] = set()
     # merged ones first: what they stand for need not be opened
-    for name in sorted(names, key=is_merged, reverse=True):
+    parts: list[Part] = []
+    replaced: set[str] = set()
+    for name in sorted(names, key=layout.is_merged, reverse=True):
         if name in replaced:
             continue
         try:
-            parts.append(_open(folder / name, there))
+            part = _open(folder / name, frozenset(names))
         except DamagedPartError as damage:
             _warn_of(folder, damage, stacklevel=6)
         else:
-            replaced |= parts[-1].replaces
-    order = {name: at for at, name in enumerate(names)}
-    return sorted(parts, key=lambda part: order[part.name])
+            parts.append(part)
+            replaced |= part.replaces
+    return sorted(parts, key=lambda part: names.index(part.name))
 
 
 def _open(path: Path, there: frozenset[str]) -> Part:
     from pyarrow.parquet import ParquetFile
 
+    # before it is opened: a pipe would wait for ever
+    if not path.is_file() and (path.exists() or path.is_symlink()):
+        raise DamagedPartError(path.name, ValueError("it is no file"))
     data = path.read_bytes()
-    with reading(path.name):
+    with _reading(path.name):
         file = ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         schema = file.schema_arrow
-        missing = [name for name in _NEEDED if name not in schema.names]
-        if missing:
+        if missing := [name for name in _NEEDED if name not in schema.names]:
             raise ValueError(f"it has no column {missing[0]!r}")
-        replaces = json.loads((schema.metadata or {}).get(_REPLACES, b"[]"))
-        part = Part(
-            path.name,
-            file,
-            dict(zip(current_names(schema.names), schema.names, strict=True)),
-            frozenset(replaces),
-        )
+        stored = dict(zip(current_names(schema.names), schema.names, strict=True))
+        replaces = json.loads((schema.metadata or {}).get(_REPLACES.encode(), b"[]"))
+        part = Part(path.name, file, stored, frozenset(replaces))
         if part.replaces & there:
             part.read()  # it is believed over other parts only if all of it is sound
     return part
 
 
-@contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Name the part in which Arrow finds damage."""
-    try:
-        yield
-    except (ValueError, OSError, pa.ArrowException) as cause:
-        # its bytes are in memory: an OSError here is Arrow's word for broken contents
-        raise DamagedPartError(name, cause) from cause
+def _replaced_by(parts: list[Part]) -> frozenset[str]:
+    return frozenset[str]().union(*(part.replaces for part in parts))
 
 
 def whole(folder: Path, read: Callable[[list[Part]], _Made]) -> _Made:
@@ -213,58 +218,112 @@ def whole(folder: Path, read: Callable[[list[Part]], _Made]) -> _Made:
             parts = [part for part in parts if part.name != damage.name]
 
 
-def all_rows(parts: list[Part]) -> pa.Table:
-    """Read every row, in the order of time; of the same moment, in the order of arrival."""
-    marks = mark_distinct(parts)
-    read = [part.read_where(chosen) for part, chosen in zip(parts, marks, strict=True)]
-    table = pa.concat_tables([SCHEMA.empty_table(), *read])
-    moments = table["observed_at"].cast(pa.int64()).to_numpy()
-    if (moments[1:] >= moments[:-1]).all():
-        return table
-    return table.take(np.argsort(moments, kind="stable"))
-
-
-def mark_distinct(parts: list[Part]) -> list[NDArray[np.bool_]]:
-    """Mark each observation once, by video, moment and content, wherever copies of it lie."""
-    keys = pa.concat_tables([part.read(_NEEDED) for part in parts] or [_NO_KEYS])
-    coded = keys["video_id"].combine_chunks().dictionary_encode()
-    pair = [coded.indices.to_numpy(), keys["observed_at"].cast(pa.int64()).to_numpy()]
-    order = np.lexsort(pair)
-    same = np.logical_and(*(column[order][1:] == column[order][:-1] for column in pair))
-    again = np.zeros(len(keys), np.bool_)
-    again[order[1:][same]] = again[order[:-1][same]] = True
-    borders = np.cumsum([sum(part.group_rows()) for part in parts])
-    kept = ~again
-    if again.any():
-        rows = pa.concat_tables(
-            part.read_where(mask)
-            for part, mask in zip(parts, np.split(again, borders[:-1]), strict=True)
-        )
-        places = np.flatnonzero(again)
-        first = rows.append_column("_at", pa.array(places)).group_by(
-            rows.column_names, use_threads=False
-        )
-        kept[first.aggregate([("_at", "min")])["_at_min"].to_numpy()] = True
-    return np.split(kept, borders[:-1]) if parts else []
-
-
-def latest_rows(parts: list[Part]) -> pa.Table:
-    """Read the row that counts of each video, in the order in which they arrived."""
-    marks = mark_latest(parts)
-    found = [part.read_where(chosen) for part, chosen in zip(parts, marks, strict=True)]
-    return pa.concat_tables([SCHEMA.empty_table(), *found])
-
-
-def mark_latest(parts: list[Part]) -> list[NDArray[np.bool_]]:
-    """Mark, in each part, the rows that count; only the narrow columns are read."""
-    keys = [part.read(KEYS) for part in parts]
-    counts = are_latest(pa.concat_tables([SCHEMA.empty_table().select(KEYS), *keys]))
-    return np.split(counts, np.cumsum([len(table) for table in keys]))[:-1]
-
-
 def _warn_of(folder: Path, damage: DamagedPartError, *, stacklevel: int) -> None:
     # so that it points at the line that called the archive
     warnings.warn(
         f"{folder / damage.name} is damaged and left out ({damage}); the other parts are read",
         stacklevel=stacklevel,
     )
+
+
+def all_rows(parts: list[Part]) -> pa.Table:
+    """Read every row, in the order of time; of the same moment, in the order of arrival."""
+    table = _read_marked(parts, _mark_distinct(parts))
+    moments = table["observed_at"].cast(pa.int64()).to_numpy()
+    if (moments[1:] >= moments[:-1]).all():
+        return table
+    return table.take(np.argsort(moments, kind="stable"))
+
+
+def latest_rows(parts: list[Part]) -> pa.Table:
+    """Read the row that counts of each video, in the order in which they arrived."""
+    return _read_marked(parts, _mark_latest(parts))
+
+
+def _read_marked(parts: list[Part], marks: list[NDArray[np.bool_]]) -> pa.Table:
+    found = (part.read_where(chosen) for part, chosen in zip(parts, marks, strict=True))
+    return pa.concat_tables([SCHEMA.empty_table(), *found])
+
+
+def _mark_latest(parts: list[Part]) -> list[NDArray[np.bool_]]:
+    """Mark, in each part, the rows that count; only the narrow columns are read."""
+    return _split(parts, are_latest(_columns(parts, _KEYS)))
+
+
+def _mark_distinct(parts: list[Part]) -> list[NDArray[np.bool_]]:
+    """Mark each observation once, by video, moment and content, wherever copies of it lie."""
+    keys = _columns(parts, _NEEDED)
+    coded = keys["video_id"].combine_chunks().dictionary_encode()
+    pair = [coded.indices.to_numpy(), keys["observed_at"].cast(pa.int64()).to_numpy()]
+    order = np.lexsort(pair)
+    same = np.logical_and(*(column[order][1:] == column[order][:-1] for column in pair))
+    again = np.zeros(len(keys), np.bool_)
+    again[order[1:][same]] = again[order[:-1][same]] = True
+    kept = ~again
+    if again.any():
+        rows = _read_marked(parts, _split(parts, again))
+        first = rows.append_column("_at", pa.array(np.flatnonzero(again))).group_by(
+            rows.column_names, use_threads=False
+        )
+        kept[first.aggregate([("_at", "min")])["_at_min"].to_numpy()] = True
+    return _split(parts, kept)
+
+
+def _columns(parts: list[Part], names: Sequence[str]) -> pa.Table:
+    nothing = SCHEMA.empty_table().select(names)
+    return pa.concat_tables([nothing, *(part.read(names) for part in parts)])
+
+
+def _split(parts: list[Part], marks: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    return np.split(marks, np.cumsum([part.file.metadata.num_rows for part in parts]))[:-1]
+
+
+# -- merging ------------------------------------------------------------------------------
+
+
+def merge_parts(folder: Path) -> int:
+    """Merge all parts but the oldest full ones; count those merged."""
+    with try_lock(folder / layout.LOCK) as allowed:
+        if not allowed:
+            return 0
+        sweep_orphans(folder)
+        parts = live_parts(folder)
+        mergeable = (part for part in parts if part.is_mergeable())
+        sources = list(dropwhile(lambda part: part.file.metadata.num_rows >= FULL_ROWS, mergeable))
+        try:
+            return _rewrite(folder, sources if len(sources) > 1 else [], parts)
+        except FileNotFoundError:
+            logger.info("a part disappeared while it was merged; nothing was changed")
+            return 0
+
+
+def upgrade_parts(folder: Path) -> None:
+    """Rewrite parts of an older version once: programs that read all as one table need that."""
+    with try_lock(folder / layout.LOCK, wait_seconds=UPGRADE_WAIT_SECONDS) as allowed:
+        if allowed and layout.is_older(folder):
+            parts = live_parts(folder)
+            _rewrite(folder, [p for p in parts if p.is_older() and p.is_mergeable()], parts)
+            layout.write_marker(folder)
+
+
+def _rewrite(folder: Path, sources: list[Part], parts: list[Part]) -> int:
+    """Publish one part for several, then delete them and what a kill left behind; count them."""
+    covered = _replaced_by(parts)
+    left = [name for name in layout.part_names(folder) if name in covered]
+    done = [*(part.name for part in sources), *left]  # covered until it is gone
+    if sources:
+        name = layout.new_name("merged", max(layout.stamp(part.name) for part in sources))
+        write_part(folder / name, row_groups(_overtaken_first(sources)), replaces=done)
+        logger.info("%d parts of an archive merged into one", len(sources))
+    if done:
+        layout.remove_parts(folder, done)
+    return len(sources)
+
+
+def _overtaken_first(parts: list[Part]) -> Iterator[pa.Table]:
+    """Put what has been overtaken into row groups of its own, which readers can pass over."""
+    distinct, latest = _mark_distinct(parts), _mark_latest(parts)
+    for part, chosen, last in zip(parts, distinct, latest, strict=True):
+        yield part.read_where(chosen & ~last)
+    for part, last in zip(parts, latest, strict=True):
+        yield part.read_where(last)

@@ -1,8 +1,7 @@
 """
 What happens to a table on its way into a file and back: types; links, formulas, times.
 
-Everything here takes and returns Arrow record batches or columns and runs at their speed; a
-column in which there is nothing to do is handed on without a copy.
+All at the speed of Arrow; a column in which there is nothing to do is handed on without a copy.
 """
 
 from __future__ import annotations
@@ -77,16 +76,16 @@ def without_secrets(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _without_secret(name: str, column: pa.Array) -> pa.Array:
-    if name == "webhook" and pa.types.is_large_string(column.type):
-        return bare_hosts(column)
-    if pa.types.is_large_string(column.type):
-        return bare_links(column) if name in LINKS else scrub_text(column)
     if pa.types.is_nested(column.type):
         return pa.array([_scrub_value(v) for v in column.to_pylist()], type=column.type)
-    return column
+    if not is_text(column.type):
+        return column
+    if name == "webhook":
+        return _bare_hosts(column)
+    return _bare_links(column) if name in LINKS else scrub_text(column)
 
 
-def bare_links(column: pa.Array) -> pa.Array:
+def _bare_links(column: pa.Array) -> pa.Array:
     """Cut links down to scheme, host and path."""
     for mark in ("?", "#"):
         if _holds(column, re.escape(mark.encode())):
@@ -94,9 +93,9 @@ def bare_links(column: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(column, _USER, r"\1") if _holds(column, b"@") else column
 
 
-def bare_hosts(column: pa.Array) -> pa.Array:
+def _bare_hosts(column: pa.Array) -> pa.Array:
     """Cut links down to scheme and host: the path of a webhook is its password at many services."""
-    column = bare_links(column)
+    column = _bare_links(column)
     for path in _PATHS if _holds(column, rb"[/\\]") else ():
         column = pc.replace_substring_regex(column, path, r"\1")
     return column
@@ -106,9 +105,8 @@ def scrub_text(column: pa.Array) -> pa.Array:
     """Take the query off signed links wherever they stand in a text; other links stay."""
     if not _holds(column, _LINK_MARK):
         return column
-    signed = pc.match_substring_regex(column, _SIGNED_LINK)
     return _change_where(
-        column, signed, lambda text: pc.replace_substring_regex(text, _SIGNED_LINK, r"\1")
+        column, _SIGNED_LINK, lambda text: pc.replace_substring_regex(text, _SIGNED_LINK, r"\1")
     )
 
 
@@ -140,7 +138,7 @@ def _scrub_value(value: Any) -> Any:
 
 
 def guard_formulas(column: pa.Array, *, formula_safe: bool) -> pa.Array:
-    r"""
+    """
     Put ``'`` before every text that a spreadsheet would take for a formula.
 
     A text that already looks guarded gets one more, so that `unguard_formulas` is the exact
@@ -148,37 +146,43 @@ def guard_formulas(column: pa.Array, *, formula_safe: bool) -> pa.Array:
 
     Examples
     --------
-    >>> cells = pa.array(["=1+1", "'=1+1", "it's", "\u3000-2"], pa.large_string())
+    >>> cells = pa.array(["=1+1", "'=1+1", "it's"], pa.large_string())
     >>> guard_formulas(cells, formula_safe=True).to_pylist()
-    ["'=1+1", "''=1+1", "it's", "'\u3000-2"]
+    ["'=1+1", "''=1+1", "it's"]
     >>> guard_formulas(cells, formula_safe=False).to_pylist()
-    ['=1+1', "''=1+1", "it's", '\u3000-2']
+    ['=1+1', "''=1+1", "it's"]
     """
     first = pc.binary_slice(column.cast(pa.large_binary()), 0, 1)
     if not pc.any(pc.is_in(first, pa.array(_FIRST_BYTES, pa.large_binary()))).as_py():
         return column
     form = f"^'{'*' if formula_safe else '+'}{_FORMULA}"
-    return _change_where(column, pc.match_substring_regex(column, form), _quoted)
-
-
-def _quoted(text: pa.Array) -> pa.Array:
-    mark, nothing = pa.scalar("'", pa.large_string()), pa.scalar("", pa.large_string())
-    return pc.binary_join_element_wise(mark, text, nothing)
+    return _change_where(column, form, lambda text: _join("'", text))
 
 
 def unguard_formulas(column: pa.Array) -> pa.Array:
     """Take the ``'`` off again."""
-    guarded = pc.match_substring_regex(column, f"^'+{_FORMULA}")
-    return _change_where(column, guarded, lambda text: pc.utf8_slice_codeunits(text, 1))
+    return _change_where(column, f"^'+{_FORMULA}", lambda text: pc.utf8_slice_codeunits(text, 1))
 
 
-def _change_where(
-    column: pa.Array, mask: pa.BooleanArray, change: Callable[[pa.Array], pa.Array]
-) -> pa.Array:
+def _change_where(column: pa.Array, form: str, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    mask = pc.match_substring_regex(column, form)
     if not pc.any(mask).as_py():
         return column
     chosen = mask.fill_null(False)
     return pc.replace_with_mask(column, chosen, change(column.filter(chosen)))
+
+
+def _join(*texts: pa.Array | str) -> pa.Array:
+    large = pa.large_string()
+    return pc.binary_join_element_wise(
+        *(pa.scalar(text, large) if isinstance(text, str) else text for text in (*texts, ""))
+    )
+
+
+_PLAIN = (
+    pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_boolean,
+    pa.types.is_large_string, pa.types.is_null, pa.types.is_date,
+)  # fmt: skip
 
 
 def plain_cells(column: pa.Array) -> pa.Array:
@@ -188,16 +192,7 @@ def plain_cells(column: pa.Array) -> pa.Array:
         return times_as_text(column)
     if pa.types.is_nested(kind):
         return _texts(column, lambda v: json.dumps(v, ensure_ascii=False, default=str))
-    plain = (
-        pa.types.is_integer(kind)
-        or pa.types.is_float32(kind)
-        or pa.types.is_float64(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_null(kind)
-        or pa.types.is_date(kind)
-    )
-    return column if plain else _texts(column, str)
+    return column if any(is_plain(kind) for is_plain in _PLAIN) else _texts(column, str)
 
 
 def _texts(column: pa.Array, spell: Callable[[Any], str]) -> pa.Array:
@@ -211,10 +206,7 @@ def times_as_text(column: pa.Array) -> pa.Array:
     clock = column.cast(pa.timestamp(column.type.unit, "UTC" if column.type.tz else None))
     text = clock.cast(pa.timestamp(column.type.unit)).cast(pa.large_string())
     text = pc.replace_substring(text, " ", "T", max_replacements=1)
-    if column.type.tz is None:
-        return text
-    nothing, zone = pa.scalar("", pa.large_string()), pa.scalar("Z", pa.large_string())
-    return pc.binary_join_element_wise(text, zone, nothing)
+    return text if column.type.tz is None else _join(text, "Z")
 
 
 def times_from_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -248,18 +240,27 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_large_string(kind))
 
 
+_REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
+
+
 def table_from_videos(videos: pd.DataFrame) -> pa.Table:
     """Turn a frame into a table in which text has one type and every name occurs once."""
     require_columns(videos.columns, NAMES, what="export_videos")
-    names = [str(name) for name in videos.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"a file holds one column of a name; given twice: {', '.join(twice)}")
+    if twice := _repeated([str(name) for name in videos.columns]):
+        raise ValueError(f"a file holds one column of a name; given twice: {twice}")
     try:
         texts = [name for name in videos if _has_no_storage_type(videos[name])]
         table = arrow_from_frame(videos.astype(dict.fromkeys(texts, "string")))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as cause:
+    except _REFUSED as cause:
         raise ValueError(f"column {_refused(videos)!r} fits no file: {cause}") from cause
+    return _in_storage_types(table)
+
+
+def _repeated(names: Sequence[str]) -> str:
+    return ", ".join(sorted({name for name in names if list(names).count(name) > 1}))
+
+
+def _in_storage_types(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema([(f.name, storage_type(f.name, f.type)) for f in table.schema]))
 
 
@@ -289,7 +290,7 @@ def _refused(videos: pd.DataFrame) -> str | None:
         kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
         try:
             pa.array(videos[name], type=kind, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        except _REFUSED:
             return str(name)
     return None
 
@@ -306,13 +307,10 @@ def check_schema(names: Sequence[str]) -> None:
     ]
     if missing:
         there = ", ".join(str(name)[:40] for name in list(names)[:12]) or "none"
-        raise ValueError(
-            f"it is not a file of export_videos: missing are the columns {', '.join(missing)}; "
-            f"its own are {there}"
-        )
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
-        raise ValueError(f"it has two columns of the name {', '.join(twice)}")
+        lacks = f"missing are the columns {', '.join(missing)}; its own are {there}"
+        raise ValueError(f"it is not a file of export_videos: {lacks}")
+    if twice := _repeated(names):
+        raise ValueError(f"it has two columns of the name {twice}")
 
 
 def _is_misspelt(name: str, found: str) -> bool:
@@ -326,5 +324,4 @@ def reorder_columns(table: pa.Table) -> pa.Table:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))
     names = [*NAMES, *(name for name in table.column_names if name not in NAMES)]
-    table = table.select(names).replace_schema_metadata(None)
-    return table.cast(pa.schema([(f.name, storage_type(f.name, f.type)) for f in table.schema]))
+    return _in_storage_types(table.select(names).replace_schema_metadata(None))

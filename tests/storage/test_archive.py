@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import threading
 import time
 import warnings
 from pathlib import Path
@@ -19,21 +17,15 @@ import pytest
 from hooked_analytics import (
     AuthenticationError,
     FetchError,
-    FetchInterrupted,
     HookedClient,
     Sandbox,
     VideoArchive,
     fetch_videos,
-    observed_renders,
     videos_from_records,
 )
 from hooked_analytics.schema import NAMES, empty_videos, failed_row, frame_from_rows
-from hooked_analytics.storage import (
-    compaction as merge,
-    layout as folder_module,
-    parquet_parts as parts,
-)
-from tests.scripted import Request, answer, echo, serving, video
+from hooked_analytics.storage import layout, parquet_parts as parts
+from tests.scripted import Request, answer, echo, serving
 
 DAY = pd.Timestamp("2024-01-15T10:00Z")
 SIGNED = "https://s3.amazonaws.com/v/1.mp4?X-Amz-Signature=c0ffee&Expires=9"
@@ -86,6 +78,8 @@ def test_nothing_kept_is_an_empty_typed_frame_and_no_directory(archive):
     pd.testing.assert_frame_equal(archive.videos(), empty_videos())
     assert archive.observations().columns.tolist() == ["video_id", "observed_at", *NAMES[1:]]
     assert archive.compact() == 0
+    with pytest.raises(ValueError, match=r"VideoArchive.append needs the column 'script'"):
+        archive.append(seen(1).drop(columns="script"))
     assert not archive.directory.exists()
     archive.append(empty_videos())
     assert files(archive) == []
@@ -108,13 +102,15 @@ def test_observations_are_the_whole_history_oldest_first(archive):
 
 def test_observed_at_is_given_or_fetched_at_or_now(archive):
     before = pd.Timestamp.now("UTC").floor("us")
-    archive.append(failed(None, "not_fetched", "vid_now"))
-    archive.append(seen(5, "vid_fetched"))
+    archive.append(pd.concat([failed(None, video_id="vid_now"), failed(None, video_id=None)]))
+    archive.append(seen(5, "vid_fetched").assign(mine=1))
     archive.append(seen(5, "vid_given").assign(observed_at=at(1)))
     moments = archive.observations().set_index("video_id")["observed_at"]
     assert moments["vid_fetched"] == at(5)
     assert moments["vid_given"] == at(1)
     assert before <= moments["vid_now"] <= pd.Timestamp.now("UTC")
+    assert sorted(moments.index) == ["vid_fetched", "vid_given", "vid_now"]
+    assert "mine" not in archive.observations()
 
 
 def test_one_archive_appended_to_another_keeps_its_times(archive, tmp_path):
@@ -123,19 +119,6 @@ def test_one_archive_appended_to_another_keeps_its_times(archive, tmp_path):
     other = VideoArchive(tmp_path / "other")
     other.append(archive.observations())
     pd.testing.assert_frame_equal(other.observations(), archive.observations())
-
-
-def test_own_columns_and_rows_without_an_id_are_left_out(archive):
-    videos = pd.concat([seen(1), failed(None, "invalid_id", None)], ignore_index=True)
-    archive.append(videos.assign(mine=1))
-    assert archive.videos()["video_id"].tolist() == ["vid_1"]
-    assert "mine" not in archive.observations()
-
-
-def test_a_missing_column_is_named_and_nothing_is_made(archive):
-    with pytest.raises(ValueError, match=r"VideoArchive.append needs the column 'script'"):
-        archive.append(seen(1).drop(columns="script"))
-    assert not archive.directory.exists()
 
 
 def test_no_signature_reaches_the_disk(archive):
@@ -175,24 +158,21 @@ COUNTS = {
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["parts", "compacted"])
 @pytest.mark.parametrize("what", COUNTS)
-def test_the_row_that_counts(archive, what, compacted):
+def test_the_row_that_counts(archive, tmp_path, what, compacted):
     rows, expected = COUNTS[what]
     for row in rows:
         archive.append(row)
     assert archive.compact() == 2 if compacted else True
     pd.testing.assert_frame_equal(archive.videos(), rows[expected])
-
-
-def test_the_row_that_counts_within_one_append(archive):
-    archive.append(pd.concat([seen(2, **DONE), seen(1, **STARTED), seen(1, "vid_2", **STARTED)]))
-    assert archive.videos()["video_id"].tolist() == ["vid_1", "vid_2"]
-    assert archive.videos()["status"].tolist() == ["COMPLETED", "STARTED"]
+    at_once = VideoArchive(tmp_path / "at once")
+    at_once.append(pd.concat(rows))
+    pd.testing.assert_frame_equal(at_once.videos(), rows[expected])
 
 
 # What is asked
 
 
-def test_sync_asks_only_for_what_can_still_change(archive):
+def test_sync_asks_only_for_what_can_still_change(archive, capsys):
     frames = [seen(1, "done", **DONE), seen(1, "failed", status="FAILED"),
               seen(1, "running", **STARTED), seen(1, "odd", status="paused"),
               failed(1, "timeout", "unlucky"), failed(1, "not_found", "gone"),
@@ -205,7 +185,12 @@ def test_sync_asks_only_for_what_can_still_change(archive):
         return answer({"message": "Video not found"}, 404) if gone else echo(request)
 
     with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
-        synced = archive.sync(["new", "done", "running", "no/id"], client=client)
+        ids = ["new", "done", "running", "no/id"]
+        synced = archive.sync(ids, client=client, progress=True)
+        line = capsys.readouterr().err
+        assert line.startswith(
+            "4 videos: 2 fetched, 1 from the archive, 1 invalid_id · 2 requests, 1 saved · "
+        )
         assert synced["video_id"].tolist() == ["new", "done", "running", "no/id"]
         assert synced["fetch_error"].fillna("").tolist() == ["", "", "", "invalid_id"]
         assert archive.requests_saved == 1
@@ -235,20 +220,9 @@ def test_a_failed_fetch_shows_the_last_good_row_and_says_so(archive):
     assert synced["video_id"].tolist() == ["vid_3", "vid_1", "vid_2"]
     assert synced["status"].fillna("").tolist() == ["", "STARTED", "COMPLETED"]
     assert synced["fetch_error"].fillna("").tolist() == ["not_found", "", ""]
-    assert archive.observations()["fetch_error"].fillna("").tolist() == [
-        "",
-        "",
-        "not_found",
-        "not_found",
-    ]
+    errors = archive.observations()["fetch_error"].fillna("")
+    assert errors.tolist() == ["", "", "not_found", "not_found"]
     pd.testing.assert_frame_equal(synced.iloc[:0], empty_videos())
-
-
-def test_the_line_at_the_end_says_what_was_saved(archive, echoing, capsys):
-    archive.append(pd.concat([seen(1, f"vid_{n}", **DONE) for n in range(3)]))
-    archive.sync([*(f"vid_{n}" for n in range(3)), "vid_new"], client=echoing, progress=True)
-    line = capsys.readouterr().err
-    assert line.startswith("4 videos: 1 fetched, 3 from the archive · 1 requests, 3 saved · ")
 
 
 def test_fetch_uses_what_is_handed_in_by_its_two_methods(echoing):
@@ -285,32 +259,6 @@ def test_rows_are_kept_while_the_batch_goes_on(archive, monkeypatch):
     assert len(archive.observations()) == 3
 
 
-def test_an_interrupted_sync_keeps_what_arrived(archive):
-    main = threading.main_thread().ident
-
-    def slow(request: Request) -> bytes:
-        time.sleep(0.02)
-        if request.number == 150:
-            signal.pthread_kill(main, signal.SIGINT)
-        return echo(request)
-
-    ids = [f"vid_{n}" for n in range(500)]
-    with serving(slow) as server:
-        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
-            with pytest.raises(FetchInterrupted) as raised:
-                archive.sync(ids, client=client)
-            stopped = raised.value.videos
-            arrived = set(stopped.loc[stopped["fetch_error"].isna(), "video_id"])
-            assert stopped["video_id"].tolist() == ids
-            assert len(arrived) > 50
-            assert arrived <= set(archive.videos()["video_id"])
-            assert not archive.observations()["video_id"].duplicated().any()
-            sent = client.requests_sent
-            synced = archive.sync(ids, client=client)
-            assert client.requests_sent - sent <= 500 - len(arrived)
-    assert synced["status"].eq("COMPLETED").all()
-
-
 def test_a_wrong_key_keeps_what_arrived_before(archive):
     def handler(request: Request) -> bytes:
         return echo(request) if request.number <= 5 else answer({"message": "No"}, 401)
@@ -324,7 +272,7 @@ def test_a_wrong_key_keeps_what_arrived_before(archive):
 
 def test_an_archive_that_cannot_be_written_loses_no_row(archive, echoing):
     archive.append(seen(1))
-    (archive.directory / folder_module.MARKER).unlink()
+    (archive.directory / layout.MARKER).unlink()
     (archive.directory / "notes.txt").touch()
     with pytest.raises(FetchError, match="could not be kept in the archive: .*notes.txt") as raised:
         fetch_videos(["vid_2", "vid_3"], client=echoing, archive=archive)
@@ -342,14 +290,12 @@ def test_a_directory_that_is_no_archive_is_named_and_not_touched(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.csv"]
     with pytest.raises(ValueError, match="is a file; an archive is a directory"):
         VideoArchive(tmp_path / "b.csv")
-
-
-def test_a_directory_that_something_else_filled_since_is_not_touched(tmp_path):
-    archive = VideoArchive(tmp_path)
-    (tmp_path / "letter.txt").touch()
+    since = VideoArchive(tmp_path / "new")
+    since.directory.mkdir()
+    (since.directory / "letter.txt").touch()
     with pytest.raises(ValueError, match=r"letter\.txt"):
-        archive.append(seen(1))
-    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+        since.append(seen(1))
+    assert [path.name for path in since.directory.iterdir()] == ["letter.txt"]
 
 
 @pytest.mark.parametrize(
@@ -358,17 +304,9 @@ def test_a_directory_that_something_else_filled_since_is_not_touched(tmp_path):
      ('{"hooked_archive": 3}', "written by a newer hooked_analytics")],
 )  # fmt: skip
 def test_a_strange_marker_is_refused(tmp_path, marker, message):
-    (tmp_path / folder_module.MARKER).write_text(marker)
+    (tmp_path / layout.MARKER).write_text(marker)
     with pytest.raises(ValueError, match=message):
         VideoArchive(tmp_path)
-
-
-def test_an_empty_directory_and_a_killed_first_write_are_fine(tmp_path):
-    (tmp_path / ".hooked-0123456789ab-0123456789ab.tmp").touch()
-    archive = VideoArchive(tmp_path)
-    archive.append(seen(1))
-    assert len(VideoArchive(str(tmp_path)).videos()) == 1
-    assert repr(archive) == f"VideoArchive({str(tmp_path)!r})"
 
 
 def test_every_engine_reads_the_directory_as_it_is(archive):
@@ -413,7 +351,7 @@ def test_compact_leaves_one_file_and_the_same_answers(archive):
 
 
 def test_full_parts_are_not_copied_again(archive, monkeypatch):
-    monkeypatch.setattr(merge, "FULL_ROWS", 3)
+    monkeypatch.setattr(parts, "FULL_ROWS", 3)
     for minute in range(3):
         archive.append(seen(minute))
     assert archive.compact() == 3
@@ -488,9 +426,9 @@ def test_a_part_that_vanishes_before_it_is_opened_is_looked_for_again(archive, m
     stale = [path.name for path in files(archive)]
     archive.compact()
     listings = [stale]
-    real = parts.part_names
+    real = layout.part_names
     monkeypatch.setattr(
-        parts, "part_names", lambda folder: listings.pop() if listings else real(folder)
+        layout, "part_names", lambda folder: listings.pop() if listings else real(folder)
     )
     assert len(archive.observations()) == 3
     assert listings == []
@@ -499,7 +437,7 @@ def test_a_part_that_vanishes_before_it_is_opened_is_looked_for_again(archive, m
 def test_a_listing_that_misses_old_and_new_parts_is_made_again(archive, monkeypatch):
     for minute in range(3):
         archive.append(seen(minute))
-    real = folder_module._listed
+    real = layout._listed
     listings = []
 
     def torn(folder: Path) -> list[str]:
@@ -508,10 +446,10 @@ def test_a_listing_that_misses_old_and_new_parts_is_made_again(archive, monkeypa
         if len(listings) > 1:
             return real(folder)
         archive.compact()
-        return [folder_module.MARKER]
+        return [layout.MARKER]
 
-    monkeypatch.setattr(folder_module, "_listed", torn)
-    assert len(folder_module.part_names(archive.directory)) == 1
+    monkeypatch.setattr(layout, "_listed", torn)
+    assert len(layout.part_names(archive.directory)) == 1
 
 
 FOREIGN = {
@@ -524,7 +462,7 @@ FOREIGN = {
 @pytest.mark.parametrize("what", FOREIGN)
 def test_what_is_named_like_a_part_and_is_no_file_is_one_warning(archive, what):
     archive.append(seen(1))
-    path = archive.directory / folder_module.new_name("observed")
+    path = archive.directory / layout.new_name("observed")
     FOREIGN[what](path)
     with pytest.warns(UserWarning, match=f"{path.name} is damaged") as warned:
         assert len(archive.videos()) == 1
@@ -533,13 +471,13 @@ def test_what_is_named_like_a_part_and_is_no_file_is_one_warning(archive, what):
 
 def test_a_damaged_marker_is_a_warning_and_written_anew(archive):
     archive.append(seen(1))
-    marker = archive.directory / folder_module.MARKER
+    marker = archive.directory / layout.MARKER
     marker.write_text('{"hooked_archive": 1e999}')
     with pytest.warns(UserWarning, match="is damaged; the parts are read without it"):
         assert len(VideoArchive(archive.directory).videos()) == 1
     with pytest.warns(UserWarning, match="is damaged"):
         archive.append(seen(2))
-    assert json.loads(marker.read_text())["schema"] == 2
+    assert json.loads(marker.read_text()) == {"hooked_archive": 2, "schema": 2}
     assert len(archive.observations()) == 2
 
 
@@ -573,7 +511,7 @@ def test_a_merge_whose_input_disappears_changes_nothing(archive, monkeypatch):
 
 @pytest.mark.parametrize("now", [-1, 10**19])
 def test_a_clock_before_1970_or_beyond_2286_loses_no_row(archive, monkeypatch, now):
-    monkeypatch.setattr(folder_module.time, "time_ns", lambda: now)
+    monkeypatch.setattr(layout.time, "time_ns", lambda: now)
     archive.append(seen(1))
     archive.append(seen(2))
     assert len(archive.observations()) == 2
@@ -588,11 +526,16 @@ def test_many_parts_are_merged_by_the_append(archive, monkeypatch):
 
 
 def test_a_new_directory_may_hold_what_a_system_puts_there(tmp_path):
-    for name in (".DS_Store", ".gitkeep", "desktop.ini"):
+    orphan = tmp_path / ".hooked-0123456789ab-0123456789ab.tmp"  # of a killed first write
+    for name in (".DS_Store", ".gitkeep", "desktop.ini", orphan.name):
         (tmp_path / name).touch()
     (tmp_path / ".ipynb_checkpoints").mkdir()
-    VideoArchive(tmp_path).append(seen(1))
-    assert len(VideoArchive(tmp_path).videos()) == 1
+    archive = VideoArchive(tmp_path)
+    archive.append(seen(1))
+    assert len(VideoArchive(str(tmp_path)).videos()) == 1
+    os.utime(orphan, (time.time() - 3700,) * 2)
+    archive.compact()
+    assert not orphan.exists()
 
 
 def flip(path: Path) -> None:
@@ -645,7 +588,7 @@ def test_a_damaged_merged_part_does_not_hide_what_it_stands_for(archive):
     for minute in range(3):
         archive.append(seen(minute, script="marked" * 50))
     copied_back(archive)
-    merged = next(path for path in files(archive) if folder_module.is_merged(path.name))
+    merged = next(path for path in files(archive) if layout.is_merged(path.name))
     flip(merged)
     with pytest.warns(UserWarning, match=merged.name):
         assert len(archive.observations()) == 3
@@ -679,34 +622,3 @@ def test_a_copy_by_a_sync_service_is_read_and_counts_once(archive):
     assert len(archive.observations()) == 1
     part.unlink()
     assert len(archive.observations()) == 1
-
-
-def test_orphans_of_killed_writers_are_swept(archive):
-    archive.append(seen(1))
-    orphan = archive.directory / ".hooked-0123456789ab-0123456789ab.tmp"
-    orphan.touch()
-    os.utime(orphan, (time.time() - 3700,) * 2)
-    archive.compact()
-    assert not orphan.exists()
-
-
-def test_the_marker_says_what_and_which_version(archive):
-    archive.append(seen(1))
-    marker = archive.directory / folder_module.MARKER
-    assert json.loads(marker.read_text()) == {"hooked_archive": 2, "schema": 2}
-
-
-def test_a_render_watched_through_the_archive(archive):
-    states = iter([("STARTED", 20), ("STARTED", 80), ("COMPLETED", 100)])
-
-    def handler(request: Request) -> bytes:
-        status, progress = next(states)
-        return answer(video("vid_1", status=status, progress=progress))
-
-    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
-        for _ in range(5):
-            synced = archive.sync(["vid_1"], client=client)
-        assert client.requests_sent == 3
-    assert synced["status"].tolist() == ["COMPLETED"]
-    renders = observed_renders(archive.observations())
-    assert renders["observations"].tolist() == [3]

@@ -15,7 +15,7 @@ import pytest
 
 import hooked_analytics as ha
 from hooked_analytics.schema import columns
-from hooked_analytics.storage import compaction, sanitize
+from hooked_analytics.storage import layout, parquet_parts, sanitize
 
 OLD = Path(__file__).parents[1] / "data" / "version_0_1"
 
@@ -86,14 +86,19 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("step", ["_rewrite", "remove_parts", "write_marker"])
-def test_a_kill_at_any_step_of_the_rewrite_loses_and_doubles_nothing(directory, step, monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(parquet_parts, "_rewrite"), (layout, "remove_parts"), (layout, "write_marker")],
+)
+def test_a_kill_at_any_step_of_the_rewrite_loses_and_doubles_nothing(
+    directory, monkeypatch, module, step
+):
     def die(*_: object, **__: object) -> None:
         raise Killed
 
     some = later(ha.read_videos(OLD / "videos.parquet").iloc[:10])
     with monkeypatch.context() as patch:
-        patch.setattr(compaction, step, die)
+        patch.setattr(module, step, die)
         with pytest.raises(Killed):
             ha.VideoArchive(directory).append(some)
     assert len(ha.VideoArchive(directory).observations()) == 1000
