@@ -40,10 +40,9 @@ class Interrupts:
     """
     The stop button of one kernel, heard in a cell and between cells.
 
-    A kernel raises an interrupt while it handles a message and ignores it otherwise. Handlers
-    for both times take the place of the kernel's own, so there is no moment between them in
-    which the button is not heard. They stay, and do nothing when nobody listens; listeners are
-    called in the main thread, after the cell that was interrupted.
+    A kernel raises an interrupt while it handles a message and ignores it otherwise. Handlers for
+    both times take the place of its own, so there is no moment between in which the button is not
+    heard. Listeners are called in the main thread, after the cell that was interrupted.
     """
 
     def __init__(self, here: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hooked_analytics.analysis import TimeLeft
+    from hooked_analytics.fetch import Archive
 
     Array = NDArray[Any]
 
@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 KINDS = ("rendering", "failed", "unavailable", "unknown", "waiting", "completed")
 RENDERING, FAILED, UNAVAILABLE, UNKNOWN, WAITING, COMPLETED = range(6)
 # Sent to the browser for each row; times are seconds after `Snapshot.base`.
-FIELDS = ("kind", "progress", "low", "high", "stuck", "created", "took", "credits", "status",
-          "type", "name", "message", "thumbnail")  # fmt: skip
+_TEXTS, _ENDS = ("status", "type", "name", "message"), ("low", "high", "stuck")
+FIELDS = ("kind", "progress", *_ENDS, "created", "took", "credits", *_TEXTS, "thumbnail")
 MAX_LINES = 30  # videos drawn one by one; above, a band
-MAX_TEXT, MAX_REASONS = 200, 4
-_MAX_POINTS = 400
+MAX_TEXT, MAX_URL, MAX_REASONS, _MAX_POINTS = 200, 500, 4, 400
+# So many renders are estimated anew in each poll; more, when a tenth of the time left has gone by.
+_MAX_EACH_POLL, _SHARE_OF_LEFT = 100, 10
+_MAX_REST, _REST_WITHOUT_PACE = 120.0, 30.0
 # Expected ends sent anew in one poll beside rows that changed: those that moved most, so many or
 # one of 300.
 _MAX_MOVED = 10
-# Estimating takes this many times its own time off; an expected end stays true meanwhile.
-_REST_AFTER_ESTIMATING = 20
+# What an archive gives to learn from: the newest, for speed drifts and a poll shall be quick.
+_MAX_LEARNT, _MAX_OBSERVATIONS = 5000, 20_000
+_LEARNT = ["type", "status", "created_at", "updated_at", "fetched_at"]
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _PAST = pd.Timedelta(hours=6)  # how far back an archive's observations are drawn
 _HISTORY = {
@@ -42,19 +45,9 @@ _HISTORY = {
 }  # fmt: skip
 
 
-def kinds_of(videos: pd.DataFrame) -> Array:
-    """
-    Number what each video is counted as, by its place in `KINDS`.
-
-    Examples
-    --------
-    >>> kinds_of(pd.DataFrame({
-    ...     "status": ["STARTED", "NEW", None], "fetch_error": [None, None, "timeout"],
-    ... }).astype("string")).tolist()
-    [0, 3, 4]
-    """
-    status, error = _objects(videos["status"]), _objects(videos["fetch_error"])
-    kinds = np.full(len(videos), UNKNOWN)
+def kinds_of(status: Array, error: Array) -> Array:
+    """Number what each video is counted as, by its place in `KINDS`."""
+    kinds = np.full(len(status), UNKNOWN)
     for word, kind in (("STARTED", RENDERING), ("COMPLETED", COMPLETED), ("FAILED", FAILED)):
         kinds[status == word] = kind
     kinds[pd.isna(status) & ~pd.isna(error)] = WAITING
@@ -66,23 +59,7 @@ class Snapshot:
     """
     The last poll, what it changed, and how it came to that.
 
-    Parameters
-    ----------
-    learnt : DataFrame, optional
-        Renders to learn from, beside those polled.
-    observations : DataFrame, optional
-        What an archive has seen on the way.
-
-    Attributes
-    ----------
-    videos : DataFrame
-        The last poll.
-    columns : dict of array
-        What the table shows, by the names of `FIELDS`.
-    series : list of list
-        For each poll its time [s], how many had ended, and quantiles of progress [%].
-    changes : list of tuple
-        Time, id, status and progress [%] of each change seen.
+    The newest renders of an archive are learnt from, and pictures begin with what it has seen.
 
     Examples
     --------
@@ -97,20 +74,23 @@ class Snapshot:
     [0] [70.0]
     """
 
-    def __init__(
-        self, learnt: pd.DataFrame | None = None, observations: pd.DataFrame | None = None
-    ) -> None:
+    def __init__(self, archive: Archive | None = None) -> None:
         self.videos = pd.DataFrame()
-        self.columns: dict[str, Array] = {}
+        self.columns: dict[str, Array] = {}  # what the table shows, by the names of `FIELDS`
         self.base: pd.Timestamp | None = None  # the first response
         self.seen: pd.Timestamp | None = None  # the last one
         self.now = 0.0
+        # of each poll its time [s], how many had ended, and quantiles of progress [%]
         self.series: list[list[float]] = []
-        self.changes: list[tuple[Any, ...]] = []
+        self.changes: list[tuple[Any, ...]] = []  # time, id, status, progress [%]
         self._began: float | None = None
-        self._learnt, self._observations = learnt, observations
+        self._learnt = self._observations = None
+        if archive is not None and len(known := archive.videos()):
+            self._learnt = known.nlargest(_MAX_LEARNT, "created_at")[_LEARNT]
+            if seen := getattr(archive, "observations", None):
+                self._observations = seen().nlargest(_MAX_OBSERVATIONS, "observed_at")
         self._left: TimeLeft | None = None
-        self._estimated_at = self._next_estimate = 0.0
+        self._estimated_at = self._estimate_at = 0.0
 
     def update(self, videos: pd.DataFrame) -> Array:
         """Take a poll; return the rows that are new in it."""
@@ -126,10 +106,9 @@ class Snapshot:
         if not old:
             old = {name: np.full_like(values, -1) for name, values in new.items()}
         moved = self._estimate(new, old)
-        names = [name for name in FIELDS if name not in ("low", "high", "stuck")]
-        changed = np.logical_or.reduce([_differs(old[name], new[name]) for name in names])
-        self._note(np.flatnonzero(changed), old)
-        return np.flatnonzero(changed | moved)
+        differs = {name: _differs(old[name], new[name]) for name in FIELDS if name not in _ENDS}
+        self._note(differs["status"] | differs["progress"])
+        return np.flatnonzero(np.logical_or.reduce([*differs.values(), moved]))
 
     def eta(self) -> pd.DataFrame:
         """Expect the ends of the renders under way."""
@@ -155,20 +134,22 @@ class Snapshot:
             for at, video_id, _, progress in self.changes[since:]
         ]
 
+    def cells(self, rows: Array) -> list[list[Any]]:
+        """Give what the table shows in some rows, a list for each of `FIELDS`, as JSON holds it."""
+        return [[_json(name, v) for v in self.columns[name][rows].tolist()] for name in FIELDS]
+
     def totals(self) -> dict[str, Any]:
         """Return the figures over all rows; missing is None."""
         kinds, credits, left = self.columns["kind"], self.columns["credits"], self.time_left()
-        counts = np.bincount(kinds, minlength=len(KINDS))
         progress = np.where(kinds == RENDERING, np.nan_to_num(self.columns["progress"]), 100.0)
         progress[kinds == WAITING] = 0.0
         done = np.bincount(kinds, progress, minlength=len(KINDS)) / 100 / max(len(kinds), 1)
         took = self.columns["took"][kinds == COMPLETED]
         known = ~np.isnan(credits)
-        lost = known & (kinds == FAILED)
-        failed = np.isin(kinds, (FAILED, UNAVAILABLE))
+        lost, failed = known & (kinds == FAILED), np.isin(kinds, (FAILED, UNAVAILABLE))
         why = Counter(self.columns["message"][failed].tolist()).most_common(MAX_REASONS)
         told: dict[str, Any] = {
-            "counts": counts.tolist(),
+            "counts": np.bincount(kinds, minlength=len(KINDS)).tolist(),
             "done": np.round(done, 4).tolist(),
             "credits": number_or_none(credits[known].sum()) if known.any() else None,
             "failed_credits": number_or_none(credits[lost].sum()) if lost.any() else None,
@@ -184,19 +165,24 @@ class Snapshot:
                 told |= {"left": ends, "compared": left.compared}
         return told
 
-    def _like(self) -> pd.DataFrame:
+    def _like(self) -> pd.DataFrame | None:
         """Renders to learn from: those of an archive, and these."""
         if self._learnt is None:
-            return self.videos
+            return None
         return pd.concat([self._learnt, self.videos[self._learnt.columns]], ignore_index=True)
 
     def _columns(self, videos: pd.DataFrame) -> dict[str, Array]:
-        kinds = kinds_of(videos)
-        created, updated = self._since(videos["created_at"]), self._since(videos["updated_at"])
-        took = np.where(np.isin(kinds, (FAILED, COMPLETED)), updated - created, np.nan)
-        text = {name: _objects(videos[name]) for name in ("status", "type", "name", "message")}
-        for name, source in (("status", "fetch_error"), ("message", "fetch_error_message")):
-            text[name] = np.where(kinds == UNAVAILABLE, _objects(videos[source]), text[name])
+        text = {name: _objects(videos[name]) for name in (*_TEXTS, "thumbnail")}
+        error = _objects(videos["fetch_error"])
+        kinds = kinds_of(text["status"], error)
+        gone = kinds == UNAVAILABLE
+        if gone.any():
+            text["status"] = np.where(gone, error, text["status"])
+            told = _objects(videos["fetch_error_message"])
+            text["message"] = np.where(gone, told, text["message"])
+        created = self._since(videos["created_at"])
+        took = self._since(videos["updated_at"]) - created
+        ended = np.isin(kinds, (FAILED, COMPLETED)) & (took >= 0)
         return {
             "kind": kinds,
             "progress": np.where(kinds == COMPLETED, 100.0, _floats(videos["progress"])),
@@ -204,25 +190,28 @@ class Snapshot:
             "high": np.full(len(videos), np.nan),
             "stuck": np.zeros(len(videos), bool),
             "created": created,
-            "took": np.where(took >= 0, took, np.nan),
+            "took": np.where(ended, took, np.nan),
             "credits": _floats(videos["used_credits"]),
             **text,
-            "thumbnail": _objects(videos["thumbnail"]),
         }
 
     def _estimate(self, new: dict[str, Array], old: dict[str, Array]) -> Array:
         """Fill in expected ends; return the rows whose end has moved noticeably."""
-        running, began = new["kind"] == RENDERING, time.monotonic()
+        running = new["kind"] == RENDERING
         begun = running & (old["kind"] != RENDERING)
-        for name in ("low", "high", "stuck"):
-            new[name] = np.where(running & ~begun, old[name], new[name])
+        new.update({n: np.where(running & ~begun, old[n], new[n]) for n in _ENDS})
         if not running.any():
             self._left = None
-        if began < self._next_estimate or not running.any():
+        if not running.any() or self.now < self._estimate_at:
             return np.zeros(len(running), bool)
         ends = self.eta().set_index("video_id").reindex(self.videos["video_id"])
-        self._left = batch_time_left(self.videos, history=self._like())
-        self._estimated_at = self.now
+        self._left, self._estimated_at = (
+            batch_time_left(self.videos, history=self._like()),
+            self.now,
+        )
+        if running.sum() > _MAX_EACH_POLL:
+            rest = self._left.seconds / _SHARE_OF_LEFT if self._left else _REST_WITHOUT_PACE
+            self._estimate_at = self.now + min(rest, _MAX_REST)
         told = {"low": self._since(ends["eta_low"]), "high": self._since(ends["eta_high"]),
                 "stuck": running & (_floats(ends["stuck"]) == 1)}  # fmt: skip
         far = np.fmax(*(np.abs(told[end] - new[end]) for end in ("low", "high")))
@@ -230,23 +219,23 @@ class Snapshot:
         far[told["stuck"] != new["stuck"]] = np.inf
         noticed = far > np.fmax(10.0, 0.2 * np.nan_to_num(told["high"] - self.now))
         moved = np.flatnonzero(running & ~begun & noticed)
+        most = max(_MAX_MOVED, len(running) // 300)
         taken: Array = begun.copy()
-        most = max(_MAX_MOVED, len(taken) // 300)
         taken[moved[np.argsort(-far[moved], kind="stable")][:most]] = True
         new.update({name: np.where(taken, told[name], new[name]) for name in told})
-        self._next_estimate = began + (1 + _REST_AFTER_ESTIMATING) * (time.monotonic() - began)
         return taken
 
-    def _note(self, rows: Array, old: dict[str, Array]) -> None:
+    def _note(self, changed: Array) -> None:
         """Keep what changed in status and progress, and a point of the pictures."""
         if self.base is None:
             return
         new, kinds = self.columns, self.columns["kind"]
-        told = pd.isna(_objects(self.videos["fetch_error"])[rows]) & (kinds[rows] != WAITING)
-        told &= np.logical_or(*(_differs(old[n], new[n])[rows] for n in ("progress", "status")))
-        at, ids = self.base + pd.Timedelta(seconds=self.now), self.videos["video_id"]
-        for row in rows[told].tolist():
-            self.changes.append((at, ids.iat[row], new["status"][row], new["progress"][row]))
+        rows = np.flatnonzero(changed & (kinds != WAITING) & (kinds != UNAVAILABLE))
+        rows = rows[self.videos["fetch_error"].iloc[rows].isna().to_numpy(bool)]
+        at = self.base + pd.Timedelta(seconds=self.now)
+        ids = self.videos["video_id"].iloc[rows].tolist()
+        told = zip(ids, new["status"][rows], new["progress"][rows].tolist(), strict=True)
+        self.changes += [(at, *each) for each in told]
         began = new["created"][kinds == RENDERING]
         if self._began is None and (began == began).any():
             self._began = float(np.nanmin(began))
@@ -267,24 +256,22 @@ class Snapshot:
 
     def _remember(self, videos: pd.DataFrame) -> None:
         """Begin the pictures with what an archive has seen of these videos."""
-        seen = self._observations
-        if seen is None or self.base is None:
+        seen, base = self._observations, self.base
+        if seen is None or base is None:
             return
         place = {video_id: row for row, video_id in enumerate(videos["video_id"])}
-        recent = seen["observed_at"].between(self.base - _PAST, self.base, inclusive="left")
-        seen = (
-            seen[recent & seen["video_id"].isin(list(place)) & seen["status"].notna()]
-            .sort_values("observed_at", kind="stable")
-            .assign(fetch_error=None)
-        )
+        recent = seen["observed_at"].between(base - _PAST, base, inclusive="left")
+        seen = seen[recent & seen["video_id"].isin(list(place)) & seen["status"].notna()]
+        seen = seen.sort_values("observed_at", kind="stable")
+        status = _objects(seen["status"])
+        shares = np.where(status == "COMPLETED", 100.0, _floats(seen["progress"]))
+        self.changes = [*zip(seen["observed_at"], seen["video_id"], status, shares, strict=True)]
         kinds, progress = np.full(len(place), WAITING), np.full(len(place), np.nan)
-        shares = np.where(seen["status"] == "COMPLETED", 100.0, _floats(seen["progress"]))
-        each = zip(seen["observed_at"], seen["video_id"], seen["status"], shares, strict=True)
-        for change, kind in zip(each, kinds_of(seen).tolist(), strict=True):
-            row = place[change[1]]
-            kinds[row], progress[row] = kind, change[3]
-            self.changes.append(change)
-            self._point((change[0] - self.base).total_seconds(), kinds, progress)
+        told = kinds_of(status, np.full(len(seen), None, object))
+        for (at, video_id, _, share), kind in zip(self.changes, told.tolist(), strict=True):
+            row = place[video_id]
+            kinds[row], progress[row] = kind, share
+            self._point((at - base).total_seconds(), kinds, progress)
 
     def _since(self, times: pd.Series) -> Array:
         """Seconds after the base."""
@@ -309,6 +296,15 @@ def _differs(one: Array, other: Array) -> Array:
     """Where two arrays differ; missing equals missing."""
     differs: Array = (one != other) & ((one == one) | (other == other))
     return differs
+
+
+def _json(name: str, value: Any) -> Any:
+    if name in _TEXTS:
+        return value and one_line(value, MAX_TEXT)
+    if name == "thumbnail":
+        loads = value and value.startswith(("https://", "http://")) and len(value) <= MAX_URL
+        return value if loads else None
+    return number_or_none(value)
 
 
 def number_or_none(value: Any) -> float | int | None:

@@ -7,6 +7,7 @@ import io
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from hooked_analytics._internal.formatting import count, duration, number
@@ -21,19 +22,7 @@ MAX_ROWS, MAX_UNFOLDED = 100, 10
 
 
 def frozen(snapshot: Snapshot, *, png: bytes | None, why: str = "") -> str:
-    """
-    Write the last poll as one piece of HTML; sites that drop styles leave it readable.
-
-    Examples
-    --------
-    >>> from hooked_analytics import videos_from_records
-    >>> from hooked_analytics.panel.snapshot import Snapshot
-    >>> snapshot = Snapshot()
-    >>> rows = snapshot.update(videos_from_records([{"id": "vid_1", "status": "COMPLETED"}]))
-    >>> page = frozen(snapshot, png=None)
-    >>> "1 video" in page, "1 completed" in page, "<script" in page
-    (True, True, False)
-    """
+    """Write the last poll as one piece of HTML; sites that drop styles leave it readable."""
     totals, kinds = snapshot.totals(), snapshot.columns["kind"]
     at = "not polled yet" if snapshot.seen is None else f"as of {snapshot.seen:%F %T} UTC"
     counts = ", ".join(f"{n:,} {KINDS[k]}" for k, n in enumerate(totals["counts"]) if n)
@@ -45,27 +34,28 @@ def frozen(snapshot: Snapshot, *, png: bytes | None, why: str = "") -> str:
         f"<b>{_text(why)}</b>" if why else "",
         " · ".join(f"{_text(reason)} ({n:,})" for reason, n in totals["reasons"]),
     ]
-    html = [f"<p>{line}</p>" for line in lines if line]
     if png is not None:
         data = base64.b64encode(png).decode()
-        html.append(f'<p><img src="data:image/png;base64,{data}" width="800" '
-                    'alt="Progress of the videos over time"></p>')  # fmt: skip
+        lines.append(f'<img src="data:image/png;base64,{data}" width="800" '
+                     'alt="Progress of the videos over time">')  # fmt: skip
     order = kinds.argsort(kind="stable")
-    folded = kinds[order] == COMPLETED
-    if folded.sum() <= MAX_UNFOLDED:
-        return "\n".join([*html, _table(snapshot, order)])
-    fold = f"<details><summary>{folded.sum():,} completed</summary>"
-    tables = _table(snapshot, order[~folded]), fold, _table(snapshot, order[folded]), "</details>"
-    return "\n".join([*html, *tables])
+    folded = (kinds[order] == COMPLETED) & ((kinds == COMPLETED).sum() > MAX_UNFOLDED)
+    html = [*(f"<p>{line}</p>" for line in lines if line), _table(snapshot, order[~folded])]
+    if folded.any():
+        fold = f"<details><summary>{folded.sum():,} completed</summary>"
+        html += [fold, _table(snapshot, order[folded]), "</details>"]
+    return "\n".join(html)
 
 
 def picture(history: pd.DataFrame) -> bytes | None:
-    """Draw the progress so far as a PNG; None without matplotlib."""
+    """Draw progress over time as a PNG; None without matplotlib or before a first change."""
     try:
         from matplotlib.figure import Figure
 
         from hooked_analytics.plots import plot_progress
-    except ImportError:  # a table alone is better than nothing
+    except ImportError:
+        return None
+    if history.empty:
         return None
     figure, png = Figure(figsize=(8, 2.8), dpi=120, layout="constrained"), io.BytesIO()
     figure.patch.set_alpha(0)
@@ -90,14 +80,13 @@ def _cells(snapshot: Snapshot, row: int) -> dict[str, str]:
     if running:
         time = snapshot.now - cell["created"]
         left = seconds_range_text(cell["low"] - snapshot.now, cell["high"] - snapshot.now)
-    done = "" if cell["progress"] != cell["progress"] else f"{cell['progress']:.0f} %"
     word = (cell["kind"] == UNKNOWN and cell["status"]) or KINDS[cell["kind"]]
     return {
         "Video": f"<code>{_text(snapshot.videos['video_id'].iat[row])}</code>",
         "Name": _text(cell["name"]),
         "Type": _text(cell["type"]),
         "Status": _text(word),
-        "Progress": done,
+        "Progress": "" if np.isnan(cell["progress"]) else f"{cell['progress']:.0f} %",
         "Time": duration(time),
         "Left": "stuck?" if cell["stuck"] else left,
         "Credits": _figure(cell["credits"]),

@@ -11,13 +11,18 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
+import pandas as pd
+
 from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.analysis import time_left_text
 from hooked_analytics.errors import HookedError
-from hooked_analytics.panel.controls import ACTIVE, Controls
+from hooked_analytics.fetch import summary
 from hooked_analytics.panel.kernel import Interrupts, kernel, show, soon
-from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, number_or_none
-from hooked_analytics.panel.static import picture
-from hooked_analytics.schema import videos_from_records
+from hooked_analytics.panel.polling import ACTIVE, Poller
+from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, Snapshot, number_or_none
+from hooked_analytics.panel.static import frozen, picture
+from hooked_analytics.schema import NAMES, videos_from_records
 
 try:
     from anywidget import AnyWidget
@@ -27,25 +32,22 @@ except ImportError:  # lines of text, then
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
-
     from hooked_analytics.client import HookedClient
     from hooked_analytics.fetch import Archive, EventSource
 
-TEXT_ONLY = "ProgressPanel: {}, so .wait() prints progress as lines of text.{}"
-WITHOUT_NOTEBOOK = TEXT_ONLY.format("no notebook here", "")
-WITHOUT_ANYWIDGET = TEXT_ONLY.format(
-    "anywidget is not installed", ' For the panel: pip install "hooked-analytics[widget]"'
-)
+    Videos = pd.DataFrame | str | Iterable[object]
+
+_TEXT_ONLY = "ProgressPanel: {}, so .wait() prints progress as lines of text.{}"
+_WITHOUT_ANYWIDGET = ("anywidget is not installed",
+                      ' For the panel: pip install "hooked-analytics[widget]"')  # fmt: skip
 # How old the copy for a saved notebook may be [s]; younger where no page has said hello.
 _COPY_SECONDS, _COPY_SECONDS_WITHOUT_PAGE = 30.0, 5.0
+_UNASKED_SECONDS = 0.5  # until all is sent to a page that could not ask; twice as long each time
 # Everything is sent anew when more rows changed than this, and this part of all.
 _MANY_ROWS, _MANY_SHARE = 100, 0.25
-_TEXTS = frozenset({"status", "type", "name", "message"})
-_MAX_URL = 500
 
 
-class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
+class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
     """
     Watch renders in a notebook: progress, time left, credits, failures.
 
@@ -103,7 +105,7 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
 
     def __init__(
         self,
-        videos_or_ids: pd.DataFrame | str | Iterable[object],
+        videos_or_ids: Videos,
         *,
         client: HookedClient | None = None,
         archive: Archive | None = None,
@@ -111,19 +113,34 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
         interval_seconds: float = 5,
         autostart: bool = True,
     ) -> None:
-        self._token = uuid4().hex[:12]
-        self._displayed = self._page = False
+        self._token, self._said = uuid4().hex[:12], ""
+        self._displayed = self._page = False  # whether a page has said hello
         self._seq = self._sent_changes = 0
         self._copied_at = self._unasked_at = 0.0
-        self._unasked_every = 0.5
-        self._set_up(videos_or_ids, client, archive, webhooks, interval_seconds)
+        video_ids, own = _own_columns(videos_or_ids)
+        self._set_up(video_ids, client, archive, webhooks, interval_seconds)
+        self._own = own.reindex([str(each) for each in self._ids])
+        self._snapshot = Snapshot(archive)
+        self._snapshot.update(self._videos)
+        self._sent_before = self._client.requests_sent
         super().__init__()
         if AnyWidget is not None:
             self.on_msg(lambda _, message, __: self._received(message))
         if not self._is_drawn:
-            print(WITHOUT_ANYWIDGET if AnyWidget is None else WITHOUT_NOTEBOOK)  # noqa: T201
+            why = _WITHOUT_ANYWIDGET if AnyWidget is None else ("no notebook here", "")
+            print(_TEXT_ONLY.format(*why))  # noqa: T201
         if autostart:
             self.start()
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Each change seen: ``observed_at, video_id, status, progress`` [%], oldest first."""
+        return self._snapshot.history()
+
+    @property
+    def eta(self) -> pd.DataFrame:
+        """When each render under way will have ended, as `estimate_completion` gives it."""
+        return self._snapshot.eta()
 
     @property
     def _is_drawn(self) -> bool:
@@ -140,7 +157,7 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
         if self._closed or sys.is_finalizing():
             return
         super().close()
-        self._deaf()
+        self._ignore_interrupts()
         if self._displayed:
             soon(self._update_copy)
         if AnyWidget is not None:
@@ -148,9 +165,19 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
             AnyWidget.close(self)
             layout.close()
 
-    def _deaf(self) -> None:
-        if interrupts := Interrupts.of_kernel():
-            interrupts.listeners.discard(self.stop)
+    def freeze(self) -> str:
+        """
+        Write the panel as it is now: HTML with tables and a picture, no script, no link.
+
+        Returns
+        -------
+        str
+            A piece of a page, readable without styles.
+        """
+        return frozen(self._snapshot, png=picture(self.history), why=self._why())
+
+    def __repr__(self) -> str:
+        return f"<ProgressPanel {self._line()}; {self._state}>"
 
     def _ipython_display_(self) -> None:
         if not self._is_drawn:
@@ -159,12 +186,11 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
         bundle = self._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         show({**(data or {}), "text/plain": repr(self)})
-        show(self._copy(None), display_id=self._display_id)
-        self._displayed, self._page, self._unasked_every = True, False, 0.5
-
-    # what the page says
+        self._update_copy(update=False)
+        self._displayed, self._page, self._unasked_every = True, False, _UNASKED_SECONDS
 
     def _received(self, message: dict[str, Any]) -> None:
+        """Do what a page wants; it is told when it is done."""
         kind, done = message.get("kind"), {"done": message.get("id")}
         if kind == "hello":
             self._page = True
@@ -181,7 +207,7 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
                     self._poll_once()
             except ValueError as refused:
                 done["link"] = {"at": -1, "error": str(refused)}
-            self._post({"kind": "state", **done})
+            self._post("state", **done)
 
     def _open_video(self, message: dict[str, Any], done: dict[str, Any]) -> None:
         """Request a fresh link, for those that are known may have expired."""
@@ -195,79 +221,67 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
                 link["error"] = f"{video_id} has no link to its video yet."
         except (HookedError, LookupError, ValueError) as fault:
             link["error"] = f"No link: {fault}"
-        self._post({"kind": "state", **done, "link": link})
-
-    # what is sent; the thread comes in here
+        self._post("state", **done, link=link)
 
     def _changed(self) -> None:
+        """Send what is new, and renew the copy; the thread comes in here."""
         with self._lock:
-            rows, now = self._take(), time.monotonic()
-            if not self._closed and (self._page or self._displayed):
-                if rows is None:
-                    self._post({"kind": "state"})
-                elif not self._page and now >= self._unasked_at:
-                    # no page could ask: its kernel may be busy
-                    self._unasked_at = now + self._unasked_every
-                    self._unasked_every *= 2
-                    self._send_all()
-                elif len(rows) >= min(
-                    total := len(self._ids), max(_MANY_ROWS, _MANY_SHARE * total)
-                ):
-                    self._send_all()
-                else:
-                    self._send_changed(rows.tolist())
+            shown, now, active = self._snapshot, time.monotonic(), self._state in ACTIVE
+            polled = shown.videos is not self._videos
+            rows = shown.update(self._videos) if polled else np.empty(0, int)
+            if not polled:
+                self._post("state")
+            elif self._displayed and not self._page and now >= self._unasked_at:
+                # no page could ask: its kernel may be busy
+                self._unasked_at = now + self._unasked_every
+                self._unasked_every *= 2
+                self._send_all()
+            elif len(rows) >= min(len(self._ids), max(_MANY_ROWS, _MANY_SHARE * len(self._ids))):
+                self._send_all()
+            else:
+                self._send_changed(rows)
             oldest = _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
-            old = self._state not in ACTIVE or now - self._copied_at >= oldest
-            if self._displayed and not self._closed and old:
+            if (
+                self._displayed
+                and not self._closed
+                and (not active or now - self._copied_at >= oldest)
+            ):
                 self._copied_at = now
                 soon(self._update_copy)
-        if self._state not in ACTIVE:
-            self._deaf()
+        if not active:
+            self._ignore_interrupts()
 
-    def _send_changed(self, rows: list[int]) -> None:
-        self._seq += 1
-        shown = self._snapshot
-        lines, self._sent_changes = shown.lines(self._sent_changes), len(shown.changes)
-        self._post({
-            "kind": "change",
-            "seq": self._seq,
-            "rows": [[row, *(self._cell(name, row) for name in FIELDS)] for row in rows],
-            "totals": shown.totals(),
-            "now": shown.now,
-            "points": shown.series[-1:],
-            "lines": lines,
-        })  # fmt: skip
+    def _ignore_interrupts(self) -> None:
+        if interrupts := Interrupts.of_kernel():
+            interrupts.listeners.discard(self.stop)
+
+    def _send_changed(self, rows: np.ndarray[Any, Any]) -> None:
+        shown, since = self._snapshot, self._sent_changes
+        self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
+        changed = [list(each) for each in zip(rows.tolist(), *shown.cells(rows), strict=True)]
+        self._post("change", seq=self._seq, rows=changed, totals=shown.totals(), now=shown.now,
+                   points=shown.series[-1:], lines=shown.lines(since))  # fmt: skip
 
     def _send_all(self) -> None:
         with self._lock:
-            shown, ids = self._snapshot, self._ids
+            shown = self._snapshot
             self._sent_changes = len(shown.changes)
-            own = self._own.reindex([str(each) for each in ids])
             sent = {
-                "ids": ids,
+                "ids": self._ids,
                 "fields": FIELDS,
-                "columns": [[self._cell(name, row) for row in range(len(ids))] for name in FIELDS],
-                "own": {str(name): [_plain(v) for v in own[name].tolist()] for name in own},
+                "columns": shown.cells(np.arange(len(self._ids))),
+                "own": {str(n): list(map(_plain, self._own[n].tolist())) for n in self._own},
                 "totals": shown.totals(),
                 "now": shown.now,
                 "series": shown.series,
                 "lines": shown.lines(),
             }
             packed = zlib.compress(json.dumps(sent, separators=(",", ":")).encode())
-            self._post({"kind": "all", "seq": self._seq}, [packed])
+            self._post("all", [packed], seq=self._seq)
 
-    def _cell(self, name: str, row: int) -> Any:
-        value = self._snapshot.columns[name][row]
-        if name in _TEXTS:
-            return None if value is None else one_line(value, MAX_TEXT)
-        if name == "thumbnail":
-            loads = value is not None and value.startswith(("https://", "http://"))
-            return value if loads and len(value) <= _MAX_URL else None
-        return number_or_none(value)
-
-    def _post(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+    def _post(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
         if not self._closed and (self._page or self._displayed):
-            self.send({**content, "state": self._status()}, buffers)
+            self.send({"kind": kind, **content, "state": self._status()}, buffers)
 
     def _status(self) -> dict[str, Any]:
         client, seen = self._client, self._snapshot.seen
@@ -284,29 +298,49 @@ class ProgressPanel(Controls, AnyWidget or object):  # type: ignore[misc]
             "at": None if seen is None else f"{seen:%H:%M:%S}",
         }
 
-    def _say(self) -> None:
-        if not self._is_drawn:
-            super()._say()
+    def _why(self) -> str:
+        """What went wrong, in one sentence and not in every row."""
+        if self._fault is not None:
+            return f"The polls ended: {self._fault}"
+        if not self._failing:
+            return ""
+        messages = self._videos["fetch_error_message"].dropna().mode()
+        told = f": {one_line(str(messages.iat[0]), MAX_TEXT)}" if len(messages) else "."
+        return f"Hooked does not answer; the last known values are shown{told}"
 
-    # the copy that a saved notebook keeps
+    def _line(self) -> str:
+        told = time_left_text(self._snapshot.time_left())
+        return summary(self.videos) + (f" · {told} left" if told else "")
 
-    def _waited(self) -> None:
-        super()._waited()
-        # a notebook run without a browser is told of outputs by running cells alone
-        if self._displayed:
-            self._update_copy()
+    def _say(self, *, last: bool = False) -> None:
+        """Print how far it is, where nothing else shows it and something has changed."""
+        if not self._is_drawn and (line := self._line()) != self._said:
+            print(f"{pd.Timestamp.now():%H:%M:%S}  {line}", flush=True)  # noqa: T201 - its purpose
+            self._said = line
+        if last and self._displayed:
+            self._update_copy()  # without a browser a notebook's outputs come of running cells
 
-    def _copy(self, png: bytes | None) -> dict[str, str]:
-        html = f'<div class="hooked-static-{self._token}">{self._frozen(png)}</div>'
-        return {"text/html": html, "text/plain": self._line()}
+    def _update_copy(self, *, update: bool = True) -> None:
+        """Show the copy that a saved notebook keeps, with a picture once it has ended."""
+        png = None if self._state in ACTIVE or not update else picture(self.history)
+        page = frozen(self._snapshot, png=png, why=self._why())
+        html = f'<div class="hooked-static-{self._token}">{page}</div>'
+        copy = {"text/html": html, "text/plain": self._line()}
+        show(copy, display_id=f"hooked-{self._token}", update=update)
 
-    def _update_copy(self) -> None:
-        png = None if self._state in ACTIVE else picture(self.history)
-        show(self._copy(png), display_id=self._display_id, update=True)
 
-    @property
-    def _display_id(self) -> str:
-        return f"hooked-{self._token}"
+def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.DataFrame]:
+    """Tell the ids from the caller's own columns, by id."""
+    if not isinstance(videos_or_ids, pd.DataFrame):
+        return videos_or_ids, pd.DataFrame()
+    if "video_id" not in videos_or_ids.columns:
+        raise ValueError(
+            "ProgressPanel: the frame has no column 'video_id'. Hand in the ids, or rename the "
+            'column: frame.rename(columns={"id": "video_id"})'
+        )
+    own = [name for name in videos_or_ids.columns if name not in NAMES]
+    first = videos_or_ids.dropna(subset="video_id").drop_duplicates("video_id")
+    return first["video_id"], first.set_index(first["video_id"].astype(str))[own]
 
 
 def _plain(value: object) -> Any:

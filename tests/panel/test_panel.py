@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -111,15 +111,17 @@ def test_the_time_left_is_that_of_the_pace_of_the_batch():
     assert "pace" not in shown.totals()  # nothing renders
 
 
-def test_pictures_begin_with_what_an_archive_has_observed():
-    rows = [("vid_1", "STARTED", 10.0, -120), ("vid_2", "STARTED", 20.0, -60),
-            ("vid_1", "COMPLETED", None, -30), ("vid_9", "STARTED", 5.0, -10)]  # fmt: skip
-    observed = pd.concat(
-        videos_from_records([{"id": i, "status": status, "progress": progress}])
-        for i, status, progress, _ in rows
-    )
-    after = pd.to_timedelta([row[-1] for row in rows], unit="s")
-    shown = Snapshot(observations=observed.assign(observed_at=pd.Timestamp(AT) + after))
+def test_pictures_begin_with_what_an_archive_has_observed(tmp_path):
+    archive = VideoArchive(tmp_path / "archive")
+    for i, status, progress, after in [
+        ("vid_1", "STARTED", 10.0, -120),
+        ("vid_2", "STARTED", 20.0, -60),
+        ("vid_1", "COMPLETED", None, -30),
+        ("vid_9", "STARTED", 5.0, -10),
+    ]:
+        record = {"id": i, "status": status, "progress": progress}
+        archive.append(videos_from_records([record], fetched_at=AT + timedelta(seconds=after)))
+    shown = Snapshot(archive)
     shown.update(VIDEOS[VIDEOS["video_id"].isin(["vid_1", "vid_2"])])
     assert shown.lines()[:3] == [[-120, 0, 10], [-60, 1, 20], [-30, 0, 100]]
     assert [point[:2] for point in shown.series] == [[-120, 0], [-60, 0], [-30, 1], [0, 1]]

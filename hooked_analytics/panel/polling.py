@@ -1,4 +1,4 @@
-"""What a panel does apart from how it looks: a thread that polls, and lines of text."""
+"""A thread that polls, can be paused and started anew, and finds the types of renders."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import math
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakSet
 
-import pandas as pd
-
 from hooked_analytics._internal.cancel import BackgroundThread
-from hooked_analytics._internal.safe_text import one_line
-from hooked_analytics.analysis import time_left_text
 from hooked_analytics.client import Cancelled, CancelToken, HookedClient
-from hooked_analytics.errors import WaitTimeoutError
+from hooked_analytics.errors import HookedError, WaitTimeoutError
 from hooked_analytics.fetch import (
     PollTimer,
     build_schedule,
@@ -25,65 +21,58 @@ from hooked_analytics.fetch import (
     load_known,
     pause_seconds,
     poll_loop,
-    summary,
     to_frame,
     validate_ids,
 )
-from hooked_analytics.panel.render_types import find_types
-from hooked_analytics.panel.snapshot import MAX_TEXT, Snapshot
-from hooked_analytics.panel.static import frozen, picture
-from hooked_analytics.schema import NAMES
+from hooked_analytics.schema import record_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hooked_analytics.fetch import Archive, EventSource
+    import pandas as pd
 
-    Videos = pd.DataFrame | str | Iterable[object]
+    from hooked_analytics.fetch import Archive, EventSource
 
 POLLING = ("polling", "waiting")
 ACTIVE = (*POLLING, "paused")
 TIMEOUT_SECONDS = 7200.0
-# What an archive gives to learn from: the newest, for speed drifts and a poll shall be quick.
-MAX_LEARNT, MAX_OBSERVATIONS = 5000, 20_000
-_LEARNT = ["type", "status", "created_at", "updated_at", "fetched_at"]
+# A list tells a render's type only by being filtered by one.
+TYPES = (
+    "class", "ugc_ads", "ugc_video", "script_to_video", "prompt_to_video", "hook_demo",
+    "product_ads", "scenes", "add_captions", "extend_video", "remove_background",
+    "tiktok_slideshow",
+)  # fmt: skip
 _SLICE_SECONDS = 0.1
 
 
-class Controls:
-    """What a panel does; `ProgressPanel` adds how it looks. `_changed` is called by the thread."""
+class Poller:
+    """What a panel does apart from how it looks; the thread calls `_changed` at each step."""
 
-    _open: ClassVar[WeakSet[Controls]] = WeakSet()  # panels not closed yet
+    _open: ClassVar[WeakSet[Poller]] = WeakSet()  # panels not closed yet
     _closed = True
 
     def _set_up(
         self,
-        videos_or_ids: Videos,
+        video_ids: str | Iterable[object],
         client: HookedClient | None,
         archive: Archive | None,
         webhooks: EventSource | None,
         interval_seconds: float,
     ) -> None:
-        video_ids, self._own = _own_columns(videos_or_ids)
         self._client, self._owns_client = client or HookedClient(), client is None
         self._ids = [each.shown for each in validate_ids(video_ids, self._client)]
-        self._limit_seconds = TIMEOUT_SECONDS + 60 * len(self._ids) / (
-            self._client.requests_per_minute or math.inf
-        )
+        limit = self._client.requests_per_minute or math.inf
+        self._limit_seconds = TIMEOUT_SECONDS + 60 * len(self._ids) / limit
         check_interval(self._client, interval_seconds, self._limit_seconds)
         self._interval_seconds = interval_seconds
         self._archive, self._webhooks = archive, webhooks
-        self._state, self._failing = "ready", False
+        self._state, self._failing, self._next_at = "ready", False, time.monotonic()
         self._fault: Exception | None = None
         self._lock, self._stop = threading.RLock(), threading.Event()
         self._thread: BackgroundThread | None = None
         self._types: dict[str, str] | None = None
-        self._next_at, self._said = time.monotonic(), ""
         timer = PollTimer(interval_seconds, self._stop)
         self._videos = to_frame(build_schedule(self._ids, self._client, archive, timer).videos)
-        self._snapshot = Snapshot(*_past(archive))
-        self._snapshot.update(self._videos)
-        self._sent_before = self._client.requests_sent
         self._closed = False
         self._open.add(self)
 
@@ -91,16 +80,6 @@ class Controls:
     def videos(self) -> pd.DataFrame:
         """The last poll: a videos frame, one row per distinct id, in the order given."""
         return self._videos
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """Each change seen: ``observed_at, video_id, status, progress`` [%], oldest first."""
-        return self._snapshot.history()
-
-    @property
-    def eta(self) -> pd.DataFrame:
-        """When each render under way will have ended, as `estimate_completion` gives it."""
-        return self._snapshot.eta()
 
     @property
     def state(self) -> str:
@@ -126,7 +105,7 @@ class Controls:
         """Poll now, and return when the responses are there; a pause or a stop stays what it is."""
         before = self._videos
         self._poll_once()
-        while self._videos is before and self._thread is not None and self._thread.is_alive():
+        while self._videos is before and self._alive():
             time.sleep(_SLICE_SECONDS / 2)
         self._changed()
 
@@ -169,7 +148,7 @@ class Controls:
             self.start()
         until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
         try:
-            while self._state in ACTIVE or (self._thread and self._thread.is_alive()):
+            while self._state in ACTIVE or self._alive():
                 self._say()
                 if (left := until - time.monotonic()) <= 0:
                     raise WaitTimeoutError(
@@ -182,56 +161,19 @@ class Controls:
             self.stop()
             raise interrupted(self.videos) from None
         finally:
-            self._waited()
+            self._say(last=True)
         if self._fault is not None:
             raise self._fault
         return self.videos
 
-    def freeze(self) -> str:
-        """Write the panel as it is now: HTML with tables and a picture, no script, no link."""
-        return self._frozen(picture(self.history))
-
-    def __repr__(self) -> str:
-        return f"<ProgressPanel {self._line()}; {self._state}>"
-
-    # what a panel that is drawn adds to
-
     def _changed(self) -> None:
-        self._take()
+        raise NotImplementedError
 
-    def _say(self) -> None:
-        """Print how far it is, where nothing else shows it and something has changed."""
-        if (line := self._line()) != self._said:
-            print(f"{pd.Timestamp.now():%H:%M:%S}  {line}", flush=True)  # noqa: T201 - its purpose
-            self._said = line
+    def _say(self, *, last: bool = False) -> None:
+        raise NotImplementedError
 
-    def _waited(self) -> None:
-        self._say()
-
-    def _take(self) -> Any:
-        """Bring the snapshot up to date; return the rows that changed, None without a poll."""
-        with self._lock:
-            new = self._snapshot.videos is not self._videos
-            return self._snapshot.update(self._videos) if new else None
-
-    def _frozen(self, png: bytes | None) -> str:
-        return frozen(self._snapshot, png=png, why=self._why())
-
-    def _why(self) -> str:
-        """What went wrong, in one sentence and not in every row."""
-        if self._fault is not None:
-            return f"The polls ended: {self._fault}"
-        if not self._failing:
-            return ""
-        messages = self._videos["fetch_error_message"].dropna().mode()
-        told = f": {one_line(str(messages.iat[0]), MAX_TEXT)}" if len(messages) else "."
-        return f"Hooked does not answer; the last known values are shown{told}"
-
-    def _line(self) -> str:
-        told = time_left_text(self._snapshot.time_left())
-        return summary(self.videos) + (f" · {told} left" if told else "")
-
-    # the thread
+    def _alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _begin(self, *, once: bool = False) -> None:
         """Poll in a new thread, which waits for the end of the one before."""
@@ -297,23 +239,22 @@ class Controls:
                                 contextlib.nullcontext(), webhooks=self._webhooks):  # fmt: skip
             if stop is not self._stop:  # another thread goes on
                 return
-            self._videos, self._failing = self._typed(videos, stop), plan.failing > 0
+            if self._types is None:
+                untyped = videos["status"].eq("STARTED") & videos["type"].isna()
+                wanted = set(videos.loc[untyped, "video_id"])
+                self._types = _find_types(self._client, wanted, CancelToken(stop))
+            if self._types:
+                found = videos["video_id"].map(self._types).astype("string")
+                videos = videos.assign(type=videos["type"].fillna(found))
+            self._videos, self._failing = videos, plan.failing > 0
             if once:
                 return
-
-    def _typed(self, videos: pd.DataFrame, stop: threading.Event) -> pd.DataFrame:
-        """Fill in the types of renders under way, which are requested once."""
-        if self._types is None:
-            untyped = videos.loc[videos["status"].eq("STARTED") & videos["type"].isna(), "video_id"]
-            self._types = find_types(self._client, set(untyped), CancelToken(stop))
-        found = videos["video_id"].map(self._types).astype("string")
-        return videos.assign(type=videos["type"].fillna(found)) if self._types else videos
 
 
 class _LiveTimer(PollTimer):
     """A timer that tells the panel when it polls, and when the next poll begins."""
 
-    def __init__(self, panel: Controls, stop: threading.Event) -> None:
+    def __init__(self, panel: Poller, stop: threading.Event) -> None:
         super().__init__(panel._interval_seconds, stop)
         self._panel = panel
 
@@ -325,26 +266,16 @@ class _LiveTimer(PollTimer):
         return go_on
 
 
-def _past(archive: Archive | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """What an archive gives to learn from: the newest renders, and what was seen on the way."""
-    if archive is None or not len(known := archive.videos()):
-        return None, None
-    seen = getattr(archive, "observations", None)
-    return (
-        known.nlargest(MAX_LEARNT, "created_at")[_LEARNT],
-        seen and seen().nlargest(MAX_OBSERVATIONS, "observed_at"),
-    )
-
-
-def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.DataFrame]:
-    """Tell the ids from the caller's own columns, by id."""
-    if not isinstance(videos_or_ids, pd.DataFrame):
-        return videos_or_ids, pd.DataFrame()
-    if "video_id" not in videos_or_ids.columns:
-        raise ValueError(
-            "ProgressPanel: the frame has no column 'video_id'. Hand in the ids, or rename the "
-            'column: frame.rename(columns={"id": "video_id"})'
-        )
-    own = [name for name in videos_or_ids.columns if name not in NAMES]
-    first = videos_or_ids.dropna(subset="video_id").drop_duplicates("video_id")
-    return first["video_id"], first.set_index(first["video_id"].astype(str))[own]
+def _find_types(client: HookedClient, wanted: set[str], token: CancelToken) -> dict[str, str]:
+    """Find the types of these videos, as far as the first page of a list per type has them."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(HookedError):  # what ails Hooked shows in the next poll
+        for kind in TYPES if wanted else ():
+            page = next(client.list_pages(status="processing", type=kind, cancel=token), None)
+            ours = wanted.intersection(filter(None, map(record_id, page.records if page else [])))
+            if ours & found.keys():  # a video has one type: the filter is not heeded
+                return {}
+            found.update(dict.fromkeys(ours, kind))
+            if len(found) == len(wanted):
+                break
+    return found
