@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics._internal.safe_text import one_line
-from hooked_analytics.analysis import batch_time_left, estimate_completion
+from hooked_analytics.analysis import batch_time_left, estimate_completion, time_left_text
 from hooked_analytics.schema import ENDING_FAILURES
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Snapshot:
             for at, video_id, _, progress in self.changes[since:]
         ]
 
-    def cells(self, rows: Array) -> list[list[Any]]:
+    def cells(self, rows: list[int] | slice) -> list[list[Any]]:
         """Give what the table shows in some rows, a list for each of `FIELDS`, as JSON holds it."""
         return [[_json(name, v) for v in self.columns[name][rows].tolist()] for name in FIELDS]
 
@@ -159,7 +159,8 @@ class Snapshot:
             "elapsed": None if self._began is None else number_or_none(self.now - self._began),
         }
         if left is not None:
-            told |= {"pace": number_or_none(left.seconds), "remaining": left.remaining}
+            told |= {"pace": number_or_none(left.seconds), "remaining": left.remaining,
+                     "text": time_left_text(left)}  # fmt: skip
             if left.compared:
                 ends = [number_or_none(left.low_seconds), number_or_none(left.high_seconds)]
                 told |= {"left": ends, "compared": left.compared}

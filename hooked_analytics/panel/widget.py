@@ -11,7 +11,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 
 from hooked_analytics._internal.safe_text import one_line
@@ -228,7 +227,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         with self._lock:
             shown, now, active = self._snapshot, time.monotonic(), self._state in ACTIVE
             polled = shown.videos is not self._videos
-            rows = shown.update(self._videos) if polled else np.empty(0, int)
+            rows = shown.update(self._videos).tolist() if polled else []
             if not polled:
                 self._post("state")
             elif self._displayed and not self._page and now >= self._unasked_at:
@@ -255,10 +254,10 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         if interrupts := Interrupts.of_kernel():
             interrupts.listeners.discard(self.stop)
 
-    def _send_changed(self, rows: np.ndarray[Any, Any]) -> None:
+    def _send_changed(self, rows: list[int]) -> None:
         shown, since = self._snapshot, self._sent_changes
         self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
-        changed = [list(each) for each in zip(rows.tolist(), *shown.cells(rows), strict=True)]
+        changed = [list(each) for each in zip(rows, *shown.cells(rows), strict=True)]
         self._post("change", seq=self._seq, rows=changed, totals=shown.totals(), now=shown.now,
                    points=shown.series[-1:], lines=shown.lines(since))  # fmt: skip
 
@@ -269,7 +268,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             sent = {
                 "ids": self._ids,
                 "fields": FIELDS,
-                "columns": shown.cells(np.arange(len(self._ids))),
+                "columns": shown.cells(slice(None)),
                 "own": {str(n): list(map(_plain, self._own[n].tolist())) for n in self._own},
                 "totals": shown.totals(),
                 "now": shown.now,
