@@ -10,6 +10,7 @@ import pandas as pd
 from hooked_analytics.analysis.past_renders import (
     LOST_SECONDS,
     MIN_FINISHED,
+    NEEDED,
     OBSERVED_COLUMNS,
     Renders,
     batch_numbers,
@@ -29,7 +30,6 @@ from hooked_analytics.analysis.survival import (
     quantile,
 )
 from hooked_analytics.schema.frames import usable_frame
-from hooked_analytics.schema.outcomes import END_COLUMNS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,6 @@ MAX_DEVIATION = 2.0
 MIN_NEAR, SHARE_NEAR = 20, 4
 # Times drift, machines get busy: only half as much again as 99 of 100 take is out of the ordinary.
 TAIL, MARGIN = 0.99, 1.5
-_NEEDED = ["type", *END_COLUMNS]
 
 
 def estimate_completion(
@@ -122,10 +121,10 @@ def estimate_completion(
     if not 0 < coverage < 1:
         raise ValueError(f"coverage is between 0 and 1, for example 0.8, not {coverage!r}")
     history = videos if history is None else history
-    needed = ["video_id", *_NEEDED, *([] if observations is None else ["progress"])]
+    needed = ["video_id", *NEEDED, *([] if observations is None else ["progress"])]
     caller = "estimate_completion"
     videos = usable_frame(videos, needed, what=caller)
-    history = usable_frame(history, _NEEDED, what=caller)
+    history = usable_frame(history, NEEDED, what=caller)
     renders = read_renders(videos)
     found = _by_elapsed(renders, read_renders(history), coverage)
     under_way = videos.loc[renders.rendering, needed]

@@ -16,9 +16,10 @@ from hooked_analytics.schema.frames import group_keys, grouped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import narwhals.stable.v2 as nw
     from numpy.typing import NDArray
 
-    from hooked_analytics.schema.engines import FrameT, Opened
+    from hooked_analytics.schema.engines import FrameT
 
     Floats = NDArray[np.float64]
     Parts = tuple[Floats, Floats, Floats]
@@ -38,9 +39,8 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
     """
     Split the change between two periods into volume, mix and rate, exactly.
 
-    *Volume*: more videos, made like before. *Mix*: a shift between the groups. *Rate*:
-    dearer videos within a group. The shares and rates of *before* are the yardstick; taking
-    those of *after* would move credits between the three parts.
+    *Volume*: more videos, made like before. *Mix*: a shift between the groups. *Rate*: dearer
+    videos within a group. The shares and rates of *before* are the yardstick.
 
     Parameters
     ----------
@@ -53,15 +53,14 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
     Returns
     -------
     one row per group, the largest change first; the kind of frame that *before* is
-        The keys, ``credits_before``, ``credits_after``, ``change``, ``volume``, ``mix``,
-        ``rate`` [credits] with ``volume + mix + rate == change`` in every row and in the
-        totals; ``unknown_before``, ``unknown_after``: videos without a figure, which
-        are in no other column; ``days_before``, ``days_after``: from the first to the last day
-        (UTC) of each period, for a comparison per day, missing without ``created_at``; and the 95 %
-        interval of each part in ``volume_low``, ``volume_high`` and so on: a part whose interval
-        holds 0 is within the usual variation. A group with such videos only has missing
-        credits. A group that is new or has ended is mix alone, for there is no second rate. The
-        three parts are missing throughout where one period has no video with a figure.
+        The keys, ``credits_before``, ``credits_after``, ``change``, ``volume``, ``mix``, ``rate``
+        [credits] with ``volume + mix + rate == change`` in every row and in the totals;
+        ``unknown_before``, ``unknown_after``: videos without a figure, which are in no other
+        column; ``days_before``, ``days_after``: from the first to the last day (UTC) of each
+        period, missing without ``created_at``; and the 95 % interval of each part, ``volume_low``
+        and so on: one that holds 0 is within the usual variation. Credits of a group are missing
+        where no figure is known, the parts throughout where a period has none.
+        A group that is new or has ended is mix alone, for there is no second rate.
 
     Raises
     ------
@@ -84,8 +83,7 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
      {'type': 'ugc', 'change': 0.0, 'volume': 2.0, 'mix': -2.0, 'rate': 0.0}]
     """
     keys = group_keys(by)
-    periods = [_open(each, keys) for each in (before, after)]
-    sums = _sums(periods, keys)
+    sums, days = _sums([before, after], keys)
     credits, parts, drawn = _split_and_resampled(sums)
     table: pd.DataFrame = (
         sums.assign(
@@ -93,11 +91,10 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
             credits_after=credits[1],
             change=credits[1] - credits[0],
             **_with_ends(parts, drawn),
-            **{f"days_{n}": _days(each) for each, n in zip(periods, _PERIODS, strict=True)},
+            **days,
         )
         .reindex(columns=[*keys, *_COLUMNS])
-        .astype({f"unknown_{n}": "int64" for n in _PERIODS})
-        .astype({f"days_{n}": "Int64" for n in _PERIODS})
+        .astype({f"unknown_{n}": "int64" for n in _PERIODS} | dict.fromkeys(days, "Int64"))
         .sort_values("change", ascending=False, key=abs, kind="stable", ignore_index=True)
     )
     return like(table, before)
@@ -106,22 +103,9 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
 def change_of_total(
     before: pd.DataFrame, after: pd.DataFrame, *, by: str | Sequence[str]
 ) -> pd.DataFrame:
-    """
-    Sum the parts of `credit_change` over the groups, in one row with the intervals of the sums.
-
-    Examples
-    --------
-    >>> before = pd.DataFrame({"type": ["class"] * 20, "used_credits": 4.0})
-    >>> after = pd.DataFrame({"type": ["class"] * 20, "used_credits": 9.0})
-    >>> change_of_total(before, after, by="type").round().to_dict("records")
-    [{'volume': 0.0, 'volume_low': -48.0, 'volume_high': 48.0,
-      'mix': 0.0, 'mix_low': 0.0, 'mix_high': 0.0,
-      'rate': 100.0, 'rate_low': 60.0, 'rate_high': 146.0}]
-    """
-    keys = group_keys(by)
-    _, parts, drawn = _split_and_resampled(
-        _sums([_open(each, keys) for each in (before, after)], keys)
-    )
+    """Sum the parts over the groups, in one row with the intervals of the sums."""
+    sums, _ = _sums([before, after], group_keys(by))
+    _, parts, drawn = _split_and_resampled(sums)
     total, totals = (_summed(np.array(each))[..., None] for each in (parts, drawn))
     return pd.DataFrame(_with_ends(total, totals))
 
@@ -131,17 +115,14 @@ def _summed(parts: Floats) -> Floats:
     return np.where(np.isnan(parts).all(axis=-1), np.nan, np.nansum(parts, axis=-1))
 
 
-def _open(videos: Any, keys: list[str]) -> Opened:
-    dated = ["created_at"] if "created_at" in column_names(videos) else []
-    return open_frame(videos, ["used_credits", *dated], keys, what="credit_change")
-
-
-def _sums(periods: list[Opened], keys: list[str]) -> pd.DataFrame:
-    """One row per group with the sums of both periods, 0 where it is in one alone."""
+def _sums(periods: list[Any], keys: list[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Sums of both periods per group, 0 where it is in one alone, and the days of each."""
     import narwhals.stable.v2 as nw
 
-    tables = []
-    for videos, name in zip(periods, _PERIODS, strict=True):
+    tables, days = [], {}
+    for frame, name in zip(periods, _PERIODS, strict=True):
+        dated = ["created_at"] if "created_at" in column_names(frame) else []
+        videos = open_frame(frame, ["used_credits", *dated], keys, what="credit_change")
         rows = videos.rows.with_columns(credits=known("used_credits"))
         rows = rows.with_columns(squares=nw.col("credits") * nw.col("credits"))
         sums = videos.sums(rows, keys, ["credits", "squares"]).assign(
@@ -149,19 +130,17 @@ def _sums(periods: list[Opened], keys: list[str]) -> pd.DataFrame:
             unknown=lambda each: each["videos"] - each["credits_known"],
         )
         tables.append(sums[[*keys, *_SUMS]].rename(columns={n: f"{n}_{name}" for n in _SUMS}))
+        days[f"days_{name}"] = _days(rows) if dated else pd.NA
     both = pd.concat(tables, ignore_index=True)
     filled = both.fillna({f"{n}_{name}": 0 for n in _SUMS for name in _PERIODS})
-    summed: pd.DataFrame = grouped(filled, keys).sum().reset_index()
-    return summed
+    return grouped(filled, keys).sum().reset_index(), days
 
 
-def _days(videos: Opened) -> Any:
+def _days(rows: nw.LazyFrame[Any]) -> Any:
     """Days from the first video to the last."""
     import narwhals.stable.v2 as nw
 
-    if "created_at" not in videos.rows.collect_schema().names():
-        return pd.NA
-    moments = with_microseconds(videos.rows, _at="created_at").select(
+    moments = with_microseconds(rows, _at="created_at").select(
         first=nw.col("_at").min(), last=nw.col("_at").max()
     )
     first, last = small_frame(moments)[["first", "last"]].iloc[0] // _DAY
@@ -175,8 +154,9 @@ def _split_and_resampled(sums: pd.DataFrame) -> tuple[Floats, Parts, Parts]:
     )
     credits = np.where((known == 0) & (unknown > 0), np.nan, credits)
     draw = np.random.default_rng(0)
-    mean = credits / np.where(known > 0, known, np.nan)
-    variance = np.maximum(squares / np.where(known > 0, known, np.nan) - mean**2, 0.0)
+    some = np.where(known > 0, known, np.nan)
+    mean = credits / some
+    variance = np.maximum(squares / some - mean**2, 0.0)
     number = draw.poisson(known, (RESAMPLES, *known.shape)).astype(float)
     noise = draw.standard_normal(number.shape)
     drawn = number * np.nan_to_num(mean) + noise * np.sqrt(number * np.nan_to_num(variance))
@@ -187,10 +167,9 @@ def _split_and_resampled(sums: pd.DataFrame) -> tuple[Floats, Parts, Parts]:
 
 def _with_ends(parts: Any, drawn: Any) -> dict[str, Floats]:
     """Columns of each part and its interval."""
-    columns: dict[str, Floats] = {}
-    for name, part, each in zip(_PARTS, parts, drawn, strict=True):
-        low, high = percentiles(each)
-        columns |= {name: part, f"{name}_low": low, f"{name}_high": high}
+    columns = dict(zip(_PARTS, parts, strict=True))
+    for name, each in zip(_PARTS, drawn, strict=True):
+        columns[f"{name}_low"], columns[f"{name}_high"] = percentiles(each)
     return columns
 
 

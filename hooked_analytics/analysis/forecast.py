@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
-from hooked_analytics.analysis.over_time import per_step
+from hooked_analytics.analysis.over_time import midnights, per_step
 from hooked_analytics.schema.engines import open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
 
@@ -38,8 +38,8 @@ class Forecast:
     ----------
     daily : ``day``, ``credits, low, high`` [credits], one row per coming day
     total, total_low, total_high : sum over these days [credits]
-    run_out, run_out_low, run_out_high : day on which *balance* is spent, half of the
-        simulated paths and the shortest span with 80 % of them; missing beyond the horizon
+    run_out, run_out_low, run_out_high : day on which half of the simulated paths have spent
+        *balance*, and the shortest span with 80 % of them; missing beyond the horizon
     run_out_chance : share of paths that spend *balance* within the horizon
     backtest_error : median of absolute error / truth of past forecasts of as many days
     backtest_origins : how many those are; spans in which nothing was spent are left out
@@ -47,12 +47,10 @@ class Forecast:
     filled_share : share of the videos whose credits were filled in
     list_age_days : from the last observation to the forecast [d]
     balance, budget : as given [credits]
-    month_to_date, month_total, month_low, month_high : credits of the month of the first
-        coming day, up to that day and as expected at its end
-    over_budget_chance, budget_date : share of paths above *budget* at the end of the month,
-        and the day on which half of them are
-
-    Without a range (under 28 days of history) the ends are missing.
+    month_to_date, month_total, month_low, month_high : credits of the month of the first coming
+        day, up to that day and as expected at its end
+    over_budget_chance, budget_date : share of paths above *budget* at the end of the month, and
+        the day on which half of them are
     """
 
     daily: pd.DataFrame
@@ -106,14 +104,14 @@ class Forecast:
         return f"<ul>{said}</ul>"
 
     def _run_out(self, last: pd.Timestamp) -> str:
-        if np.isnan(self.run_out_chance):
+        chance, late = self.run_out_chance, self.run_out_high
+        if np.isnan(chance):
             return f"has no run-out date, {_NOT_CALIBRATED}"
         if pd.isna(self.run_out_low):
-            return f"lasts to {last:%Y-%m-%d} in {1 - self.run_out_chance:.0%} of cases"
-        late = self.run_out_high
+            return f"lasts to {last:%Y-%m-%d} in {1 - chance:.0%} of cases"
         until = f"later than {last:%Y-%m-%d}" if pd.isna(late) else f"{late:%Y-%m-%d}"
-        chance = f"{self.run_out_chance:.0%} by {last:%Y-%m-%d}"
-        return f"runs out between {self.run_out_low:%Y-%m-%d} and {until} ({chance})"
+        between = f"runs out between {self.run_out_low:%Y-%m-%d} and {until}"
+        return f"{between} ({chance:.0%} by {last:%Y-%m-%d})"
 
 
 def _range(total: float, low: float, high: float) -> str:
@@ -132,16 +130,14 @@ def forecast_credits(
     """
     Credits of the coming days with an 80 % range, and when a balance or budget is used up.
 
-    Learnt from the complete days before the last observation, at most 365; days without
-    videos are zeros.
+    Learnt from at most 365 complete days before the last observation; without videos they are 0.
 
     Parameters
     ----------
     videos : DataFrame
-        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark, which add up the
-        days. Needs ``created_at``, ``fetched_at`` and ``used_credits``. Unknown
-        credits are filled with the mean of the known ones of the same ``type``, if there is one,
-        and weekday.
+        One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``created_at``,
+        ``fetched_at`` and ``used_credits``. Unknown credits are filled with the mean of the known
+        ones of the same ``type``, if there is one, and weekday.
     horizon_days : int, default 30
         Days ahead, at most half of the history.
     balance : float, optional
@@ -158,15 +154,14 @@ def forecast_credits(
     Raises
     ------
     ValueError
-        A column is missing, no day has credits, over 25 % of the credits are unknown,
-        *horizon_days* is below 1 or beyond half of the history, or *balance* or *budget* is
-        below 0.
+        A column is missing, no day has credits, over 25 % of them are unknown, *horizon_days* is
+        below 1 or beyond half of the history, or *balance* or *budget* is below 0.
 
     Notes
     -----
-    Exponentially smoothed weekly total times the share of each weekday in eight weeks. The
-    half-width of a total is the 80 % quantile of the errors that the rule made in past weeks
-    of this list, times a factor pooled over many public daily series.
+    Exponentially smoothed weekly total times the share of each weekday in eight weeks. A total's
+    half-width is the 80 % quantile of the rule's errors in past weeks of this list, times a factor
+    pooled over public daily series.
 
     Examples
     --------
@@ -183,7 +178,6 @@ def forecast_credits(
     The list is ... days old
     """
     made, seen = _days(videos, timezone)
-    today: Any = pd.NaT if pd.isna(seen) else _midnight(seen, timezone)
     days = int(made["ago"].max()) if len(made) else 0
     _check(days, horizon_days, balance, budget)
     count, unknown = int(made["videos"].sum()), int(made["unknown"].sum())
@@ -192,17 +186,22 @@ def forecast_credits(
             f"{unknown} of {count} videos have no credit figure ({unknown / count:.0%}), and above "
             f"{MAX_FILLED_SHARE:.0%} there is no forecast"
         )
-    history = np.bincount(days - made["ago"], made["credits"]) if days else None
-    if history is None or not history.sum() > 0:
+    history = np.bincount(days - made["ago"], made["credits"], minlength=days).astype(float)
+    if not history.sum() > 0:
         raise ValueError("no complete day has a credit figure above 0, so there is no forecast")
-    rule = _Rule(np.pad(history, (0, days - len(history))), today.weekday())
+    rule, today = _Rule(history), _midnight(seen, timezone)
     mean, paths = rule.ahead(horizon_days), rule.paths(horizon_days)
+    half, error = rule.half(horizon_days), rule.errors(horizon_days)
     edges = np.quantile(np.maximum(paths, 0), [0.1, 0.9], axis=0) if len(paths) else np.nan
     low, high = np.broadcast_to(edges, (2, horizon_days))
-    dates = pd.Series([_local(today + n * _DAY, timezone) for n in range(horizon_days)])
-    daily = pd.DataFrame({"day": dates.dt.as_unit("us"), "credits": mean})
-    daily = daily.assign(low=np.minimum(low, mean), high=np.maximum(high, mean))
-    half, error = rule.half(horizon_days), rule.errors(horizon_days)
+    daily = pd.DataFrame(
+        {
+            "day": midnights(pd.date_range(today, periods=horizon_days), timezone),
+            "credits": mean,
+            "low": np.minimum(low, mean),
+            "high": np.maximum(high, mean),
+        }
+    )
     return Forecast(
         daily=daily,
         total=float(mean.sum()),
@@ -235,22 +234,20 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
     seen = pd.Timestamp(int(moment), unit="us", tz="UTC")
     began = pd.to_datetime(steps["period"], unit="us", utc=True)
     local = began.dt.tz_convert(timezone).dt.tz_localize(None).dt.floor("D")
+    sums = ["videos", "credits", "credits_known"]
     table = (
         steps.assign(ago=(_midnight(seen, timezone) - local).dt.days)
         .pipe(lambda each: each[each["ago"].between(1, MAX_DAYS)])
-        .assign(unknown=lambda each: each["videos"] - each["credits_known"])
         .astype({"ago": "int64"})
-        .groupby(["ago", "kind"], dropna=False, as_index=False)[
-            ["videos", "credits", "credits_known", "unknown"]
-        ]
+        .groupby(["ago", "kind"], dropna=False, as_index=False)[sums]
         .sum()
+        .assign(unknown=lambda each: each["videos"] - each["credits_known"])
     )
-    if not table["unknown"].any():
-        return table, seen
     mean = pd.Series(np.nan, index=table.index)
-    for by in ([table["kind"], table["ago"] % 7], [table["kind"]], [pd.Series(0, table.index)]):
-        sums = table.groupby(by, dropna=False)[["credits", "credits_known"]].transform("sum")
-        mean = mean.fillna(sums["credits"] / sums["credits_known"].where(sums["credits_known"] > 0))
+    for by in ([table["kind"], table["ago"] % 7], [table["kind"]], [table["ago"] * 0]):
+        alike = table.groupby(by, dropna=False)[sums].transform("sum")
+        some = alike["credits_known"].where(alike["credits_known"] > 0)
+        mean = mean.fillna(alike["credits"] / some)
     return table.assign(credits=table["credits"] + table["unknown"] * mean.fillna(0.0)), seen
 
 
@@ -272,18 +269,16 @@ def _check(days: int, horizon_days: int, balance: float | None, budget: float | 
 
 
 class _Rule:
-    """Weekly total times weekday shape, after each day of *history*; the next is *weekday*."""
+    """Weekly total times weekday shape, after each day of *history*."""
 
-    def __init__(self, history: Floats, weekday: int) -> None:
-        self.history, self.weekday, self.days = history, weekday, len(history)
-        self.sums = np.concatenate([[0.0], history.cumsum()])
-        self.levels = np.full(self.days + 1, np.nan)
+    def __init__(self, history: Floats) -> None:
+        self.history, self.days = history, len(history)
+        self.sums = np.r_[0.0, history.cumsum()]
+        self.levels = np.zeros(self.days + 1)  # used from the seventh day on
         for at in range(7, self.days + 1):
-            last = self.sums[at] - self.sums[at - 7]
-            weeks = at // 7
-            step = 1 / weeks if weeks <= 3 else ALPHA
-            before = self.levels[at - 7] if weeks > 1 else last
-            self.levels[at] = before + step * (last - before)
+            weeks, before = at // 7, self.levels[at - 7]
+            step = 1 / weeks if weeks <= 3 else ALPHA  # begins with the mean of three weeks
+            self.levels[at] = before + step * (self.sums[at] - self.sums[at - 7] - before)
 
     def shape(self, at: int) -> Floats:
         """Share of each weekday after *at* days, beginning with the next day."""
@@ -310,12 +305,11 @@ class _Rule:
 
     def errors(self, days: int) -> Floats:
         """Errors of past totals of as many days, over the truth where that is above 0."""
-        origins = range(MIN_ORIGIN, self.days - days + 1) if self.days >= MIN_DAYS else ()
-        truth = [self.sums[at + days] - self.sums[at] for at in origins]
         weeks, rest = divmod(days, 7)
-        made = [self.levels[at] * (weeks + self.shape(at)[:rest].sum()) for at in origins]
-        pairs = [abs(m - t) / t for m, t in zip(made, truth, strict=True) if t > 0]
-        return np.array(pairs)
+        origins = range(MIN_ORIGIN, self.days - days + 1) if self.days >= MIN_DAYS else ()
+        truth = {at: self.sums[at + days] - self.sums[at] for at in origins}
+        made = {at: self.levels[at] * (weeks + self.shape(at)[:rest].sum()) for at in origins}
+        return np.array([abs(made[at] - t) / t for at, t in truth.items() if t > 0])
 
     def paths(self, days: int) -> Floats:
         """Credits of *days* days, one row per path, whose totals have the 80 % range."""
@@ -333,38 +327,34 @@ class _Rule:
         return np.asarray(mean + drawn * (half / wide if wide > 0 else 1.0))
 
 
-def _local(day: pd.Timestamp, timezone: str) -> pd.Timestamp:
-    return day.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
-
-
 def _run_out(paths: Floats, days: list[Any], balance: float | None) -> dict[str, Any]:
-    names = ("run_out_low", "run_out", "run_out_high")
-    if balance is None or not len(paths):
-        return {**dict.fromkeys(names, pd.NaT), "run_out_chance": np.nan}
-    within = np.maximum.accumulate(paths.cumsum(axis=1), axis=1) >= balance
-    first = np.sort(np.where(within[:, -1], within.argmax(axis=1), len(days)))
-    low, high = _shortest_span(first)
-    dates = [[*days, pd.NaT][n] for n in (low, int(first[(len(first) - 1) // 2]), high)]
-    return {**dict(zip(names, dates, strict=True)), "run_out_chance": float(within[:, -1].mean())}
+    low = middle = high = len(days)
+    chance = np.nan
+    if balance is not None and len(paths):
+        within = np.maximum.accumulate(paths.cumsum(axis=1), axis=1) >= balance
+        first = np.sort(np.where(within[:, -1], within.argmax(axis=1), len(days)))
+        low, high = _shortest_span(first)
+        middle, chance = int(first[(len(first) - 1) // 2]), float(within[:, -1].mean())
+    dates = {"run_out_low": low, "run_out": middle, "run_out_high": high}
+    return {name: [*days, pd.NaT][n] for name, n in dates.items()} | {"run_out_chance": chance}
 
 
 def _month(rule: _Rule, today: pd.Timestamp, budget: float, timezone: str) -> dict[str, Any]:
     """Credits of the month that *today* is in, and the chance that they exceed *budget*."""
     rest, start = today.days_in_month - today.day + 1, max(rule.days - today.day + 1, 0)
-    spent, mean, half = rule.history[start:], rule.ahead(rest), rule.half(rest)
-    so_far = float(spent.sum())
-    paths = rule.paths(rest)
+    spent, paths = rule.history[start:], rule.paths(rest)
+    so_far, ahead, half = float(spent.sum()), float(rule.ahead(rest).sum()), rule.half(rest)
     made = np.hstack([np.tile(spent, (len(paths), 1)), paths]).cumsum(axis=1) > budget
     over = np.logical_or.accumulate(made, axis=1).mean(axis=0) if len(paths) else np.array([np.nan])
-    day = today - len(spent) * _DAY + int((over > 0.5).argmax()) * _DAY
+    day = today + (int((over > 0.5).argmax()) - len(spent)) * _DAY
     return {
         "budget": budget,
         "month_to_date": so_far,
-        "month_total": so_far + float(mean.sum()),
-        "month_low": so_far + float(np.maximum(mean.sum() - half, 0)),
-        "month_high": so_far + float(mean.sum() + half),
+        "month_total": so_far + ahead,
+        "month_low": so_far + float(np.maximum(ahead - half, 0)),
+        "month_high": so_far + (ahead + half),
         "over_budget_chance": float(over[-1]),
-        "budget_date": _local(day, timezone) if over[-1] > 0.5 else pd.NaT,
+        "budget_date": midnights([day], timezone).iloc[0] if over[-1] > 0.5 else pd.NaT,
     }
 
 

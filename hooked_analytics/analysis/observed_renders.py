@@ -1,4 +1,4 @@
-"""What no single answer holds: when a render was really seen to end, stalls, speed, changes."""
+"""What no single response holds: when a render was seen to end, stalls, speed, changes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import pandas as pd
 
 from hooked_analytics.schema import FINAL_STATUSES
 from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.schema.outcomes import has_status
 
 _NEEDED = [
-    "video_id",
-    "observed_at",
-    "status",
-    "progress",
-    "updated_at",
-    "used_credits",
-    "fetch_error",
-]
+    "video_id", "observed_at", "status", "progress", "updated_at", "used_credits", "fetch_error",
+]  # fmt: skip
 
 
 def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     """
     Tell from the history of each video how its render went.
 
-    All of it is as fine as the polls were frequent: the end of a render lies somewhere
-    between *last_seen_started* and *first_seen_final*. Failed fetches are passed over.
+    The end of a render lies somewhere between *last_seen_started* and *first_seen_final*: all of
+    it is as fine as the polls were frequent.
 
     Parameters
     ----------
@@ -49,10 +44,6 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
 
         A value that was not seen, or needs more observations, is missing.
 
-    See Also
-    --------
-    VideoArchive.observations : Where the history comes from.
-
     Examples
     --------
     >>> from hooked_analytics.schema import videos_from_records
@@ -71,8 +62,7 @@ def observed_renders(observations: pd.DataFrame) -> pd.DataFrame:
     >>> renders["first_seen_final"].dt.minute.tolist()
     [3]
     """
-    observations = usable_frame(observations, _NEEDED, what="observed_renders", once=False)
-    seen = _seen_well(observations)
+    seen = _seen_well(usable_frame(observations, _NEEDED, what="observed_renders", once=False))
     videos = seen.groupby("video_id", sort=False)
     renders: pd.DataFrame = (
         videos["observed_at"]
@@ -97,7 +87,7 @@ def _seen_well(observations: pd.DataFrame) -> pd.DataFrame:
     final = seen["status"].isin(FINAL_STATUSES).astype(bool)
     end = _first_time(seen, final)
     # an observation of STARTED after the end was seen is an old response that came late
-    rendering = _is(seen, "STARTED") & (end.isna() | seen["observed_at"].le(end))
+    rendering = has_status(seen, "STARTED") & (end.isna() | seen["observed_at"].le(end))
     return seen.assign(final=final, end=end, rendering=rendering)
 
 
@@ -107,16 +97,12 @@ def _first_time(seen: pd.DataFrame, shown: pd.Series[bool]) -> pd.Series[pd.Time
     return moments.groupby(seen["video_id"], sort=False).transform("min")
 
 
-def _is(seen: pd.DataFrame, status: str) -> pd.Series[bool]:
-    return seen["status"].eq(status).fillna(False).astype(bool)
-
-
 def _finish(seen: pd.DataFrame) -> pd.DataFrame:
     """Bracket the end: the last observation before it, and the first one that shows it."""
     observed = seen.assign(started=seen["observed_at"].where(seen["rendering"]))
-    window = {"last_seen_started": ("started", "max"), "first_seen_final": ("end", "min")}
-    found: pd.DataFrame = observed.groupby("video_id", sort=False).agg(**window)
-    return found
+    return observed.groupby("video_id", sort=False).agg(
+        last_seen_started=("started", "max"), first_seen_final=("end", "min")
+    )
 
 
 def _on_the_way(seen: pd.DataFrame) -> pd.DataFrame:
@@ -144,7 +130,7 @@ def _progress_per_minute(seen: pd.DataFrame) -> pd.Series[float]:
 
 def _changed(seen: pd.DataFrame, column: str, status: str, name: str) -> pd.Series[bool]:
     """Whether a known value took another one from the first observation of *status* on."""
-    since = seen["observed_at"] >= _first_time(seen, _is(seen, status))
+    since = seen["observed_at"] >= _first_time(seen, has_status(seen, status))
     known = seen["final"] & since & seen[column].notna()
     values = seen[known].groupby("video_id", sort=False)[column]
     return (values.nunique() > 1).astype("boolean").where(values.size() > 1).rename(name)

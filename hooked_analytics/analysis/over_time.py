@@ -25,7 +25,8 @@ _FREQ = re.compile(r"(D|W|M|Q|Y|A)([SE]?)(?:-([A-Z]{3}))?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 _ANCHORS = {"D": [], "W": _DAYS, "M": [], "Q": _MONTHS, "Y": _MONTHS}
-_SUMS = ["videos", "credits", "credits_unknown", "failed_credits"]
+_FIGURES = ["videos", "credits", "credits_unknown", "failed_credits"]
+_SUMMED = ["videos", "credits", "credits_known", "failed", "failed_known", "failures"]
 _MINUTE = 60_000_000  # [µs]
 _QUARTER, _DAY = 15 * _MINUTE, 24 * 60 * _MINUTE
 
@@ -40,8 +41,7 @@ def credits_over_time(
     """
     Credits of the videos created in each period, empty periods included.
 
-    A video belongs to the period in which it was created. The first and the last period
-    may be incomplete: the list decides, not the calendar.
+    The first and the last period may be incomplete: the list decides, not the calendar.
 
     Parameters
     ----------
@@ -59,11 +59,10 @@ def credits_over_time(
     Returns
     -------
     one row per period and group, in order of time; the kind of frame that was given
-        ``period`` (its first moment, in *timezone*; missing, and last, where ``created_at``
-        is missing), the keys, ``videos``, ``credits`` [credits] (0 where there were no videos,
-        missing where none of them has a figure), ``credits_unknown`` (videos without one) and
-        ``failed_credits``, the part of FAILED videos (missing where some failed and none has a
-        figure, or without a ``status``).
+        ``period`` (its first moment, in *timezone*; missing, and last, without ``created_at``), the
+        keys, ``videos``, ``credits`` [credits] (0 without videos, missing where none has a figure),
+        ``credits_unknown`` (videos without one) and ``failed_credits``, the part of FAILED videos
+        (missing where some failed and none has a figure, or without a ``status``).
 
     Raises
     ------
@@ -93,17 +92,10 @@ def credits_over_time(
 
 
 def period_code(freq: str) -> str:
-    """
-    Read pandas' alias of a frequency as that of a period.
-
-    Examples
-    --------
-    >>> [period_code(freq) for freq in ("D", "W-SAT", "MS", "QS", "QS-FEB", "YE-MAR")]
-    ['D', 'W-SAT', 'M', 'Q-DEC', 'Q-JAN', 'Y-MAR']
-    """
+    """Read pandas' alias of a frequency as that of a period."""
     found = _FREQ.fullmatch(freq) if isinstance(freq, str) else None
     unit, side, anchor = found.groups() if found else ("", "", None)
-    unit = "Y" if unit == "A" else unit
+    unit = unit.replace("A", "Y")
     if not found or (unit in "DW" and side) or (anchor and anchor not in _ANCHORS[unit]):
         raise ValueError(
             f"freq is one of {', '.join(NOUNS)}, or pandas' other name of one, such as W-SAT, MS "
@@ -126,31 +118,26 @@ def period_table(
     sums = (
         per_step(opened, keys, timezone, with_failed=bool(status))
         .assign(period=lambda table: _periods(table["period"], code, timezone))
-        .pipe(grouped, ["period", *keys])[
-            ["videos", "credits", "credits_known", "failed", "failed_known", "failures"]
-        ]
+        .pipe(grouped, ["period", *keys])[_SUMMED]
         .sum()
         .reset_index()
+    )
+    # a period without videos has sums of 0, and none that is unknown
+    every = _every_period(sums, keys, code).merge(sums, how="left", on=["period", *keys])
+    return (
+        every.fillna(dict.fromkeys(_SUMMED, 0))
+        .astype({"videos": "int64"})
         .assign(
-            credits=lambda table: table["credits"].where(table["credits_known"] > 0),
-            credits_unknown=lambda table: table["videos"] - table["credits_known"],
+            credits_unknown=lambda table: table["videos"] - table["credits_known"].astype("int64"),
+            credits=lambda table: table["credits"].where(
+                table["credits_known"].gt(0) | table["videos"].eq(0)
+            ),
             failed_credits=lambda table: table["failed"].where(
                 table["failed_known"].gt(0) | table["failures"].eq(0)
             ),
         )
-        .drop(columns=["credits_known", "failed", "failed_known", "failures"])
-    )
-    return (
-        _every_period(sums, keys, code)
-        .merge(sums, how="left", on=["period", *keys])
-        .assign(
-            credits=lambda table: table["credits"].mask(table["videos"].isna(), 0.0),
-            failed_credits=lambda table: table["failed_credits"].mask(table["videos"].isna(), 0.0),
-        )
-        .fillna({"videos": 0, "credits_unknown": 0})
-        .astype({"videos": "int64", "credits_unknown": "int64"})
-        .assign(period=lambda table: _starts(table["period"], timezone))
-        .reindex(columns=["period", *keys, *_SUMS])
+        .assign(period=lambda table: midnights(table["period"].dt.to_timestamp(), timezone))
+        .reindex(columns=["period", *keys, *_FIGURES])
     )
 
 
@@ -203,11 +190,11 @@ def _every_period(sums: pd.DataFrame, keys: list[str], freq: str) -> pd.DataFram
     return pd.concat([periods, timeless], ignore_index=True)
 
 
-def _starts(periods: pd.Series[pd.Period], timezone: str) -> pd.Series[pd.Timestamp]:
-    """First moment of each period; where midnight is skipped the day begins after the gap."""
-    midnight = pd.Series(periods.dt.to_timestamp()).dt.as_unit("us")
-    first = np.ones(len(midnight), dtype=bool)
-    starts: pd.Series[pd.Timestamp] = midnight.dt.tz_localize(
+def midnights(days: Any, timezone: str) -> pd.Series[pd.Timestamp]:
+    """First moment of each day; where midnight is skipped the day begins after the gap."""
+    local: Any = pd.Series(days).dt.as_unit("us").dt
+    first = np.ones(len(days), dtype=bool)
+    starts: pd.Series[pd.Timestamp] = local.tz_localize(
         timezone, ambiguous=first, nonexistent="shift_forward"
     )
     return starts

@@ -13,7 +13,7 @@ import pandas as pd
 
 from hooked_analytics.analysis.survival import ROUNDING
 from hooked_analytics.schema import FINAL_STATUSES
-from hooked_analytics.schema.outcomes import STATUS_COLUMNS
+from hooked_analytics.schema.outcomes import END_COLUMNS, STATUS_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ SECOND = np.timedelta64(1, "s")
 HALF_LIFE, _RECENT = np.timedelta64(7, "D"), np.timedelta64(90, "D")
 # Videos created closer together than this belong to one batch.
 _BATCH_GAP = np.timedelta64(5, "m")
+NEEDED = ["type", *END_COLUMNS]
 OBSERVED_COLUMNS = [
     "video_id", "observed_at", "type", "status", "progress", "created_at", "updated_at",
 ]  # fmt: skip

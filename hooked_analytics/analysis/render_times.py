@@ -34,16 +34,14 @@ _TIMES = [
     "censored_share",
 ]  # fmt: skip
 _FAILURES = ["failure_rate", "failure_low", "failure_high"]
-_PER_SECOND = 1e3
 
 
 def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     """
     Time the API took to render each video.
 
-    Measured from *created_at* to *updated_at*, which Hooked writes when a render ends. A
-    later change of the record moves *updated_at* too, and waiting for a free machine is
-    counted in, so read the result as an upper bound.
+    From *created_at* to *updated_at*, which Hooked writes when a render ends. A later change of the
+    record moves it too, and waiting for a machine is counted in: read it as an upper bound.
 
     Parameters
     ----------
@@ -70,18 +68,14 @@ def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     >>> render_seconds(videos).tolist()
     [300.0, nan]
     """
-    videos = usable_frame(
-        videos, ["status", "created_at", "updated_at"], what="render_seconds", once=False
-    )
-    took = seconds_between(videos, "created_at", "updated_at", "COMPLETED")
-    return took.rename("render_seconds")
+    return _seconds(videos, "updated_at", "COMPLETED", "render_seconds")
 
 
 def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     """
     Time each running render has taken so far, by Hooked's clock.
 
-    Measured from *created_at* to *fetched_at*, so it is as old as the last observation.
+    From *created_at* to *fetched_at*, so it is as old as the last observation.
 
     Parameters
     ----------
@@ -103,11 +97,12 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
     >>> elapsed_seconds(videos).tolist()
     [nan, 60.0]
     """
-    videos = usable_frame(
-        videos, ["status", "created_at", "fetched_at"], what="elapsed_seconds", once=False
-    )
-    took = seconds_between(videos, "created_at", "fetched_at", "STARTED")
-    return took.rename("elapsed_seconds")
+    return _seconds(videos, "fetched_at", "STARTED", "elapsed_seconds")
+
+
+def _seconds(videos: pd.DataFrame, end: str, status: str, name: str) -> pd.Series[float]:
+    videos = usable_frame(videos, ["status", "created_at", end], what=name, once=False)
+    return seconds_between(videos, "created_at", end, status).rename(name)
 
 
 def render_times(
@@ -116,23 +111,20 @@ def render_times(
     """
     Typical and slow times to the end per group, renders under way counted as "longer than".
 
-    An end is COMPLETED or FAILED, so the figures answer "when will I know?". The median is
-    led with, never the mean: one record touched a day later moves a mean by far. A list
-    chosen *because* its videos are complete is too fast whatever the formula; choose by
-    ``created_at``.
+    An end is COMPLETED or FAILED, so the figures answer "when will I know?". A list chosen
+    *because* its videos are complete is too fast whatever the formula; choose by ``created_at``.
 
     Parameters
     ----------
     videos : DataFrame
         One row per video; pandas, Polars, PyArrow, DuckDB, Dask or Spark. Needs ``status``,
         ``created_at``, ``updated_at``, ``fetched_at`` and the columns of *by*. Rows with another
-        status or without a usable time are counted in ``videos`` and measured nowhere.
+        status or without a usable time are counted in ``videos`` alone.
     by : str or list of str, default "type"
         One column or several; a missing key is a group of its own.
     observed_renders : object, optional
-        What `observed_renders` gives of an archive, joined by ``video_id``. Where the end was seen
-        between two observations, an ``updated_at`` outside them is not believed: the middle of the
-        two is taken.
+        What `observed_renders` gives of an archive. An ``updated_at`` outside the two observations
+        around the end is not believed: their middle is taken.
 
     Returns
     -------
@@ -156,9 +148,9 @@ def render_times(
 
     Notes
     -----
-    Kaplan-Meier quantiles; intervals by inverting its log(-log) band. Times are rounded to whole
-    milliseconds, as Hooked writes them. In a list of more than a million rows each time is rounded
-    to four digits (at most 0.05 % off): every distinct time takes memory.
+    Kaplan-Meier quantiles; intervals by inverting its log(-log) band. Times are whole milliseconds,
+    and above a million rows four digits of them (at most 0.05 % off): each distinct one takes
+    memory.
 
     Examples
     --------
@@ -176,11 +168,18 @@ def render_times(
     keys = group_keys(by)
     ends = end_counts(videos, keys, observed_renders=observed_renders, what="render_times")
     measured = np.array([_times(_counted(group)) for group in ends.counts]).reshape(-1, len(_TIMES))
+    counted = pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64")
+    finished = counted["failed"] + counted["completed"]
+    low, high = wilson(counted["failed"], finished)
     table: pd.DataFrame = (
-        ends.groups.join(pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64"))
+        ends.groups.join(counted)
         .join(pd.DataFrame(measured, columns=_TIMES))
-        .pipe(_with_failure_rate)
-        .assign(time_source=list(map(_basis, ends.counts)))
+        .assign(
+            failure_rate=counted["failed"] / finished.where(finished > 0),
+            failure_low=low,
+            failure_high=high,
+            time_source=list(map(_time_source, ends.counts)),
+        )
         .reindex(columns=[*keys, *_COUNTS, *_TIMES[:-1], *_FAILURES, _TIMES[-1], "time_source"])
         .sort_values("median_seconds", ascending=False, kind="stable", ignore_index=True)
     )
@@ -197,8 +196,7 @@ def completion_curve(
     """
     Share of renders COMPLETED by given times, per group, a failure being the other end.
 
-    With failures the curve levels off below 1: those never complete. Leaving them out, or
-    taking them for renders still under way, would promise too much.
+    With failures the curve levels off below 1: those never complete.
 
     Parameters
     ----------
@@ -214,11 +212,10 @@ def completion_curve(
     Returns
     -------
     one row per group and time, in the order of the groups and of *at_seconds*
-        The keys, ``at_seconds`` [s], ``completed_share`` (0 to 1; missing where no render
-        was followed for so long) and its 95 % interval ``low``, ``high`` (missing where the
-        share is 0 or 1, which have no width to tell); then what it rests on, the same for
-        all times of a group: ``videos``, ``censored_share`` of the measured ones and
-        ``time_source``, as in `render_times`.
+        The keys, ``at_seconds`` [s], ``completed_share`` (0 to 1; missing where no render was
+        followed for so long) and its 95 % interval ``low``, ``high`` (missing where the share is 0
+        or 1); and of the group ``videos``, ``censored_share`` and ``time_source``, as in
+        `render_times`.
 
     Raises
     ------
@@ -227,7 +224,7 @@ def completion_curve(
 
     Notes
     -----
-    Aalen-Johansen; see `hooked_analytics.analysis.survival.aalen_johansen`.
+    Aalen-Johansen; its variance by the delta method.
 
     Examples
     --------
@@ -254,7 +251,7 @@ def completion_curve(
     rests_on = {
         "videos": [_totals(group)[0] for group in ends.counts],
         "censored_share": list(map(_censored_share, counted)),
-        "time_source": list(map(_basis, ends.counts)),
+        "time_source": list(map(_time_source, ends.counts)),
     }
     of_row = np.repeat(np.arange(len(counted)), len(at))
     table = (
@@ -269,7 +266,7 @@ def completion_curve(
 
 def _counted(group: Counts) -> Ends:
     completed, failed, running = (group.of(status) for status in STATUS_COLUMNS)
-    return count_ends(group.took / _PER_SECOND, completed=completed, failed=failed, running=running)
+    return count_ends(group.took / 1e3, completed=completed, failed=failed, running=running)
 
 
 def _totals(group: Counts) -> list[int]:
@@ -288,15 +285,7 @@ def _censored_share(ends: Ends) -> float:
     return float(ends.running.sum()) / used if used else float("nan")
 
 
-def _basis(group: Counts) -> str:
-    """Name the clock behind the ends of a group."""
+def _time_source(group: Counts) -> str:
     over = (group.took >= 0) & (group.kind > 0) & (group.kind != KINDS["STARTED"])
     seen = group.seen[over] == 1
     return "updated_at" if not seen.any() else "observed" if seen.all() else "both"
-
-
-def _with_failure_rate(table: pd.DataFrame) -> pd.DataFrame:
-    finished = table["failed"] + table["completed"]
-    low, high = wilson(table["failed"], finished)
-    rate = table["failed"] / finished.where(finished > 0)
-    return table.assign(failure_rate=rate, failure_low=low, failure_high=high)

@@ -10,10 +10,12 @@ import numpy as np
 
 from hooked_analytics.analysis.past_renders import (
     LOST_SECONDS,
+    NEEDED,
     SECOND,
     batch_numbers,
     read_renders,
 )
+from hooked_analytics.analysis.survival import ROUNDING
 from hooked_analytics.schema.frames import usable_frame
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ MIN_COMPARED = 10
 MAX_COMPARED = 100  # the latest past batches
 SIZE_RATIO = 3  # past batches up to three times smaller or larger are compared with
 COVERAGE = 0.8
-NEEDED = ["type", "status", "created_at", "updated_at", "fetched_at"]
-_ROUNDING = 1e-9
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -87,7 +87,7 @@ def batch_time_left(
     """
     caller = "batch_time_left"
     history = videos if history is None else history
-    needed = NEEDED + ["progress"] * ("progress" in videos.columns)
+    needed = [*NEEDED, *(["progress"] if "progress" in videos.columns else [])]
     videos = usable_frame(videos, needed, what=caller)
     renders = read_renders(videos)
     under_way = renders.rendering & (renders.seconds <= LOST_SECONDS)
@@ -96,37 +96,19 @@ def batch_time_left(
     progress = np.zeros(len(videos))
     if "progress" in needed:
         progress = videos["progress"].to_numpy(dtype=float, na_value=0.0)
-    past = None
-    parts = []
     numbers = batch_numbers(renders.created)
+    paces = []
     for number in np.unique(numbers[under_way]):
         rows = (numbers == number) & renders.usable
-        pace = _pace(_Batch.of(renders, rows), float(progress[rows & under_way].sum()) / 100)
-        if pace is None:
-            return None
-        if past is None:
-            past = past_batches(read_renders(usable_frame(history, NEEDED, what=caller)))
-        parts.append(_with_range(pace, past))
-    low, middle, high = (
-        max(ends) if not any(map(math.isnan, ends)) else math.nan
-        for ends in zip(*(part[:3] for part in parts), strict=True)
-    )
+        paces.append(_pace(renders, rows, float(progress[rows & under_way].sum()) / 100))
+    if not all(paces):
+        return None
+    past = _past_batches(read_renders(usable_frame(history, NEEDED, what=caller)))
+    parts = [_with_range(pace, past) for pace in paces if pace]
+    # a batch without a range leaves all without one
+    low, middle, high = np.max([part[:3] for part in parts], axis=0).tolist()
     compared = 0 if math.isnan(low) else min(part.compared for part in parts)
     return TimeLeft(low, middle, high, int(under_way.sum()), compared)
-
-
-class _Batch(NamedTuple):
-    """A batch under way: when its renders ended [s after its start], and how many have not."""
-
-    ended: Floats
-    running: int
-    elapsed: float
-
-    @classmethod
-    def of(cls, renders: Renders, rows: NDArray[np.bool_]) -> _Batch:
-        offset = (renders.created[rows] - renders.created[rows].min()) / SECOND
-        at, running = offset + renders.seconds[rows], renders.rendering[rows]
-        return cls(at[~running], int(running.sum()), float(at[running].max(initial=0.0)))
 
 
 class _Pace(NamedTuple):
@@ -137,17 +119,21 @@ class _Pace(NamedTuple):
     running: int
 
 
-def _pace(batch: _Batch, progress: float) -> _Pace | None:
-    finished = len(batch.ended)
-    done = float(finished) if finished else min(progress, batch.running)
-    left = batch.running - (0.0 if finished else done)
-    if not done or not batch.elapsed:
+def _pace(renders: Renders, rows: NDArray[np.bool_], progress: float) -> _Pace | None:
+    """Pace of one batch, of its renders that ended or else of the progress of those under way."""
+    running = renders.rendering[rows]
+    created = renders.created[rows]
+    at = (created - created.min()) / SECOND + renders.seconds[rows]
+    elapsed, count = float(at[running].max(initial=0.0)), int(running.sum())
+    finished = len(at) - count
+    done, left = (finished, count) if finished else (min(progress, count), count - progress)
+    if not done or not elapsed:
         return None
-    return _Pace(batch.elapsed * left / done, finished, batch.running)
+    return _Pace(elapsed * max(left, 0.0) / done, finished, count)
 
 
-def past_batches(renders: Renders) -> list[Floats]:
-    """Read when the renders of each batch that is over ended, ascending [s], the newest first."""
+def _past_batches(renders: Renders) -> list[Floats]:
+    """When the renders of each batch that is over ended, ascending [s]; the newest batch first."""
     known = np.flatnonzero(~np.isnat(renders.created))
     known = known[np.argsort(renders.created[known], kind="stable")]
     numbers = batch_numbers(renders.created[known])
@@ -176,8 +162,8 @@ def _with_range(pace: _Pace, past: list[Floats]) -> TimeLeft:
     if count < MIN_COMPARED:
         return TimeLeft(math.nan, pace.seconds, math.nan, pace.running, 0)
     outside = (1 - COVERAGE) / 2
-    first = math.floor(outside * (count + 1) + _ROUNDING)
-    last = min(math.ceil((1 - outside) * (count + 1) - _ROUNDING), count)
+    first = math.floor(outside * (count + 1) + ROUNDING)
+    last = min(math.ceil((1 - outside) * (count + 1) - ROUNDING), count)
     low, high = (pace.seconds * math.exp(errors[at - 1]) for at in (first, last))
     return TimeLeft(low, min(max(pace.seconds, low), high), high, pace.running, count)
 

@@ -27,10 +27,6 @@ FAILURE_COLUMNS = [
 CONTENT = ["type", "script", "avatar_id"]
 _ATTEMPTS = ["video_id", "name", "status", "created_at", "updated_at", "used_credits", *CONTENT]
 _VALUES = ["_credits", "_seconds", "_paired", "_length"]
-_SUMS = [
-    "videos", "_credits", "_credits_known", "_ended", "_ended_known", "_finished", "_failed",
-    "_wasted", "_wasted_known", "_minutes", "_measured", "_loaded", "_unmeasured",
-]  # fmt: skip
 
 
 def credit_usage(
@@ -61,11 +57,11 @@ def credit_usage(
         The keys, ``videos``, ``credits`` [credits], ``credits_unknown`` (videos without a
         figure), ``share`` of all known credits, ``credits_per_video`` (known ones only),
         ``credits_per_minute`` [credits/min]: credits of COMPLETED videos whose duration is known
-        and of FAILED ones, per minute of the COMPLETED videos whose credits are known, a ratio
-        of sums; ``duration_unknown`` (COMPLETED videos left out of it), ``failure_rate`` of the
-        ended videos with its 95 % interval ``failure_low``, ``failure_high``;
-        ``failed_credits`` on FAILED videos (missing where some failed and none has a figure),
-        ``failed_share`` of the credits of ended videos, and ``cost``.
+        and of FAILED ones, per minute of the COMPLETED videos whose credits are known;
+        ``duration_unknown`` (COMPLETED videos left out of it), ``failure_rate`` of the ended
+        videos with its 95 % interval ``failure_low``, ``failure_high``; ``failed_credits`` on
+        FAILED videos (missing where some failed and none has a figure), ``failed_share`` of the
+        credits of ended videos, and ``cost``.
 
     Raises
     ------
@@ -87,16 +83,13 @@ def credit_usage(
     keys = group_keys(by)
     if price_per_credit is not None and not 0 <= price_per_credit < float("inf"):
         raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
-    opened = open_frame(
-        videos, ["used_credits", "duration_seconds"], [*keys, "status"], what="credit_usage"
-    )
+    columns = ["used_credits", "duration_seconds"]
+    opened = open_frame(videos, columns, [*keys, "status"], what="credit_usage")
     by_status = opened.sums(
         _with_values(opened.rows), list(dict.fromkeys([*keys, "status"])), _VALUES
     )
-    usage = (
-        grouped(_with_ends(by_status), keys)[_SUMS]
-        .sum()
-        .pipe(_usage)
+    usage: pd.DataFrame = (
+        _usage(by_status, keys)
         .reset_index()
         .sort_values("credits", ascending=False, kind="stable", ignore_index=True)
     )
@@ -118,45 +111,37 @@ def _with_values(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     )
 
 
-def _with_ends(sums: pd.DataFrame) -> pd.DataFrame:
-    """Tell apart, in sums per status, what ended, what failed and what can be watched."""
-    completed, failed = (has_status(sums, status) for status in ("COMPLETED", "FAILED"))
-    ended = completed | failed
-    return sums.assign(
-        _ended=sums["_credits"].where(ended, 0.0),
-        _ended_known=sums["_credits_known"].where(ended, 0),
-        _finished=sums["videos"].where(ended, 0),
-        _failed=sums["videos"].where(failed, 0),
-        _wasted=sums["_credits"].where(failed, 0.0),
-        _wasted_known=sums["_credits_known"].where(failed, 0),
-        _minutes=(sums["_seconds"] / 60).where(completed, 0.0),
-        _measured=sums["_seconds_known"].where(completed, 0),
-        _loaded=sums["_paired"].where(completed, 0.0) + sums["_credits"].where(failed, 0.0),
-        _unmeasured=(sums["videos"] - sums["_length_known"]).where(completed, 0),
-    )
-
-
-def _usage(sums: pd.DataFrame) -> pd.DataFrame:
+def _usage(by_status: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Figures of each group; a sum without any known figure is missing."""
-    known_videos = sums["_credits_known"]
-    credits = sums["_credits"].where(known_videos > 0)
-    ended = sums["_ended"].where(sums["_ended_known"] > 0)
-    wasted = sums["_wasted"].where(sums["_wasted_known"].gt(0) | sums["_failed"].eq(0))
-    failure_low, failure_high = wilson(sums["_failed"], sums["_finished"])
+    numbers = ["videos", *_VALUES, *(f"{name}_known" for name in _VALUES)]
+
+    def summed(*statuses: str) -> pd.DataFrame:
+        chosen = by_status["status"].isin(statuses) | (not statuses)
+        rows = by_status.assign(**by_status[numbers].where(chosen, 0))
+        total: pd.DataFrame = grouped(rows, keys)[numbers].sum()
+        return total
+
+    every, ended = summed(), summed("COMPLETED", "FAILED")
+    completed, failed = summed("COMPLETED"), summed("FAILED")
+    credits = every["_credits"].where(every["_credits_known"] > 0)
+    failed_known = failed["_credits_known"].gt(0) | failed["videos"].eq(0)
+    failed_credits = failed["_credits"].where(failed_known)
+    minutes = (completed["_seconds"] / 60).where(completed["_seconds_known"] > 0)
+    failure_low, failure_high = wilson(failed["videos"], ended["videos"])
     return pd.DataFrame(
         {
-            "videos": sums["videos"],
+            "videos": every["videos"],
             "credits": credits,
-            "credits_unknown": sums["videos"] - known_videos,
+            "credits_unknown": every["videos"] - every["_credits_known"],
             "share": credits / credits.sum(min_count=1),
-            "credits_per_video": credits / known_videos.where(known_videos > 0),
-            "credits_per_minute": sums["_loaded"] / sums["_minutes"].where(sums["_measured"] > 0),
-            "duration_unknown": sums["_unmeasured"],
-            "failure_rate": sums["_failed"] / sums["_finished"].where(sums["_finished"] > 0),
+            "credits_per_video": credits / every["_credits_known"].where(credits.notna()),
+            "credits_per_minute": (completed["_paired"] + failed["_credits"]) / minutes,
+            "duration_unknown": completed["videos"] - completed["_length_known"],
+            "failure_rate": failed["videos"] / ended["videos"].where(ended["videos"] > 0),
             "failure_low": failure_low,
             "failure_high": failure_high,
-            "failed_credits": wasted,
-            "failed_share": wasted / ended,
+            "failed_credits": failed_credits,
+            "failed_share": failed_credits / ended["_credits"].where(ended["_credits_known"] > 0),
         }
     )
 
@@ -190,7 +175,13 @@ def failures(videos: FrameT) -> FrameT:
     """
     needed = ["status", *FAILURE_COLUMNS]
     if isinstance(videos, pd.DataFrame):
-        return cast("FrameT", _failures(usable_frame(videos, needed, what="failures")))
+        rows = usable_frame(videos, needed, what="failures")
+        failed = has_status(rows, "FAILED") | rows["fetch_error"].notna()
+        own = [name for name in rows if name not in NAMES and name != "observed_at"]
+        table = rows.loc[failed, [*FAILURE_COLUMNS, *own]].sort_values(
+            "used_credits", ascending=False, kind="stable", ignore_index=True
+        )
+        return cast("FrameT", table)
     import narwhals.stable.v2 as nw
 
     opened = open_frame(videos, needed, [], what="failures")
@@ -201,14 +192,6 @@ def failures(videos: FrameT) -> FrameT:
         .sort("used_credits", descending=True, nulls_last=True)
     )
     return as_given(found, videos)
-
-
-def _failures(videos: pd.DataFrame) -> pd.DataFrame:
-    failed = has_status(videos, "FAILED") | videos["fetch_error"].notna()
-    own = [name for name in videos if name not in NAMES and name != "observed_at"]
-    return videos.loc[failed, [*FAILURE_COLUMNS, *own]].sort_values(
-        "used_credits", ascending=False, kind="stable", ignore_index=True
-    )
 
 
 def retry_chains(videos: FrameT) -> FrameT:

@@ -42,7 +42,7 @@ def weeks(*totals: float) -> list[float]:
 
 
 def test_the_level_is_smoothed_by_a_half_from_the_mean_of_three_weeks():
-    rule = _Rule(np.array(weeks(55, 110, 165, 55, 55)), 0)
+    rule = _Rule(np.array(weeks(55, 110, 165, 55, 55)))
     assert rule.levels[[21, 28, 35]] == pytest.approx([110, 82.5, 68.75])
 
 
@@ -56,7 +56,7 @@ def test_the_days_ahead_have_the_weekday_shares_and_no_trend():
 
 def test_the_shape_is_of_the_last_eight_weeks():
     old, new = [0.0] * 6 + [70.0], [10.0] * 7
-    rule = _Rule(np.array(old * 2 + new * 8), 0)
+    rule = _Rule(np.array(old * 2 + new * 8))
     assert rule.shape(70).tolist() == pytest.approx([1 / 7] * 7)
 
 
@@ -67,7 +67,7 @@ def test_the_shape_is_of_the_last_eight_weeks():
 )  # fmt: skip
 def test_the_half_width_is_the_quantile_times_the_pooled_factor(history, ahead, factor):
     # a week of 70 and one of 140 in turn: made to have errors
-    rule = _Rule(np.array(([10.0] * 7 + [20.0] * 7) * 30)[:history], 0)
+    rule = _Rule(np.array(([10.0] * 7 + [20.0] * 7) * 30)[:history])
     origins = range(14, history - 6)
     errors = sorted(abs(rule.history[at : at + 7].sum() - rule.levels[at]) for at in origins)
     q = errors[min(-(-8 * (len(errors) + 1) // 10), len(errors)) - 1]
@@ -75,7 +75,7 @@ def test_the_half_width_is_the_quantile_times_the_pooled_factor(history, ahead, 
 
 
 def test_the_paths_have_the_range_of_the_total():
-    rule = _Rule(np.random.default_rng(1).poisson(20, 90).astype(float), 0)
+    rule = _Rule(np.random.default_rng(1).poisson(20, 90).astype(float))
     error = np.abs(rule.paths(28).sum(axis=1) - rule.ahead(28).sum())
     assert (error <= rule.half(28)).mean() == pytest.approx(0.8, abs=0.001)
     np.testing.assert_array_equal(rule.paths(28), rule.paths(28))
