@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Self
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +18,7 @@ from hooked_analytics.client.sender import Sender
 from hooked_analytics.client.shared_window import SharedWindow
 from hooked_analytics.client.transport import Transport
 from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
+from hooked_analytics.errors import HookedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +73,8 @@ class HookedClient:
     ------
     AuthenticationError
         No key, or one that no header can carry.
+    HookedError
+        This Python runs in a browser, without threads and sockets.
     ValueError
         A setting out of range, a base URL the key must not go to, or a proxy or certificates
         in the environment that cannot be used.
@@ -103,6 +107,11 @@ class HookedClient:
         # a traceback with locals must not show a key that is refused
         given = None if api_key is None else SecretStr(api_key if type(api_key) is str else "\n\0")
         del api_key
+        if sys.platform == "emscripten":
+            raise HookedError(
+                "Python in a browser has no threads and sockets to fetch with: fetch the videos "
+                "elsewhere, export them, and open the file here with read_videos"
+            )
         self._key = settings.checked_key(given, profile=profile)
         if max_workers < 1 or max_attempts < 1 or not 0 < timeout_seconds < math.inf:
             raise ValueError(
