@@ -50,6 +50,11 @@ check: $(VENV)/ready-test ## style, types, layers, and the form of docstrings
 	@$(BIN)/python -m pytest -q tests/test_layers.py
 	@$(BIN)/python -m tests.docstrings
 
+.PHONY: types
+types: $(VENV)/ready-test ## the typed program under pyright too; `make check` has mypy
+	@$(BIN)/pip install $(PIP_OPTIONS) --group types
+	@$(BIN)/basedpyright --level error --pythonpath $(BIN)/python tests/typed_program.py
+
 .PHONY: docs
 docs: $(VENV)/ready-docs ## the documentation, into docs/_build/html
 	@$(BIN)/python -m sphinx -b html --fail-on-warning --keep-going --quiet docs docs/_build/html

@@ -72,7 +72,7 @@ def _run(arguments: Namespace) -> int:
                 say(f"hooked-analytics: {describe(error)}")
                 logging.getLogger(__name__).debug("the command failed", exc_info=error)
         run.saving = True
-        if signals.late and not signals.number:  # it came while the rows were being saved
+        if signals.late and not signals.number:  # it came too late to stop anything
             run.status = 128 + signals.late
         run.end()
     return run.status
@@ -119,11 +119,10 @@ class _Signals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self._run.saving:
-            self.late = self.late or number
-            return
-        self._at = self._at or now
+        self.late, self._at = self.late or number, self._at or now
         patient = now - self._at <= PATIENCE_SECONDS
+        if self._run.saving:
+            return
         if patient and self._run.receiving and not self.number and not _keeps_rows(frame):
             self._again = threading.Timer(AGAIN_SECONDS, signal.raise_signal, [number])
             self._again.start()

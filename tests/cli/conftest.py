@@ -42,13 +42,13 @@ def ids_file(tmp_path):
 
 @pytest.fixture
 def under_way(slow_sandbox, ids_file, tmp_path):
-    """Start a fetch of 400 videos in a process; returns it once 50 requests were made."""
+    """Start a fetch of 400 videos, 100 a minute unless told; returns it once 50 were requested."""
     children = []
 
-    def start(*options: str) -> subprocess.Popen[str]:
+    def start(*options: str, limit: int = 100) -> subprocess.Popen[str]:
         words = ["fetch", ids_file(*slow_sandbox.video_ids), *options]
         child = subprocess.Popen(
-            [*COMMAND, *words, "--requests-per-minute", "100000"],
+            [*COMMAND, *words, "--requests-per-minute", str(limit)],
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"TMPDIR": str(tmp_path)},

@@ -86,7 +86,7 @@ def test_an_interrupted_fetch_goes_on_from_its_archive(under_way, slow_sandbox, 
 
 def test_rows_that_cannot_be_written_in_the_end_are_saved_beside(under_way, tmp_path):
     out = tmp_path / "videos.csv"
-    child = under_way("-o", str(out))
+    child = under_way("-o", str(out), limit=100_000)
     out.mkdir()
     said = child.communicate(timeout=60)[1]
     assert child.returncode == 1

@@ -35,7 +35,7 @@ folder = Path(sys.argv[1])
 """
 
 # One process imports once and forks writers, which it kills: an import a kill would take a minute.
-# Every other kill waits until a write is under way, so that a busy machine hits writes too.
+# Half of the kills wait for a write under way, half for a finished one, however busy the machine.
 KILLER = (
     COMMON
     + f"""
@@ -43,20 +43,21 @@ pa.set_cpu_count(1)
 draw = random.Random(7)
 frames = [frame("old"), frame("new")]
 
-def unfinished():
-    return set(folder.glob(".hooked-*.tmp"))
+def files(pattern):
+    return {{(p.name, p.stat().st_ino) for p in folder.glob(pattern)}}
 
 for turn in range({ROUNDS}):
-    left = unfinished()
+    awaited = ".hooked-*.tmp" if turn % 2 else "v.parquet"
+    before = files(awaited)
     writer = os.fork()
     if not writer:
         while True:
             for videos in frames[:: (-1) ** (turn // 2)]:
                 export_videos(videos, folder / "v.parquet")
                 export_videos(videos, folder / "v.csv")
-    while turn % 2 and not unfinished() - left:
+    while not files(awaited) - before:
         time.sleep(0.0005)
-    time.sleep(draw.uniform(0, 0.002 if turn % 2 else 0.5))
+    time.sleep(draw.uniform(0, 0.002))
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
 """
