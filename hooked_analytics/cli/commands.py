@@ -181,11 +181,10 @@ def demo(run: Run) -> int:
         say("hooked-analytics: no video arrived from the sandbox")
         return Status.ERROR
     files = [ha.export_videos(videos, directory / f"videos.{kind}") for kind in ("parquet", "csv")]
-    for name, plot in (("credits", ha.plot_credits), ("render_times", ha.plot_render_times)):
-        files.append(directory / f"{name}.png")
-        with atomic_write(files[-1]) as beside:
-            figure = cast("Figure", plot(videos).figure)
-            figure.savefig(beside, format="png", dpi=120, facecolor="white")
+    try:
+        files += _pictures(videos, directory)
+    except ImportError as error:  # the rest is worth showing without matplotlib
+        say(f"No pictures: {error}")
     for title, table in (
         ("Where the credits went, by type", ha.credit_usage(videos)[_CREDITS]),
         ("How long renders take to their end, by type [s]", ha.render_times(videos)[_TIMES]),
@@ -204,6 +203,16 @@ COMMANDS: dict[str, Callable[[Run], int]] = {
     "list": list_team,
     **{each.__name__: each for each in (demo, fetch, watch, report, download, sandbox, check)},
 }
+
+
+def _pictures(videos: pd.DataFrame, directory: Path) -> list[Path]:
+    files = []
+    for name, plot in (("credits", ha.plot_credits), ("render_times", ha.plot_render_times)):
+        files.append(directory / f"{name}.png")
+        figure = cast("Figure", plot(videos).figure)
+        with atomic_write(files[-1]) as beside:
+            figure.savefig(beside, format="png", dpi=120, facecolor="white")
+    return files
 
 
 def _show_videos(videos: pd.DataFrame) -> None:

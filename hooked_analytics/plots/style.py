@@ -116,7 +116,7 @@ def _new_axes(height: float) -> Axes:
         from matplotlib import pyplot as plt
     except ImportError as missing:
         raise ImportError(
-            'pictures need matplotlib: pip install "hooked-analytics[notebook]"'
+            'pictures need matplotlib: pip install "hooked-analytics[plot]"'
         ) from missing
     figure, ax = plt.subplots(figsize=(_FIGURE_INCHES, height), layout="constrained")
     # Not made transparent: Jupyter lays a white ground under a figure whose colour is.

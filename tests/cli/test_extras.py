@@ -45,8 +45,8 @@ def test_the_core_needs_none(tmp_path):
 @pytest.mark.parametrize(
     ("call", "extra"),
     [
-        ("ha.plot_credits(videos)", "notebook"),
-        ("ha.plot_render_times(videos)", "notebook"),
+        ("ha.plot_credits(videos)", "plot"),
+        ("ha.plot_render_times(videos)", "plot"),
         ("ha.Sandbox()", "sandbox"),
         ("ha.WebhookReceiver()", "webhooks"),
         ("ha.export_videos(videos, 'videos.xlsx')", "report"),
@@ -61,6 +61,19 @@ def test_a_missing_extra_is_named_with_its_pip_line(call, extra, tmp_path):
         print(error)
     """
     assert f'pip install "hooked-analytics[{extra}]"' in run(code, tmp_path)
+
+
+def test_a_demo_without_matplotlib_leaves_the_pictures_out(tmp_path):
+    code = """
+    for name in ("starlette", "uvicorn"):
+        del sys.modules[name]
+    from hooked_analytics.cli import main
+    print(main(["demo", "--videos", "20"]))
+    """
+    printed = run(code, tmp_path)
+    assert "videos.parquet" in printed
+    assert ".png" not in printed
+    assert printed.endswith("\n0\n")
 
 
 def test_a_report_without_its_extra_is_still_read_in_words_and_in_files(tmp_path):
