@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, spread
 from hooked_analytics.client import CancelToken, ListPage, Response
 from hooked_analytics.fetch import PollTimer, build_schedule, poll_executor, poll_loop
 
@@ -31,8 +31,9 @@ RENDERS = (
     (26, 210, 0.45), (18, 150, 0.40), (12, 170, 0.40), (8, 240, 0.35), (8, 200, 0.50),
     (8, 220, 0.50), (4, 320, 0.45), (4, 60, 0.35), (2, 45, 0.30),
 )  # fmt: skip
-# videos, interval [s], most requests per finished video
-CASES = ((200, 5.0, 1.5), (1_000, 5.0, 1.2), (10_000, 30.0, 1.1))
+# videos, interval [s], most requests per finished video, runs. The scheduler's constants were
+# tuned on the seeds from 100 on; the figures are of the seeds from 0 on.
+CASES = ((200, 5.0, 1.5, 15), (1_000, 5.0, 1.2, 3), (10_000, 30.0, 1.1, 1))
 
 
 class Clock:
@@ -173,18 +174,21 @@ def polled(videos: int, interval_seconds: float, seed: int = 0) -> Polled:
 
 def bench_poll(rounds: int = 1) -> list[Figure]:
     figures = []
-    for videos, interval_seconds, most in CASES:
-        runs = [polled(videos, interval_seconds, seed) for seed in range(rounds)]
-        per_video, units, _, ratio, _ = np.median(np.array(runs), axis=0)
+    for videos, interval_seconds, most, seeds in CASES:
+        runs = np.array([polled(videos, interval_seconds, seed) for seed in range(rounds * seeds)])
+        per_video, units, late, ratio, _ = np.median(runs, axis=0)
+        # with 1,000 videos one reading of the list takes two intervals of its share of the limit
+        quick = videos > 200 or late <= 2
         figures.append(
             Figure(
                 f"poll {videos:,} videos, every {interval_seconds:g} s, by a virtual clock",
-                "requests per video; p50 delay in readings of the whole list; time ÷ least time",
-                f"≤ {most:g}; ≤ 2; ≤ 1.08",
-                f"{per_video:.2f}; {units:.2f}; {ratio:.3f}",
-                "1; –; 1",
-                f"{per_video:.2f}",
-                bool(per_video <= most and units <= 2 and ratio <= 1.08),
+                "requests per video; p50 delay in readings of the whole list; p95 in intervals; "
+                "time ÷ least time",
+                f"≤ {most:g}; ≤ 2; {'–' if videos > 200 else '≤ 2'}; ≤ 1.08",
+                f"{per_video:.2f}; {units:.2f}; {late:.2f}; {ratio:.3f}",
+                "1; –; –; 1",
+                spread([float(run[0]) for run in runs]),
+                bool(per_video <= most and units <= 2 and quick and ratio <= 1.08),
             )
         )
     return figures

@@ -170,11 +170,11 @@ def bench_watch(rounds: int = 5) -> list[Figure]:
         Figure(
             what,
             "requests per finished video",
-            "≤ 2.0",
+            "≤ 1.5",
             f"{sent} requests",
             f"{VIDEOS} videos",
             spread(per_video),
-            median(per_video) <= 2.0,
+            median(per_video) <= 1.5,
         ),
         Figure(
             "the same",

@@ -3,7 +3,11 @@
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics.client.client import HookedClient, Response
 from hooked_analytics.client.pages import ListPage
-from hooked_analytics.client.settings import KEY_VARIABLE, keys_of_environment
+from hooked_analytics.client.settings import (
+    KEY_VARIABLE,
+    check_video_id,
+    keys_of_environment,
+)
 
 __all__ = [
     "KEY_VARIABLE",
@@ -12,5 +16,6 @@ __all__ = [
     "HookedClient",
     "ListPage",
     "Response",
+    "check_video_id",
     "keys_of_environment",
 ]

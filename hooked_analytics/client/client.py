@@ -14,17 +14,14 @@ from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics.client import rate_limiter, settings
 from hooked_analytics.client.pages import ListPage, list_pages
 from hooked_analytics.client.responses import list_items, video_record
-from hooked_analytics.client.sender import Sender
+from hooked_analytics.client.retry import Sender
 from hooked_analytics.client.shared_window import SharedWindow
 from hooked_analytics.client.transport import Transport
-from hooked_analytics.client.video_id import VIDEO_ID_PATTERN, check_video_id
 from hooked_analytics.errors import HookedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-    from hooked_analytics.client.transport import HTTPResponse
 
 
 class Response(NamedTuple):
@@ -39,33 +36,30 @@ class HookedClient:
     """
     The Hooked API: one key, one connection pool, one rate limit.
 
-    Safe to share between threads, and after a fork; every thread that shares it shares its
-    limit. Proxies and certificates are read from the environment once, when the client is made.
-    A server on this machine is never reached by a proxy.
+    Safe to share between threads, which share its limit, and after a fork. Proxies and
+    certificates are read from the environment once; no proxy is used for this machine.
 
     Parameters
     ----------
     api_key : str, optional
         The key; read from ``HOOKED_API_KEY`` when missing.
     profile : str, optional
-        Read the key from ``HOOKED_API_KEY_<PROFILE>`` instead, for those with several teams.
+        Read the key from ``HOOKED_API_KEY_<PROFILE>`` instead.
     base_url : str, optional
         Read from ``HOOKED_API_URL`` when missing, else ``https://api.hooked.so``. Plain http is
         accepted for this machine only.
     requests_per_minute : float or None, default 60
         Most requests in any 60 s, burst allowed; None lifts the limit. When not given,
-        ``HOOKED_REQUESTS_PER_MINUTE`` is read. 60 is the only figure Hooked has published. A
-        client that is refused below its own limit learns a slower pace by itself.
+        ``HOOKED_REQUESTS_PER_MINUTE`` is read. A client refused below it learns a slower pace.
     shared_limit : bool, default False
-        Share the limit with every client of this key, in all processes of this user on this
-        machine that say so too, through a locked file.
+        Share the limit, by a locked file, with all processes of this user and key that say so.
     max_workers : int, default 16
         Most requests at the same time.
     timeout_seconds : float, default 30
-        Limit for one response, all its attempts and waits between them [s]. Half of it is the
-        limit of one attempt. Waiting for the rate limit is not counted.
+        Limit for one response, all attempts together, half of it for each [s]. Waiting for the
+        rate limit is not counted.
     max_attempts : int, default 3
-        Attempts for one response; a refusal for the rate limit is not an attempt.
+        Attempts for one response, without refusals for the rate limit.
     video_id_pattern : str, optional
         Regular expression of an acceptable video id.
 
@@ -102,7 +96,7 @@ class HookedClient:
         max_workers: int = 16,
         timeout_seconds: float = 30,
         max_attempts: int = 3,
-        video_id_pattern: str = VIDEO_ID_PATTERN,
+        video_id_pattern: str = settings.VIDEO_ID_PATTERN,
     ) -> None:
         # a traceback with locals must not show a key that is refused
         given = None if api_key is None else SecretStr(api_key if type(api_key) is str else "\n\0")
@@ -147,11 +141,9 @@ class HookedClient:
         if process not in self._by_process:
             shared, limit = None, self.requests_per_minute
             if self.shared_limit and limit is not None:
-                path, window = (
-                    settings.limit_file(self._key, self.base_url),
-                    rate_limiter.WINDOW_SECONDS,
-                )
-                shared = SharedWindow(path, int(limit), window, self.timeout_seconds)
+                path = settings.limit_file(self._key, self.base_url)
+                window_seconds = rate_limiter.WINDOW_SECONDS
+                shared = SharedWindow(path, int(limit), window_seconds, self.timeout_seconds)
             sender = Sender(
                 rate_limiter.RateLimiter(limit, shared=shared),
                 Transport(self.base_url, self._key, connections=self.max_workers),
@@ -223,7 +215,7 @@ class HookedClient:
         Parameters
         ----------
         video_id : str
-            Surrounding white space is taken off.
+            As for `get_video`.
         cancel : CancelToken, optional
             Stops the waiting, which raises `Cancelled`.
 
@@ -248,13 +240,17 @@ class HookedClient:
         type : str, optional
             Only videos of this type.
         status : str, optional
-            Only videos in this state: draft, processing, completed or failed. STARTED and other
-            spellings of the details are understood.
+            Only videos in this state: draft, processing, completed or failed.
 
         Yields
         ------
         dict
             List items, which have fewer fields than details: no credits, no script.
+
+        Raises
+        ------
+        BadResponseError
+            The list repeats itself or does not end; the items before it were given.
 
         Examples
         --------
@@ -278,10 +274,8 @@ class HookedClient:
 
         Parameters
         ----------
-        type : str, optional
-            Only videos of this type.
-        status : str, optional
-            As for `list_videos`.
+        type, status : str, optional
+            As for `list_videos`, and so are the errors.
         cancel : CancelToken, optional
             Stops the waiting.
 
@@ -290,17 +284,15 @@ class HookedClient:
         iterator of ListPage
             The videos of each that no page before had.
         """
-
-        def request(path: str) -> HTTPResponse:
-            return self._sender().request(path, None, cancel)
-
-        return list_pages(request, type=type, status=status)
+        return list_pages(
+            lambda path: self._sender().request(path, None, cancel), type=type, status=status
+        )
 
     def list_avatars(
         self, *, type: Literal["library", "custom", "all"] | None = None
     ) -> list[dict[str, Any]]:
         """
-        List the avatars, in one request; errors as from `get_video`.
+        List the avatars, in one request.
 
         Parameters
         ----------
@@ -310,33 +302,37 @@ class HookedClient:
         Returns
         -------
         list of dict
-            The API's own fields, such as ``id``, ``name`` and ``thumbnail``.
+            The API's own fields, such as ``id`` and ``name``.
         """
         if type not in {None, "library", "custom", "all"}:
             raise ValueError(f"type is 'library', 'custom' or 'all', not {type!r:.40}")
-        return self._list("avatar", f"?type={type}" if type else "")
+        return self._list("avatar", "avatars", f"?type={type}" if type else "")
 
     def list_voices(self) -> list[dict[str, Any]]:
         """
-        List the voices, in one request; errors as from `get_video`.
+        List the voices, in one request.
 
         Returns
         -------
         list of dict
             The API's own fields, such as ``id``, ``name`` and ``language``.
         """
-        return self._list("voice")
+        return self._list("voice", "voices")
 
     def list_music(self) -> list[dict[str, Any]]:
         """
-        List the music, in one request; errors as from `get_video`.
+        List the music, in one request.
 
         Returns
         -------
         list of dict
             The API's own fields, such as ``id``, ``name`` and ``mood``.
         """
-        return self._list("music")
+        return self._list("music", "music")
+
+    def _list(self, kind: str, name: str, query: str = "") -> list[dict[str, Any]]:
+        response = self._sender().request(f"/v1/{kind}/list{query}", None)
+        return list_items(response, name)[0]
 
     def check_video_id(self, video_id: object) -> str:
         """
@@ -352,8 +348,4 @@ class HookedClient:
         str
             The id.
         """
-        return check_video_id(video_id, pattern=self.video_id_pattern)
-
-    def _list(self, kind: str, query: str = "") -> list[dict[str, Any]]:
-        response = self._sender().request(f"/v1/{kind}/list{query}", None)
-        return list_items(response, kind if kind == "music" else f"{kind}s")[0]
+        return settings.check_video_id(video_id, pattern=self.video_id_pattern)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from hooked_analytics.client.responses import list_items
+from hooked_analytics.errors import BadResponseError
 from hooked_analytics.schema import record_id
 
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 
 PAGE_ITEMS = 100
 MAX_PAGES = 10_000
+MAX_COUNT = 10**9  # videos; a number beyond that is no count
 # The filter has other words than the responses.
 _STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
-
-_MAX_TOTAL = 10**9  # videos; a number beyond that is no count
 
 
 class ListPage(NamedTuple):
@@ -39,29 +39,57 @@ def list_pages(
     Request page after page; each video comes once.
 
     A short page is no end: the API may give fewer than requested. The list ends at an empty
-    page, at the stated total or, where none is stated, at a page that brings nothing new.
+    page, at the stated total or, where none is stated, at a page that brings nothing new. Where
+    the total falls, videos were deleted and the others moved up: so many are read again. A list
+    that ignores the offset, or never ends, is a BadResponseError.
     """
     spelled = _STATUS.get(status.lower(), status) if status else None
     given = {k: v for k, v in {"type": type, "status": spelled}.items() if v}
     seen: set[str] = set()
-    offset = 0
+    offset, before = 0, None
     for _ in range(MAX_PAGES):
         query = urlencode({**given, "limit": PAGE_ITEMS, "offset": offset})
         response = request(f"/v1/video/list?{query}")
         records, about = list_items(response, "videos")
         fresh = [record for record in records if _unseen(record, seen)]
-        stated, echoed = about.get("total"), about.get("limit")
-        count = stated if isinstance(stated, int) and not isinstance(stated, bool) else -1
-        total = count if 0 <= count <= _MAX_TOTAL else None
+        limit = min(_count(about.get("limit")) or PAGE_ITEMS, PAGE_ITEMS)
+        full = len(records) >= limit
+        total = _count(about.get("total"))
+        if (
+            records
+            and total is not None
+            and (total < offset + len(records) or (full and not offset and total == len(records)))
+        ):
+            total = None  # it counts this page alone, or nothing
         if fresh:
             yield ListPage(fresh, response.seen_at, response.flags, total)
+        elif records and (full or (total or 0) > len(seen)):
+            raise BadResponseError(
+                f"the list repeats videos instead of going on after {len(seen):,}, as if it "
+                "ignored the offset; the others cannot be listed"
+            )
         # never past what came, whichever unit the offset counts
-        sizes = [len(records), PAGE_ITEMS]
-        sizes += [echoed] if isinstance(echoed, int) and echoed > 0 else []
-        offset += max(1, min(sizes))
-        more = bool(fresh) if total is None else offset < total
-        if not records or not more:
+        offset += max(1, min(len(records), limit))
+        if not records or (not fresh if total is None else offset >= total):
+            if total is not None and len(seen) < total:
+                warnings.warn(
+                    f"the list ended after {len(seen):,} of the {total:,} videos it states",
+                    stacklevel=3,
+                )
             return
+        if total is not None and before is not None:
+            offset = max(0, offset - max(0, before - total))
+        before = total
+    raise BadResponseError(
+        f"the list had not ended after {MAX_PAGES:,} pages with {len(seen):,} videos; list fewer, "
+        "by type or status"
+    )
+
+
+def _count(stated: Any) -> int | None:
+    """Take what can be a number of videos."""
+    whole = isinstance(stated, int) and not isinstance(stated, bool)
+    return stated if whole and 0 <= stated <= MAX_COUNT else None
 
 
 def _unseen(record: dict[str, Any], seen: set[str]) -> bool:

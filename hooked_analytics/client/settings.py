@@ -1,4 +1,4 @@
-"""What a caller or the environment gives, checked before it is used: key, address, limit."""
+"""What a caller or the environment gives, checked before it is used: key, address, limit, id."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from hooked_analytics._internal.secret import (
     secret_from_environment,
     variables_of_environment,
 )
-from hooked_analytics.errors import AuthenticationError
+from hooked_analytics.errors import AuthenticationError, InvalidVideoIdError
 
 DEFAULT_URL = "https://api.hooked.so"
 KEY_VARIABLE = "HOOKED_API_KEY"
 URL_VARIABLE = "HOOKED_API_URL"
 LIMIT_VARIABLE = "HOOKED_REQUESTS_PER_MINUTE"
+# Hooked states no grammar for ids; this takes every form seen and nothing that changes a path.
+VIDEO_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+_ENDPOINTS = frozenset({"list"})
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,512}")
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -38,12 +41,9 @@ LIMIT_NOT_GIVEN = _NotGiven(60)
 def checked_key(given: SecretStr | None, *, profile: str | None = None) -> SecretStr:
     """Take the key that was given, else the one of the environment; no message echoes it."""
     variable = key_variable(profile)
-    if given is None:
-        key = secret_from_environment(variable)
-    elif profile is not None:
+    if given is not None and profile is not None:
         raise ValueError("api_key or profile, not both")
-    else:
-        key = SecretStr(given.reveal().strip())
+    key = SecretStr(given.reveal().strip()) if given else secret_from_environment(variable)
     if key is None or not key.reveal():
         raise AuthenticationError(
             f"No API key in {variable}. Set the environment variable {KEY_VARIABLE}, or "
@@ -115,3 +115,27 @@ def checked_limit(given: float | None) -> float | None:
     if not 1 <= limit < math.inf:
         raise ValueError(f"{LIMIT_VARIABLE} in the environment is a number of at least 1")
     return int(limit) if limit.is_integer() else limit
+
+
+def check_video_id(value: object, *, pattern: str = VIDEO_ID_PATTERN) -> str:
+    r"""
+    Return the id without surrounding white space, or refuse it before any request.
+
+    Examples
+    --------
+    >>> check_video_id(" vid_abc123\n")
+    'vid_abc123'
+    """
+    if not isinstance(value, str):
+        raise InvalidVideoIdError(f"{value!r:.40} is no video id: it is not text")
+    video_id = value.strip()
+    if len(video_id) > 128:
+        raise InvalidVideoIdError(f"a text of {len(video_id):,} characters is no video id")
+    if video_id in _ENDPOINTS:
+        raise InvalidVideoIdError(f"{video_id!r} is an address of the API, not a video id")
+    if not re.fullmatch(pattern, video_id, re.ASCII) or ".." in video_id:
+        raise InvalidVideoIdError(
+            f"{video_id!r} is no video id: letters, digits, '_', '-' and single '.' only, "
+            "at most 128, beginning with a letter or digit"
+        )
+    return video_id

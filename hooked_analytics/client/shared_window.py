@@ -38,8 +38,7 @@ class SharedWindow:
         self._path, self._limit = path, limit
         self._window_seconds, self._request_seconds = window_seconds, request_seconds
         self._full_until = 0.0  # so that only one read is made for each place that frees
-        with self._entries():
-            pass
+        self.count()
 
     def take(self) -> float:
         """Enter a request and return 0, or return how long to wait [s]."""
@@ -47,7 +46,7 @@ class SharedWindow:
             return min(wait, self._window_seconds)
         with self._entries() as (entries, now):
             free_at = float(entries["paused_until"])
-            if self._count(entries) >= self._limit:
+            if _count(entries) >= self._limit:
                 # whatever is under way now frees its place a whole window after its end
                 free_at = max(free_at, min([*entries["ended"], now + self._window_seconds]))
             if free_at <= now:
@@ -73,30 +72,22 @@ class SharedWindow:
     def count(self) -> int:
         """Count what counts now."""
         with self._entries() as (entries, _):
-            return self._count(entries)
-
-    @staticmethod
-    def _count(entries: dict[str, Any]) -> int:
-        return len(entries["ended"]) + sum(map(len, entries["running"].values()))
+            return _count(entries)
 
     @contextmanager
     def _entries(self) -> Iterator[tuple[dict[str, Any], float]]:
         """Hold the file, give what counts in it and the time, and write it back."""
         from filelock import FileLock, Timeout
 
-        lock = FileLock(f"{self._path}.lock")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock.acquire(timeout=LOCK_SECONDS, poll_interval=0.005)
-            try:
+            with FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS).acquire(poll_interval=0.005):
                 now = time.time()
                 entries = self._read(now)
                 yield entries, now
                 written = self._path.with_suffix(".new")
                 written.write_text(json.dumps(entries))
                 written.replace(self._path)
-            finally:
-                lock.release()
         except (OSError, Timeout) as error:
             raise StorageError(
                 f"shared_limit=True keeps the limit in {self._path}, which could not be written "
@@ -106,18 +97,22 @@ class SharedWindow:
     def _read(self, now: float) -> dict[str, Any]:
         """Read the entries that still count; a damaged file counts as empty."""
         latest = now + self._window_seconds + MAX_AHEAD_SECONDS
+
+        def counting(moments: list[float]) -> list[float]:
+            return [at for at in moments if now < at <= latest]
+
         try:
             found = json.loads(self._path.read_text())
-            ended = [at for at in found["ended"] if now < at <= latest]
-            running = {
-                process: [at for at in until if now < at <= latest]
-                for process, until in found["running"].items()
-            }
+            running = {process: counting(ends) for process, ends in found["running"].items()}
             paused = float(found["paused_until"])
+            return {
+                "ended": counting(found["ended"]),
+                "running": {process: ends for process, ends in running.items() if ends},
+                "paused_until": paused if paused <= latest else 0.0,
+            }
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
             return {"ended": [], "running": {}, "paused_until": 0.0}
-        return {
-            "ended": ended,
-            "running": {process: until for process, until in running.items() if until},
-            "paused_until": paused if paused <= latest else 0.0,
-        }
+
+
+def _count(entries: dict[str, Any]) -> int:
+    return len(entries["ended"]) + sum(map(len, entries["running"].values()))

@@ -22,8 +22,15 @@ from hooked_analytics.fetch.poll import (
 )
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.requested_ids import RequestedId, validate_ids
-from hooked_analytics.fetch.video_state import AT, NOT_YET, VideoState, load_known, to_frame
-from hooked_analytics.fetch.webhook_events import EventQueue, EventSource, FalseAlarmBudget
+from hooked_analytics.fetch.video_state import (
+    AT,
+    NOT_YET,
+    FalseAlarmBudget,
+    VideoState,
+    load_known,
+    to_frame,
+)
+from hooked_analytics.fetch.webhook_events import EventQueue, EventSource
 
 __all__ = [
     "AT",

@@ -16,8 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hooked_analytics.fetch.video_state import AT, VideoState, merge_rows
-from hooked_analytics.fetch.webhook_events import FalseAlarmBudget
+from hooked_analytics.fetch.video_state import AT, FalseAlarmBudget, VideoState, merge_rows
 from hooked_analytics.schema import ENDING_FAILURES, FINAL_STATUSES
 
 if TYPE_CHECKING:
@@ -31,7 +30,10 @@ _log = logging.getLogger(__name__)
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 0.36
+LIST_SHARE = 0.33
+# Details of ends that the list has told leave this part of the limit: the next reading, and ends
+# that only details tell, go first. Not while they would take longer than a minute, or they pile up.
+RESERVED_SHARE = 0.25
 # Polls between requests for one video that fail, or that the list does not confirm.
 MAX_POLLS_APART = 6
 # Polls before a list that failed or told nothing is tried again.
@@ -40,13 +42,12 @@ MAX_POLLS_WITHOUT_LIST = 64
 REFUSAL = 4
 # A video the list shows unchanged so many times is requested directly: the list may be old.
 MAX_UNCHANGED = 24
-# The list is read when by their own pace so many renders should have ended for each of its pages
-# (one for a single page, two each for two) ...
-MAX_WORTH = 8
-# ... and after so many polls for each page, or this part of all polls, since a render may fail
-# before its time.
-MAX_QUIET = 3
-AGE_PER_QUIET = 20
+# The list is read when by their own pace renders have waited so long for it, added up, for each of
+# its pages [polls] ...
+WAITED_PER_PAGE = 2.0
+# ... and after so many polls, or this part of all polls, since a render may fail before its time.
+MAX_QUIET = 6
+AGE_PER_QUIET = 12
 # Details of a single render are requested a poll later for each so many polls that it should take.
 QUIET_POLLS = 4
 # Polls before the whole list is read again for few videos after it showed none of ours.
@@ -74,14 +75,8 @@ class PollScheduler:
     """
     The state of the loop: every video, the list, and how well Hooked answers.
 
-    Parameters
-    ----------
-    videos : Sequence[VideoState]
-        In the order given.
-    per_poll : float
-        Requests the limit allows in one interval; infinite without a limit.
-    polls_a_minute : float
-        Intervals in the window of the limit.
+    *per_poll* is what the limit allows in one interval, infinite without a limit;
+    *polls_a_minute* how many intervals are in its window.
     """
 
     def __init__(
@@ -95,8 +90,9 @@ class PollScheduler:
         self._open = list(videos)
         self._queue: deque[VideoState] = deque()  # details between this poll and the next
         self._queued = -1  # the poll for which the queue was made
-        self._per_poll = per_poll
         self._polls_a_minute = polls_a_minute
+        self._list_per_poll = LIST_SHARE * per_poll
+        self._limit = per_poll * polls_a_minute
         pages = max(1, math.ceil(len(self.open) / PAGE_VIDEOS))
         self._pages = {WHOLE: pages, RENDERING: pages}  # what a reading costs
         self._readings = 0
@@ -141,19 +137,18 @@ class PollScheduler:
         if self.poll < self._next_whole or self._cautious():
             return ""
         # more have left the list than can be requested now: the whole list says how they ended
-        gone = [video for video in self._due() if _newly_gone(video) and not video.is_final]
-        crowded = len(gone) > max(self._room(left) + 1, self._pages[WHOLE])
-        return WHOLE if crowded else ""
+        gone = [v for v in self._due() if not (v.failed or v.unlisted or v.listed or v.is_final)]
+        return WHOLE if len(gone) > max(self._room(left) + 1, self._pages[WHOLE]) else ""
 
     def _news_expected(self, waiting: list[VideoState], pages: int) -> bool:
         """Whether enough have ended by their own pace, or the last reading is long ago."""
-        worth = min(pages, MAX_WORTH)
-        if self.poll - self._read >= self._max_quiet(worth):
+        if not self._readings or self.poll - self._read >= self._max_quiet():
             return True
-        return sum(video.ends <= self.poll for video in waiting) >= pages * worth
+        waited = sum(self.poll + 1 - video.ends for video in waiting if video.ends <= self.poll)
+        return waited >= WAITED_PER_PAGE * pages
 
-    def _max_quiet(self, pages: int = 1) -> int:
-        return max(MAX_QUIET * pages, self.poll // AGE_PER_QUIET)
+    def _max_quiet(self) -> int:
+        return max(MAX_QUIET, self.poll // AGE_PER_QUIET)
 
     def _rendering(self) -> list[VideoState]:
         """Videos whose end is not known; before the first reading, all."""
@@ -168,8 +163,8 @@ class PollScheduler:
 
     def page_quota(self, left: float) -> int:
         """Pages to read in this poll: at first as many as may be, then the list's share."""
-        if self._readings > 1 and not math.isinf(self._per_poll):
-            left = min(left, math.ceil(LIST_SHARE * self._per_poll))
+        if self._readings > 1 and not math.isinf(self._list_per_poll):
+            left = min(left, math.ceil(self._list_per_poll))
         return 1_000_000 if math.isinf(left) else max(1, int(left))
 
     def note_page(self, seen: Mapping[str | None, Row], *, items: int, total: int | None) -> bool:
@@ -203,17 +198,15 @@ class PollScheduler:
         pages = self._pages[reading.status] = max(1, reading.pages, cost)
         self._read = self.poll
         for video in self.open:
-            if video.seen != reading.number:
-                video.listed = False
-        listed = [video for video in self.open if video.listed]
-        every = pages / (LIST_SHARE * self._per_poll)
-        self._next_list = max(self._next_list + every, reading.began + 1)
+            video.listed &= video.seen == reading.number
+        self._next_list = max(self._next_list + pages / self._list_per_poll, reading.began + 1)
         if reading.status == WHOLE:
             self._next_whole = self.poll + (1 if reading.news else POLLS_AFTER_NOTHING)
+        listed = sum(video.listed for video in self.open)
         _log.info(
             "list read: %d pages, %d of %d videos rendering",
             reading.pages,
-            len(listed),
+            listed,
             len(self.videos),
         )
 
@@ -240,18 +233,35 @@ class PollScheduler:
         if self._by_turns:
             for video in self.open:
                 video.listed = False
-        return self._in_order(self._due())[: self._room(left)]
+        due = self._in_order(self._due())
+        room = self._room(left)
+        return self._affordable(due[:room], room)[0]
 
     def held_back(self, left: float) -> list[VideoState]:
         """Choose whose details to request between two polls, as the limit frees requests."""
         if self._queued != self.poll:  # once a poll: sorting for each request is quadratic
             self._queue, self._queued = deque(self._in_order(self._due())), self.poll
-        chosen: list[VideoState] = []
+        due: list[VideoState] = []
         room = 0 if self.failing or not self._queue else int(self._spare(left))
-        while self._queue and len(chosen) < room:
+        while self._queue and len(due) < room:
             if not (video := self._queue.popleft()).done:
-                chosen.append(video)
+                due.append(video)
+        chosen, later = self._affordable(due, room)
+        self._queue.extendleft(reversed(later))
         return chosen
+
+    def _affordable(
+        self, due: list[VideoState], room: int
+    ) -> tuple[list[VideoState], list[VideoState]]:
+        """Split into those to request and those to wait: ends the list has told leave a reserve."""
+        told = sum(video.is_final for video in self.open)
+        reserved = told <= self._limit < math.inf and any(video.listed for video in self.open)
+        reserve = RESERVED_SHARE * self._limit if reserved else 0
+        now: list[VideoState] = []
+        later: list[VideoState] = []
+        for at, video in enumerate(due):
+            (later if video.is_final and at >= room - reserve else now).append(video)
+        return now, later
 
     def note_events(self, events: Iterable[Sequence[str]]) -> None:
         """Mark the videos that webhook events name, by id or project; ignore unknown ids."""
@@ -273,16 +283,14 @@ class PollScheduler:
     def _due(self) -> list[VideoState]:
         due = [video for video in self.open if video.due <= self.poll]
         believed = {id(video) for video in [v for v in due if v.notified][: self._budget.left]}
+        # while the list is read for the first time, it may still show the others
+        first = self.reading is not None and self.reading.number == 1
         return [
             video
             for video in due
             if not video.listed or video.unchanged >= MAX_UNCHANGED or id(video) in believed
-            if video.row is not None or video.is_final or not self._first_reading()
+            if video.row is not None or not first
         ]
-
-    def _first_reading(self) -> bool:
-        """Whether the list is being read for the first time: it may still show the others."""
-        return self.reading is not None and self.reading.number == 1
 
     def _in_order(self, due: list[VideoState]) -> list[VideoState]:
         def rank(v: VideoState) -> tuple[bool, bool, bool, bool, int]:
@@ -308,11 +316,10 @@ class PollScheduler:
         """Requests that are left beside those the list needs within a minute."""
         if math.isinf(left) or not any(video.listed for video in self.videos):
             return left
-        pages = self._pages[self.reading.status if self.reading else RENDERING]
-        pages = pages if self.reading else min(self._pages.values())
-        every = max(1.0, self._next_list - self._read, pages / (LIST_SHARE * self._per_poll))
+        pages = self._pages[self.reading.status] if self.reading else min(self._pages.values())
+        every = max(1.0, self._next_list - self._read, pages / self._list_per_poll)
         needed = pages * self._polls_a_minute / every
-        quota = min(pages, math.ceil(LIST_SHARE * self._per_poll))
+        quota = min(pages, math.ceil(self._list_per_poll))
         return left - max(quota, needed - sum(self._list_pages))
 
     def answered(self, video: VideoState, row: Row) -> None:
@@ -353,13 +360,12 @@ class PollScheduler:
             self.failing = 0
         elif failures:
             self.failing += 1
-        if self._read == self.poll and self.poll >= self._list_back:
+        if self._read == self.poll >= self._list_back:
             shown = any(video.listed for video in self.videos)
-            hidden = any(video.unlisted for video in self.open)
-            if hidden and not shown:
-                self._avoid_list(1)
-            elif shown:
+            if shown:
                 self._trouble = 0
+            elif any(video.unlisted for video in self.open):
+                self._avoid_list(1)
         self._budget.regain()
         self._list_pages.append(0)
         self.poll += 1
@@ -380,11 +386,6 @@ def _listed(video: VideoState, item: Row, number: int) -> None:
     video.note_progress(number)
     video.failed = video.unlisted = 0
     video.listed = not video.is_final
-
-
-def _newly_gone(video: VideoState) -> bool:
-    """Whether it left the list, or never was in it, and was not requested since."""
-    return not (video.failed or video.unlisted or video.listed)
 
 
 def _polls_apart(times: int) -> int:

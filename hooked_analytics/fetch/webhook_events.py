@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # Distinct events that wait for one listener.
 MAX_WAITING = 4096
-# Events in a row that may turn out false before the next one waits for a poll.
-MAX_FALSE = 50
 
 
 class EventQueue:
@@ -75,53 +73,6 @@ class EventSource(Protocol):
 
     def unsubscribe(self, events: EventQueue) -> None:
         """Stop adding to it."""
-
-
-class FalseAlarmBudget:
-    """
-    How many events may still be followed, learned from how many came true.
-
-    A true event costs nothing. A false one costs a unit, and time gives it back, so that a flood
-    of forged events costs few requests and a burst of true ones all it needs.
-
-    Parameters
-    ----------
-    limit : int
-        False events in a row until it is used up.
-
-    Examples
-    --------
-    >>> budget = FalseAlarmBudget(2)
-    >>> budget.was_false(); budget.was_false(); budget.left, budget.holds
-    (0, False)
-    >>> budget.regain(); budget.was_true(); budget.left, budget.holds
-    (1, True)
-    """
-
-    def __init__(self, limit: int = MAX_FALSE) -> None:
-        self.left = limit
-        self.holds = True  # whether the latest event was confirmed, and no end came without one
-        self._limit = limit
-        self._lock = threading.Lock()
-
-    def was_true(self) -> None:
-        """Note an event that the API confirmed."""
-        self.holds = True
-
-    def was_false(self) -> None:
-        """Note an event that the API did not confirm."""
-        with self._lock:
-            self.left = max(0, self.left - 1)
-        self.holds = False
-
-    def missed(self) -> None:
-        """Note an end without an event."""
-        self.holds = False
-
-    def regain(self) -> None:
-        """Get a unit back."""
-        with self._lock:
-            self.left = min(self._limit, self.left + 1)
 
 
 class WebhookListener:

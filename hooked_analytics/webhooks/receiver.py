@@ -14,8 +14,7 @@ from hooked_analytics._internal.cancel import stopped_at_exit
 from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics._internal.server_thread import ServerThread, bind_socket
-from hooked_analytics.client import HookedClient
-from hooked_analytics.client.video_id import check_video_id
+from hooked_analytics.client import HookedClient, check_video_id
 from hooked_analytics.errors import FetchError
 from hooked_analytics.fetch import EventQueue
 from hooked_analytics.webhooks.path_token import checked_token

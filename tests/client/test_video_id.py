@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import HookedClient, InvalidVideoIdError, fetch_videos
-from hooked_analytics.client.video_id import check_video_id
+from hooked_analytics.client import check_video_id
 from tests.scripted import echo, serving
 
 HOSTILE = [
