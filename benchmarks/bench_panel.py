@@ -1,8 +1,9 @@
 """
 What a panel costs: kernel CPU and bytes for a poll, the first state, the browser's longest task.
 
-The polls are frames of which ten rows changed, handed to a real panel; what it sends is counted
-as JSON with its buffers. The page is the panel's module in Chromium.
+The polls are frames five seconds apart of which ten rows changed, handed to a real panel; what it
+sends is counted as JSON with its buffers. A few of them also estimate the ends anew: the highest
+figure is such a poll. The page is the panel's module in Chromium, from its first rows on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tests.browser.panel_page import FedPanel
 
 AT = datetime(2024, 1, 15, 10, tzinfo=UTC)
 TYPES = ("ugc_ads", "ugc_video", "script_to_video", "class", "product_ads")
-CHANGED = 10
+CHANGED, POLLS = 10, 5  # rows; times as many polls as rounds
 # videos, kernel CPU [ms], bytes a poll [KB]
 TARGETS = ((1_000, 10.0, 4.0), (10_000, 60.0, 8.0))
 MAX_FIRST_KB, MAX_TASK_MS = 600.0, 100.0
@@ -36,9 +37,10 @@ def bench_panel(rounds: int) -> list[Figure]:
     for count, max_ms, max_kb in TARGETS:
         cpu, sent, first = _polls(count, rounds)
         what = f"panel of {count:,} videos, a poll that changed ten"
+        usual = statistics.quantiles(cpu, n=20)[-1]
         figures += [
-            _figure(f"{what}: kernel CPU", f"≤ {max_ms:.0f} ms", spread(cpu, "{:.1f}") + " ms",
-                    statistics.mean(cpu) <= max_ms),
+            _figure(f"{what}: kernel CPU of 19 in 20 polls", f"≤ {max_ms:.0f} ms",
+                    f"{usual:.1f} ms; " + spread(cpu, "{:.1f}"), usual <= max_ms),
             _figure(f"{what}: sent to the browser", f"≤ {max_kb:.0f} KB",
                     spread(sent, "{:.1f}") + " KB", max(sent) <= max_kb),
         ]  # fmt: skip
@@ -75,9 +77,8 @@ def _next(videos: pd.DataFrame, number: int) -> pd.DataFrame:
     """The poll after: five seconds later ten renders are further."""
     progress = videos["progress"].copy()
     progress.iloc[1 : 2 * CHANGED : 2] = 40 + number % 50
-    return videos.assign(
-        progress=progress, fetched_at=pd.Timestamp(AT) + pd.Timedelta(seconds=5 * number)
-    )
+    at = pd.Series(AT + timedelta(seconds=5 * number), videos.index)
+    return videos.assign(progress=progress, fetched_at=at.astype(videos["fetched_at"].dtype))
 
 
 def _polls(count: int, rounds: int) -> tuple[list[float], list[float], float]:
@@ -90,14 +91,15 @@ def _polls(count: int, rounds: int) -> tuple[list[float], list[float], float]:
     )
     panel._page = True
     cpu = []
-    for number in range(rounds + 1):
+    for number in range(POLLS * rounds + 1):
         panel._videos = _next(videos, number)
         gc.collect()
         began = time.process_time()
         panel._changed()
         cpu.append(1000 * (time.process_time() - began))
+    del panel.send
     panel.close()
-    return cpu[1:], sizes[1 : rounds + 1], sizes[0]
+    return cpu[1:], sizes[1:], sizes[0]
 
 
 def _tasks(count: int, rounds: int) -> list[float]:
@@ -107,9 +109,9 @@ def _tasks(count: int, rounds: int) -> list[float]:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = chromium.new_page(viewport={"width": 1500, "height": 1200})
         fed = FedPanel(page, videos["video_id"])
+        page.evaluate(WATCH)
         fed.poll(videos)
         page.wait_for_selector(".hooked tbody code")
-        page.evaluate(WATCH)
         for number in range(1, rounds + 1):
             fed.poll(_next(videos, number))
             page.locator("thead button").first.click()

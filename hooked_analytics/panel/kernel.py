@@ -36,7 +36,18 @@ def show(bundle: dict[str, Any], *, update: bool = False, **transient: str) -> N
     publish(bundle, transient=transient, update=update)
 
 
-class Interrupts:
+def interrupt_listeners() -> set[Callable[[], None]]:
+    """Return what this kernel's stop button calls; nothing is called where there is no kernel."""
+    here = kernel()
+    found = getattr(getattr(here, "pre_handler_hook", None), "__self__", None)
+    if isinstance(found, _Interrupts):
+        return found.listeners
+    if found is None or threading.current_thread() is not threading.main_thread():
+        return set()
+    return _Interrupts(here).listeners
+
+
+class _Interrupts:
     """
     The stop button of one kernel, heard in a cell and between cells.
 
@@ -50,21 +61,6 @@ class Interrupts:
         self._idle: Any = signal.SIG_IGN  # what the kernel does between messages
         self.listeners: set[Callable[[], None]] = set()
 
-    @classmethod
-    def of_kernel(cls) -> Interrupts | None:
-        """Return the one of this kernel; None where there is no kernel that could have one."""
-        here = kernel()
-        found = getattr(getattr(here, "pre_handler_hook", None), "__self__", None)
-        if isinstance(found, cls):
-            return found
-        if found is None or threading.current_thread() is not threading.main_thread():
-            return None
-        made = cls(here)
-        made._install()
-        return made
-
-    def _install(self) -> None:
-        here = self._kernel
         here.pre_handler_hook = self._begin_message
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._idle, here.saved_sigint_handler = here.saved_sigint_handler, self._between_cells

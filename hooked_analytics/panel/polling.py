@@ -24,6 +24,7 @@ from hooked_analytics.fetch import (
     to_frame,
     validate_ids,
 )
+from hooked_analytics.panel.kernel import interrupt_listeners
 from hooked_analytics.schema import record_id
 
 if TYPE_CHECKING:
@@ -167,16 +168,17 @@ class Poller:
         return self.videos
 
     def _changed(self) -> None:
-        raise NotImplementedError
+        """Show a poll, or a change of state."""
 
     def _say(self, *, last: bool = False) -> None:
-        raise NotImplementedError
+        """Print how far it is."""
 
     def _alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def _begin(self, *, once: bool = False) -> None:
         """Poll in a new thread, which waits for the end of the one before."""
+        interrupt_listeners().add(self.stop)
         self._stop.set()
         after = self._state if self._state in ("paused", "ended") else "stopped"
         self._stop, before = threading.Event(), self._thread

@@ -51,7 +51,7 @@ def kinds_of(status: Array, error: Array) -> Array:
     for word, kind in (("STARTED", RENDERING), ("COMPLETED", COMPLETED), ("FAILED", FAILED)):
         kinds[status == word] = kind
     kinds[pd.isna(status) & ~pd.isna(error)] = WAITING
-    kinds[np.isin(error.astype(str), list(ENDING_FAILURES))] = UNAVAILABLE
+    kinds[np.isin(error, list(ENDING_FAILURES))] = UNAVAILABLE
     return kinds
 
 
@@ -174,7 +174,7 @@ class Snapshot:
 
     def _columns(self, videos: pd.DataFrame) -> dict[str, Array]:
         text = {name: _objects(videos[name]) for name in (*_TEXTS, "thumbnail")}
-        error = _objects(videos["fetch_error"])
+        error = self._error = _objects(videos["fetch_error"])
         kinds = kinds_of(text["status"], error)
         gone = kinds == UNAVAILABLE
         if gone.any():
@@ -231,10 +231,9 @@ class Snapshot:
         if self.base is None:
             return
         new, kinds = self.columns, self.columns["kind"]
-        rows = np.flatnonzero(changed & (kinds != WAITING) & (kinds != UNAVAILABLE))
-        rows = rows[self.videos["fetch_error"].iloc[rows].isna().to_numpy(bool)]
+        rows = np.flatnonzero(changed & (kinds != WAITING) & pd.isna(self._error))
         at = self.base + pd.Timedelta(seconds=self.now)
-        ids = self.videos["video_id"].iloc[rows].tolist()
+        ids = _objects(self.videos["video_id"])[rows]
         told = zip(ids, new["status"][rows], new["progress"][rows].tolist(), strict=True)
         self.changes += [(at, *each) for each in told]
         began = new["created"][kinds == RENDERING]
@@ -278,9 +277,9 @@ class Snapshot:
         """Seconds after the base."""
         if self.base is None:
             return np.full(len(times), np.nan)
-        seconds = (times - self.base).dt.total_seconds().to_numpy(float, na_value=np.nan)
-        rounded: Array = np.round(seconds, 1)
-        return rounded
+        after = times.to_numpy(dtype="datetime64[us]") - self.base.to_datetime64()
+        seconds: Array = np.round(after / np.timedelta64(1, "s"), 1)
+        return seconds
 
 
 def _objects(values: pd.Series) -> Array:

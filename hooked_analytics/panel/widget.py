@@ -17,7 +17,7 @@ from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.analysis import time_left_text
 from hooked_analytics.errors import HookedError
 from hooked_analytics.fetch import summary
-from hooked_analytics.panel.kernel import Interrupts, kernel, show, soon
+from hooked_analytics.panel.kernel import interrupt_listeners, kernel, show, soon
 from hooked_analytics.panel.polling import ACTIVE, Poller
 from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, Snapshot, number_or_none
 from hooked_analytics.panel.static import frozen, picture
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 
     Videos = pd.DataFrame | str | Iterable[object]
 
-_TEXT_ONLY = "ProgressPanel: {}, so .wait() prints progress as lines of text.{}"
-_WITHOUT_ANYWIDGET = ("anywidget is not installed",
-                      ' For the panel: pip install "hooked-analytics[widget]"')  # fmt: skip
+_TEXT_ONLY = "ProgressPanel: no notebook here, so .wait() prints progress as lines of text."
+_WITHOUT_ANYWIDGET = (
+    "ProgressPanel: anywidget is not installed, so .wait() prints progress as lines of text. "
+    'For the panel: pip install "hooked-analytics[widget]"'
+)
 # How old the copy for a saved notebook may be [s]; younger where no page has said hello.
 _COPY_SECONDS, _COPY_SECONDS_WITHOUT_PAGE = 30.0, 5.0
 _UNASKED_SECONDS = 0.5  # until all is sent to a page that could not ask; twice as long each time
@@ -126,8 +128,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         if AnyWidget is not None:
             self.on_msg(lambda _, message, __: self._received(message))
         if not self._is_drawn:
-            why = _WITHOUT_ANYWIDGET if AnyWidget is None else ("no notebook here", "")
-            print(_TEXT_ONLY.format(*why))  # noqa: T201
+            print(_TEXT_ONLY if AnyWidget is not None else _WITHOUT_ANYWIDGET)  # noqa: T201
         if autostart:
             self.start()
 
@@ -145,18 +146,11 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
     def _is_drawn(self) -> bool:
         return AnyWidget is not None and (kernel() is not None or "marimo" in sys.modules)
 
-    def start(self) -> None:
-        """Begin to poll, or go on; what is final is not requested again."""
-        if interrupts := Interrupts.of_kernel():
-            interrupts.listeners.add(self.stop)
-        super().start()
-
     def close(self) -> None:
         """Stop the thread, free the widget, and leave the static copy where the panel was."""
         if self._closed or sys.is_finalizing():
             return
         super().close()
-        self._ignore_interrupts()
         if self._displayed:
             soon(self._update_copy)
         if AnyWidget is not None:
@@ -223,36 +217,29 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         self._post("state", **done, link=link)
 
     def _changed(self) -> None:
-        """Send what is new, and renew the copy; the thread comes in here."""
         with self._lock:
-            shown, now, active = self._snapshot, time.monotonic(), self._state in ACTIVE
-            polled = shown.videos is not self._videos
-            rows = shown.update(self._videos).tolist() if polled else []
-            if not polled:
-                self._post("state")
-            elif self._displayed and not self._page and now >= self._unasked_at:
-                # no page could ask: its kernel may be busy
-                self._unasked_at = now + self._unasked_every
-                self._unasked_every *= 2
-                self._send_all()
-            elif len(rows) >= min(len(self._ids), max(_MANY_ROWS, _MANY_SHARE * len(self._ids))):
-                self._send_all()
-            else:
-                self._send_changed(rows)
-            oldest = _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
-            if (
-                self._displayed
-                and not self._closed
-                and (not active or now - self._copied_at >= oldest)
-            ):
-                self._copied_at = now
-                soon(self._update_copy)
-        if not active:
-            self._ignore_interrupts()
+            polled = self._snapshot.videos is not self._videos
+            rows = self._snapshot.update(self._videos).tolist() if polled else None
+            if not self._closed and (self._page or self._displayed):
+                self._send_news(rows)
+            if self._displayed and not self._closed:
+                self._renew_copy()
+        if self._state not in ACTIVE:
+            interrupt_listeners().discard(self.stop)
 
-    def _ignore_interrupts(self) -> None:
-        if interrupts := Interrupts.of_kernel():
-            interrupts.listeners.discard(self.stop)
+    def _send_news(self, rows: list[int] | None) -> None:
+        """Send the rows that changed, or all where that is less; None without a poll."""
+        total, now = len(self._ids), time.monotonic()
+        if rows is None:
+            self._post("state")
+        elif not self._page and now >= self._unasked_at:  # it cannot ask: its kernel may be busy
+            self._unasked_at = now + self._unasked_every
+            self._unasked_every *= 2
+            self._send_all()
+        elif len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total)):
+            self._send_all()
+        else:
+            self._send_changed(rows)
 
     def _send_changed(self, rows: list[int]) -> None:
         shown, since = self._snapshot, self._sent_changes
@@ -318,6 +305,12 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             self._said = line
         if last and self._displayed:
             self._update_copy()  # without a browser a notebook's outputs come of running cells
+
+    def _renew_copy(self) -> None:
+        now, oldest = time.monotonic(), _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
+        if self._state not in ACTIVE or now - self._copied_at >= oldest:
+            self._copied_at = now
+            soon(self._update_copy)
 
     def _update_copy(self, *, update: bool = True) -> None:
         """Show the copy that a saved notebook keeps, with a picture once it has ended."""
