@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NOISE = "one line\nof a file, with 100 % of <b>nothing</b> & \\n more in it\n"
 
+KEY_LINE = "x-api-key: " + "9f86D081" * 4 + "\n"
+
 # how a text may be written inside another
 WRITINGS: dict[str, Callable[[str], str]] = {
     "plain": str,

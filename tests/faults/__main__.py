@@ -1,7 +1,7 @@
 """
 Run the proof and write its section of ``benchmarks/RESULTS.md``.
 
-    python -m tests.faults            all figures, about ten minutes
+    python -m tests.faults            all figures, about half an hour
     python -m tests.faults kills      only these, printed and not written
     python -m tests.faults --short    the counts of `make test`, printed and not written
 """
@@ -45,7 +45,7 @@ def row(figure: Figure, *, short: bool, seed: int) -> str:
     began = time.monotonic()
     try:
         found = figure.run(count, seed)
-        outcome = "met" if figure.met(found) and figure.in_time(found) else "**missed**"
+        outcome = "met" if figure.met_in_time(found) else "**missed**"
     except Exception as fault:  # noqa: BLE001 - the other figures are still to come
         traceback.print_exc()
         found, outcome = {"broke off": f"{type(fault).__name__}: {fault}"}, "**missed**"

@@ -36,10 +36,23 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.cli import main
-from tests.faults.headers import HEADERS, PARTS, STATUSES
 from tests.scripted import Request, Reset, ScriptedServer, answer, serving, video
 
-IDS = 12
+HEADERS = (
+    "Date", "Retry-After", "Location", "Content-Length", "Content-Encoding", "Transfer-Encoding",
+    "ETag", "Content-Range", "Content-Type", "Last-Modified", "Connection", "Set-Cookie",
+)  # fmt: skip
+PARTS = (
+    "Mon, 15 Jan 2024 12:00:30 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Fri, 31 Dec 9999 23:59:59 -2359", "01 Jan 0001 00:00:00 +2359", "Mon, 30 Feb 2024", "-1", "0",
+    "5", "1e400", "0.5", "9" * 5000, "nan", "١٢", "https://[cdn/", "//u:p@[::1]:99999999/", "..",
+    "http://127.0.0.1:1/", "javascript:", "gzip", "deflate", "br", "zstd", "identity", "chunked",
+    "gzip, gzip", "close", "keep-alive", '"tag"', 'W/"tag"', "bytes 5-9/10", "bytes */0",
+    "bytes 0-99999999999999999999/*", "\xff", "\t", " ", ",", ";", "=", "\0", "\x85", "é",
+)  # fmt: skip
+STATUSES = (100, 101, 200, 204, 206, 301, 302, 304, 308, 400, 401, 402, 403, 404, 408, 410, 416,
+            425, 429, 500, 502, 503, 504)  # fmt: skip
+IDS = [f"vid_{n}" for n in range(12)]
 MAX_SECONDS = 2.0  # a run that has not ended by itself is stopped then
 VALUES = (None, True, -1, 0, 1e308, 10**400, "", "\0\x1b[2J", "é" * 300, [], {}, [[]], "NaN", 5)
 FIELDS = ("id", "status", "progress", "createdAt", "usedCredits", "type", "url", "data", "metadata")
@@ -90,9 +103,8 @@ class Hostile:
             return {"id": video_id, "status": status, "progress": 50, **made, **spoilt}
 
         if "/v1/video/list" in request.path:
-            total = random.choice(VALUES) if hostile else IDS
-            items = [record(f"vid_{n}") for n in range(IDS)]
-            return {"success": True, "data": {"videos": items, "total": total}}
+            total = random.choice(VALUES) if hostile else len(IDS)
+            return {"success": True, "data": {"videos": [*map(record, IDS)], "total": total}}
         fields = record(request.path.rsplit("/", 1)[-1])
         return video(str(fields.pop("id")), **fields)
 
@@ -100,10 +112,12 @@ class Hostile:
 class Operations:
     """What is run: each gives the frame that it ends with."""
 
-    def __init__(self, client: HookedClient, folder: Path, stop: threading.Event) -> None:
-        self.client, self.folder, self.stop = client, folder, stop
-        self.ids = [f"vid_{n}" for n in range(IDS)]
-        self.archive = VideoArchive(folder / "archive")
+    def __init__(
+        self, client: HookedClient, folder: Path, ids: list[str],
+        archive: VideoArchive | None = None, stop: threading.Event | None = None,
+    ) -> None:  # fmt: skip
+        self.client, self.folder, self.ids, self.stop = client, folder, ids, stop
+        self.archive = archive
         self.told = ""  # by the command
 
     def fetch(self) -> pd.DataFrame:
@@ -112,18 +126,18 @@ class Operations:
     def list(self) -> pd.DataFrame:
         return list_videos(client=self.client)
 
-    def poll(self) -> pd.DataFrame:
-        frames = poll_videos(
+    def polls(self) -> Iterator[pd.DataFrame]:
+        return poll_videos(
             self.ids, client=self.client, archive=self.archive, interval_seconds=0.05,
             timeout_seconds=1, stop=self.stop,
         )  # fmt: skip
-        return list(frames)[-1]
+
+    def poll(self) -> pd.DataFrame:
+        return list(self.polls())[-1]
 
     def download(self) -> pd.DataFrame:
-        url = f"{self.client.base_url}/file.mp4"
-        videos = videos_from_records(
-            [{"id": i, "status": "COMPLETED", "url": url} for i in self.ids]
-        )
+        link = {"status": "COMPLETED", "url": f"{self.client.base_url}/file.mp4"}
+        videos = videos_from_records([{"id": video_id, **link} for video_id in self.ids])
         return download_videos(
             videos, self.folder / "files", client=self.client, allowed_hosts=["127.0.0.1"],
             progress=False, timeout_seconds=1,
@@ -183,8 +197,12 @@ def _one_run(
     """Run an operation while a signal and a machine fault may come; say what broke a promise."""
     stop, before = threading.Event(), len(server.requests)
     settings = {"requests_per_minute": None, "timeout_seconds": 1, "max_attempts": 2}
-    with HookedClient(key, base_url=server.url, **settings) as client, _environment(server, key):
-        operations = Operations(client, folder, stop)
+    environment = {"HOOKED_API_URL": server.url, "HOOKED_API_KEY": key}
+    with (
+        HookedClient(key, base_url=server.url, **settings) as client,
+        mock.patch.dict(os.environ, environment),
+    ):
+        operations = Operations(client, folder, IDS, VideoArchive(folder / "archive"), stop)
         break_machine = random.choice((None, None, "disk", "folder"))
         if name not in {"fetch", "poll", "download"}:
             break_machine = None  # the command's own file is what its rows are read from
@@ -217,12 +235,6 @@ def _one_run(
         ids = frame["video_id"].tolist()
         ended = ended if ids == operations.ids else f"lost rows: {ids}"
     return ended
-
-
-@contextlib.contextmanager
-def _environment(server: ScriptedServer, key: str) -> Iterator[None]:
-    with mock.patch.dict(os.environ, {"HOOKED_API_URL": server.url, "HOOKED_API_KEY": key}):
-        yield
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import signal
 import tempfile
@@ -23,12 +22,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from hooked_analytics import (
     FetchInterrupted,
@@ -39,6 +33,7 @@ from hooked_analytics import (
     poll_videos,
 )
 from hooked_analytics.client import retry
+from tests.faults.harness import PROCESSES
 from tests.faults.leaks import leaks
 from tests.faults.promises import End, Promises
 from tests.faults.proxy import FaultProxy
@@ -53,9 +48,6 @@ FATES = (
 PATIENCE_SECONDS = 10
 WORKERS = ("hooked-fetch", "hooked-watch", "hooked-file")
 FIRST_DELAY_SECONDS = 0.002  # before a second attempt; nobody is spared by waiting here
-# Forked by a server that has imported everything: an import for each kill would take minutes.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.kills", "tests.faults.history"])
 
 seconds = st.integers(0, 1000)
 renders = st.lists(
@@ -110,14 +102,9 @@ class History(RuleBasedStateMachine):
     def create(self, ends: list[tuple[int, bool, int]]) -> None:
         for render_seconds, fails, credits in ends:
             video_id = self.sandbox.create_video(
-                "ugc_ads",
-                render_seconds=render_seconds,
-                fails=fails,
-                used_credits=credits,
-                duration_seconds=1,
-                aspect_ratio="ratio_1_1",
-                webhook=self.webhook,
-            )
+                "ugc_ads", render_seconds=render_seconds, fails=fails, used_credits=credits,
+                duration_seconds=1, aspect_ratio="ratio_1_1", webhook=self.webhook,
+            )  # fmt: skip
             self.promises.ends[video_id] = End("FAILED" if fails else "COMPLETED", credits)
             self.there.append(video_id)
             self.asked.append(video_id)
@@ -234,10 +221,9 @@ class History(RuleBasedStateMachine):
     def _open(self, video_ids: Sequence[str]) -> list[str]:
         return [video_id for video_id in video_ids if video_id not in self.promises.final]
 
-    def _polled(self, video_ids: Sequence[str]) -> Iterator:
-        return poll_videos(
-            video_ids, client=self.client, archive=self.archive, interval_seconds=0.005
-        )
+    def _polled(self, video_ids: Sequence[str], **settings: object) -> Iterator:
+        settings |= {"client": self.client, "archive": self.archive}
+        return poll_videos(video_ids, interval_seconds=0.005, **settings)
 
     def _keep(self, videos: object, video_ids: Sequence[str]) -> None:
         self.promises.of_a_frame(videos, video_ids)

@@ -8,42 +8,30 @@ number noted, or the one that was under way, whole. A new thing to kill is one l
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib.util import find_spec
 from itertools import count as counting
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest import mock
 
 import pandas as pd
 
-from hooked_analytics import (
-    HookedClient,
-    Sandbox,
-    VideoArchive,
-    download_videos,
-    export_videos,
-    fetch_videos,
-    read_videos,
-    videos_from_records,
-)
+import hooked_analytics as ha
 from hooked_analytics.sandbox import FRAMES_PER_SECOND, mp4_file
-from tests.faults import killed_reports as reports
+from tests.faults.harness import PROCESSES
 
 ROWS = 200
 FILM_SECONDS = 3600
 TEMPORARY = ".hooked-*.tmp"
 PATIENCE_SECONDS = 60
-# Forked by a server that has imported everything: an import for each kill would take minutes.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.kills"])
 
 
 class Killed(NamedTuple):
@@ -59,12 +47,8 @@ def videos(number: int) -> pd.DataFrame:
     """A frame whose every row carries its number."""
     # of no two numbers alike, so that nothing packs into one page
     noise = random.Random(number).randbytes(200).hex()
-    return videos_from_records(
-        [
-            {"id": f"vid_{row}", "name": str(number), "status": "STARTED", "script": noise}
-            for row in range(ROWS)
-        ]
-    )
+    row = {"name": str(number), "status": "STARTED", "script": noise}
+    return ha.videos_from_records([{"id": f"vid_{n}", **row} for n in range(ROWS)])
 
 
 def numbers(found: pd.DataFrame) -> set[int]:
@@ -76,52 +60,44 @@ def numbers(found: pd.DataFrame) -> set[int]:
 
 
 def exported(suffix: str) -> Killed:
-    def write(folder: Path, number: int) -> None:
-        export_videos(videos(number), folder / f"videos.{suffix}")
-
     def found(folder: Path) -> set[int]:
         path = folder / f"videos.{suffix}"
         if suffix == "xlsx":
             return numbers(pd.read_excel(path).astype({"name": str}))
-        return numbers(read_videos(path))
+        return numbers(ha.read_videos(path))
 
-    return Killed(write, found)
+    return Killed(lambda f, n: ha.export_videos(videos(n), f / f"videos.{suffix}"), found)
 
 
 def appended(folder: Path, number: int) -> None:
-    archive = VideoArchive(folder / "archive")
+    archive = ha.VideoArchive(folder / "archive")
     archive.append(videos(number))
     if number % 3 == 0:
         archive.compact()
 
 
 def observed(folder: Path) -> set[int]:
-    archive = VideoArchive(folder / "archive")
+    archive = ha.VideoArchive(folder / "archive")
     if archive.videos()["video_id"].nunique() != ROWS:
         raise AssertionError("a video is not one row")
     return numbers(archive.observations())
 
 
 @cache
-def downloads() -> tuple[Sandbox, HookedClient]:
+def downloads() -> tuple[ha.Sandbox, ha.HookedClient]:
     """A server of its own for each writer, which dies with it."""
-    sandbox = Sandbox(videos=1).start()
+    sandbox = ha.Sandbox(videos=1).start()
     return sandbox, sandbox.client()
 
 
 def downloaded(folder: Path, number: int) -> None:
     sandbox, client = downloads()
     video_id = sandbox.create_video(
-        "class",
-        video_id=f"vid_{number}",
-        created_at=datetime(2026, 3, 2, tzinfo=UTC),
-        render_seconds=1,
-        fails=False,
-        duration_seconds=FILM_SECONDS,
-        aspect_ratio="ratio_1_1",
-    )
-    finished = fetch_videos([video_id], client=client, progress=False)
-    files = download_videos(finished, folder / "films", client=client, progress=False)
+        "class", video_id=f"vid_{number}", created_at=datetime(2026, 3, 2, tzinfo=UTC),
+        render_seconds=1, fails=False, duration_seconds=FILM_SECONDS, aspect_ratio="ratio_1_1",
+    )  # fmt: skip
+    finished = ha.fetch_videos([video_id], client=client, progress=False)
+    files = ha.download_videos(finished, folder / "films", client=client, progress=False)
     assert files["error"].isna().all(), files["error_message"].tolist()
 
 
@@ -139,86 +115,104 @@ def film(video_id: str) -> bytes:
     return mp4_file(video_id, FILM_SECONDS * FRAMES_PER_SECOND)
 
 
-KILLED: dict[str, Killed] = {
+@cache
+def report() -> Any:
+    videos = ha.videos_from_records([{"id": "vid_1", "type": "class", "usedCredits": 5}])
+    return ha.build_report(videos)
+
+
+def page(number: int) -> str:
+    return f"{number:09d}" * 300_000
+
+
+def page_written(folder: Path, number: int) -> None:
+    # a page in its place: to draw the real one takes seconds, to write it a moment
+    with mock.patch("hooked_analytics.report.page.page_html", return_value=page(number)):
+        report().to_html(folder / "report.html")
+
+
+def page_found(folder: Path) -> set[int]:
+    text = (folder / "report.html").read_text()
+    if text != page(int(text[:9])):
+        raise AssertionError("a page is not whole")
+    return {int(text[:9])}
+
+
+def tables_written(folder: Path, number: int) -> None:
+    replace(report(), title=str(number)).export(folder / "tables")
+
+
+def tables_found(folder: Path) -> set[int]:
+    found = ha.read_report(folder / "tables")
+    if set(found.tables) != set(report().tables):
+        raise AssertionError("a table is missing")
+    return {int(found.title)}
+
+
+KILLED = {
     "export to Parquet": exported("parquet"),
     "export to CSV": exported("csv"),
     "export to JSON lines": exported("jsonl"),
     "export to Excel": exported("xlsx"),
     "archive": Killed(appended, observed, keeps_all=True),
     "download": Killed(downloaded, films, keeps_all=True, left="*.part"),
+    "report, its page": Killed(page_written, page_found),
+    "report, its tables": Killed(tables_written, tables_found, left=".hooked-*/manifest.json"),
 }
-
-
-if find_spec("hooked_analytics.report"):
-    KILLED |= {
-        "report, its page": Killed(reports.page_written, reports.page_found),
-        "report, its tables": Killed(
-            reports.tables_written, reports.tables_found, left=".hooked-*/manifest.json"
-        ),
-    }
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
     """Kill each kind of writer *count* times."""
-    told: dict[str, object] = {"kills": 0, "neither old nor new": 0, "met a write under way": 0}
-    for name, killed in KILLED.items():
+    wrong, met = 0, {}
+    for name in KILLED:
         with tempfile.TemporaryDirectory() as folder:
-            wrong, met = kill(name, killed, Path(folder), count, random.Random(seed))
-        told["kills"] += count
-        told["neither old nor new"] += wrong
-        told["met a write under way"] += met
-        told[name] = met
-    return told
+            draw = random.Random(seed)
+            ends = [_kill_one(name, Path(folder), draw) for _ in range(count)]
+        wrong += sum(not whole for whole, _ in ends)
+        met[name] = sum(under_way for _, under_way in ends)
+    kills = count * len(KILLED)
+    missed = round(1 - sum(met.values()) / kills, 2)
+    return {"kills": kills, "neither old nor new": wrong, "share that met no write": missed, **met}
 
 
-def kill(
-    name: str, killed: Killed, folder: Path, count: int, draw: random.Random
-) -> tuple[int, int]:
-    """Kill one kind of writer; count what was neither old nor new, and kills that met a write."""
-    wrong = met = 0
-    noted = folder / "noted"
+def _kill_one(name: str, folder: Path, draw: random.Random) -> tuple[bool, bool]:
+    """Let a writer find its pace, kill it within two writes: is all whole, and met it a write."""
+    killed, noted = KILLED[name], folder / "noted"
     noted.touch()
-    for _ in range(count):
-        _kill_one(name, folder, draw)
-        met += _met_a_write(folder, killed)
-        last = _last(noted)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # that a file is damaged is only a warning
-                found = killed.found(folder)
-        except Exception as half:  # noqa: BLE001 - whatever a reader stumbles over is counted
-            print(f"{name}, killed after {last} writes: {half!r}")
-            wrong += 1
-            continue
-        old = set(range(1, last + 1)) if killed.keeps_all else {last}
-        new = old | {last + 1} if killed.keeps_all else {last + 1}
-        if found not in (old, new):
-            print(f"{name}, killed after {last} writes: found {sorted(found ^ old)}")
-            wrong += 1
-        if last + 1 in found:
-            _note(noted, last + 1)  # it was in place when the kill came, only not yet noted
-    return wrong, met
-
-
-def write_on(name: str, folder: Path, first: int) -> None:
-    """Write state after state until killed."""
-    killed = KILLED[name]
-    for number in counting(first):
-        killed.write(folder, number)
-        _note(folder / "noted", number)
-
-
-def _kill_one(name: str, folder: Path, draw: random.Random) -> None:
-    """Let a writer find its pace, then kill it within two writes."""
-    first = _last(folder / "noted") + 1
+    first = _last(noted) + 1
     writer = PROCESSES.Process(target=write_on, args=(name, folder, first), daemon=True)
     writer.start()
-    began = _when_noted(folder / "noted", first, writer)
-    pace = _when_noted(folder / "noted", first + 1, writer) - began
+    began = _when_noted(noted, first, writer)
+    pace = _when_noted(noted, first + 1, writer) - began
     time.sleep(draw.uniform(0, 2 * pace))
     writer.kill()
     writer.join()
     writer.close()
+    met = bool(list(folder.rglob(killed.left)))
+    for path in folder.rglob(TEMPORARY):
+        path.unlink()
+    last = _last(noted)
+    old = set(range(1, last + 1)) if killed.keeps_all else {last}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # that a file is damaged is only a warning
+            found = killed.found(folder)
+    except Exception as half:  # noqa: BLE001 - whatever a reader stumbles over is counted
+        print(f"{name}, killed after {last} writes: {half!r}")
+        return False, met
+    if last + 1 in found:
+        _note(noted, last + 1)  # it was in place when the kill came, only not yet noted
+    whole = found in (old, old | {last + 1} if killed.keeps_all else {last + 1})
+    if not whole:
+        print(f"{name}, killed after {last} writes: found {sorted(found ^ old)}")
+    return whole, met
+
+
+def write_on(name: str, folder: Path, first: int) -> None:
+    """Write state after state until killed."""
+    for number in counting(first):
+        KILLED[name].write(folder, number)
+        _note(folder / "noted", number)
 
 
 def _when_noted(noted: Path, number: int, writer: BaseProcess) -> float:
@@ -237,11 +231,3 @@ def _note(noted: Path, number: int) -> None:
 
 def _last(noted: Path) -> int:
     return int((noted.read_text().split() or ["0"])[-1])
-
-
-def _met_a_write(folder: Path, killed: Killed) -> bool:
-    """Whether something half done lies about; temporary files are cleared away."""
-    left = list(folder.rglob(killed.left))
-    for path in folder.rglob(TEMPORARY):
-        path.unlink()
-    return bool(left)

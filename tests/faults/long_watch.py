@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,6 +17,7 @@ import numpy as np
 from hooked_analytics import HookedClient, Sandbox, VideoArchive, is_final, poll_videos
 from hooked_analytics.client import rate_limiter
 from hooked_analytics.fetch import last_frame
+from tests.faults.harness import memory_mb, module
 from tests.faults.proxy import evenly, spoiling
 
 DAY_SECONDS = 86_400
@@ -26,14 +25,11 @@ VIDEOS = 500
 FULL_SECONDS = 180  # real time in which a day with all of these videos fits
 SHARE = 0.05
 FAILING_SHARE = 0.08
-# A round a minute, as often as the clock of a busy machine lets a scaled minute pass.
+# A poll a minute, as often as the clock of a busy machine lets a scaled minute pass.
 INTERVAL_SECONDS = 60
 MIN_INTERVAL_SECONDS = 0.02
 TIMEOUT_SECONDS = 1
-LOOKS = 200  # at most; to count the objects takes as long as a round
-MIN_LOOKS = 4
-KEY = "sandbox-key"
-ROOT = Path(__file__).parent.parent.parent
+MIN_MEASURED, MAX_MEASURED = 4, 200  # to count the objects takes as long as a poll
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
@@ -43,29 +39,18 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         Sandbox(videos=1, seed=seed, time_scale=DAY_SECONDS / count) as sandbox,
         spoiling(sandbox.url, rates=evenly(SHARE), seed=seed) as proxy,
         tempfile.TemporaryDirectory() as folder,
+        module("long_watch", proxy.url, folder, count) as watcher,
     ):
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.long_watch", proxy.url, folder, str(count)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        ) as watcher:
-            watcher.stdout.readline()  # it is ready: the day begins
-            fails = _renders(sandbox, videos, Random(seed))
-            said, _ = watcher.communicate(json.dumps(list(fails)))
-        told = json.loads(said.splitlines()[-1])
-        status = told.pop("status")
-        wrong = sum((status.get(i) == "FAILED") is not failing for i, failing in fails.items())
+        watcher.stdout.readline()  # it is ready: the day begins
+        fails = _renders(sandbox, videos, Random(seed))
+        said, _ = watcher.communicate(json.dumps(list(fails)))
+        found = json.loads(said.splitlines()[-1])
+        status = found.pop("status")
         faults, requests = sum(proxy.dealt.values()), len(proxy.requests)
-    return {
-        "videos": videos,
-        "not final": videos - sum(s in {"COMPLETED", "FAILED"} for s in status.values()),
-        "wrong ends": wrong,
-        **told,
-        "requests": requests,
-        "faults": faults,
-    }
+    wrong = sum((status.get(i) == "FAILED") is not failing for i, failing in fails.items())
+    final = sum(each in {"COMPLETED", "FAILED"} for each in status.values())
+    ends = {"videos": videos, "not final": videos - final, "wrong ends": wrong}
+    return {**ends, **found, "requests": requests, "faults": faults}
 
 
 def _renders(sandbox: Sandbox, videos: int, draw: Random) -> dict[str, bool]:
@@ -79,35 +64,32 @@ def _renders(sandbox: Sandbox, videos: int, draw: Random) -> dict[str, bool]:
 
 
 def watch(url: str, folder: str, count: str) -> dict[str, object]:
-    """Poll to the end, and look at this process every few rounds."""
+    """Poll to the end, and measure this process every few polls."""
     print("ready", flush=True)
     scale = DAY_SECONDS / int(count)
     rate_limiter.WINDOW_SECONDS /= scale  # the limit is counted in the sandbox's minutes
-    interval = max(MIN_INTERVAL_SECONDS, INTERVAL_SECONDS / scale)
     archive = VideoArchive(Path(folder, "archive"))
     seen: list[tuple[float, ...]] = []
-    rounds, began = counting(), time.monotonic()
+    polls, began = counting(), time.monotonic()
 
-    def look(_: object) -> None:
-        next(rounds)
-        if time.monotonic() >= began + len(seen) * int(count) / LOOKS:
-            seen.append(_look())
+    def measure(_: object) -> None:
+        next(polls)
+        if time.monotonic() >= began + len(seen) * int(count) / MAX_MEASURED:
+            seen.append(_measured())
 
-    with HookedClient(KEY, base_url=url, timeout_seconds=TIMEOUT_SECONDS) as client:
+    with HookedClient("sandbox-key", base_url=url, timeout_seconds=TIMEOUT_SECONDS) as client:
         frames = poll_videos(
-            json.load(sys.stdin),
-            client=client,
-            archive=archive,
-            interval_seconds=interval,
+            json.load(sys.stdin), client=client, archive=archive,
+            interval_seconds=max(MIN_INTERVAL_SECONDS, INTERVAL_SECONDS / scale),
             timeout_seconds=int(count) * 3 + 60,
-        )
-        videos = last_frame(frames, look)
-    while len(seen) < MIN_LOOKS:  # a machine so busy that a day had three rounds
-        seen.append(_look())
-    time.sleep(TIMEOUT_SECONDS)  # a question under way may still wait for its answer
+        )  # fmt: skip
+        videos = last_frame(frames, measure)
+    while len(seen) < MIN_MEASURED:  # a machine so busy that a day had three polls
+        seen.append(_measured())
+    time.sleep(TIMEOUT_SECONDS)  # a request under way may still wait for its answer
     kept = archive.videos()
     return {
-        "rounds": next(rounds),
+        "polls": next(polls),
         **_growth(seen),
         "threads at the end": threading.active_count(),
         "missing in the archive": len(videos) - len(kept[is_final(kept)]),
@@ -115,11 +97,9 @@ def watch(url: str, folder: str, count: str) -> dict[str, object]:
     }
 
 
-def _look() -> tuple[float, ...]:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    memory_mb = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _measured() -> tuple[float, ...]:
     files = len(list(Path("/proc/self/fd").iterdir()))
-    return memory_mb, len(gc.get_objects()), threading.active_count(), files
+    return memory_mb(), len(gc.get_objects()), threading.active_count(), files
 
 
 def _growth(seen: list[tuple[float, ...]]) -> dict[str, object]:

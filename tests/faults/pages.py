@@ -14,7 +14,7 @@ from hooked_analytics import build_report, videos_from_records
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.panel.snapshot import MAX_TEXT, Snapshot
 from hooked_analytics.panel.static import frozen
-from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.conftest import CHROMIUM as PROGRAM, FLAGS
 from tests.browser.panel_page import FedPanel
 
 # Each would run, load or draw something if it were more than text; {n} makes them differ.
@@ -61,7 +61,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     found = {"names": len(names), "scripts run": 0, "foreign elements": 0, "requests": 0,
              "names not there": 0}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=str(PROGRAM), args=FLAGS)
         for name, words in _pages(videos, Path(folder)).items():
             _look(chromium.new_page(), Path(folder) / name, names if words else [], found, videos)
         chromium.close()

@@ -123,25 +123,16 @@ def many_fields(good: Good) -> bytes:
 
 # name -> what becomes of a good answer: bytes, pieces of them, silence, or a reset
 FAULTS: dict[str, Callable[[Good], object]] = {
-    "latency": latency,
-    "drip": drip,
-    "cut": cut,
-    "reset": reset,
-    "drop": drop,
+    **{f.__name__: f for f in (latency, drip, cut, reset, drop, too_long, redirect, many_fields)},
+    **{f.__name__: f for f in (endless, endless_chunks, endless_headers)},
     "silence": lambda good: None,
     **{f"status_{s}": lambda good, s=s: answer({"success": False}, s) for s in (408, 500, 503)},
     "gateway": lambda good: answer(b"<html>Bad Gateway</html>", 502, Content_Type="text/html"),
     "stray_429": lambda good: answer({"success": False}, 429, Retry_After="0.05"),
-    "too_long": too_long,
     "too_short": lambda good: good.raw(**{"Content-Length": str(len(good.body) // 2)}),
     "no_json": lambda good: answer(b"<html>Sign in to the hotel's wireless network</html>"),
     "another_video": lambda g: g._replace(body=g.body.replace(b'"id":"', b'"id":"x')).raw(),
-    "redirect": redirect,
     "gzip_bomb": lambda good: answer(bomb(), Content_Encoding="gzip", Content_Type=JSON),
-    "endless": endless,
-    "endless_chunks": endless_chunks,
-    "endless_headers": endless_headers,
-    "many_fields": many_fields,
 }
 IN_BURSTS = ("status_500", "status_503", "gateway")
 
@@ -207,13 +198,8 @@ class FaultProxy(ScriptedServer):
 
     def _good(self, request: Request, draw: random.Random) -> Good:
         sent = {k: v for k, v in request.headers.items() if k not in _NOT_FORWARDED}
-        reply = self._pool.request(
-            "GET",
-            self._upstream + request.path,
-            headers=sent,
-            redirect=False,
-            decode_content=False,
-        )
+        url = self._upstream + request.path
+        reply = self._pool.request("GET", url, headers=sent, redirect=False, decode_content=False)
         kept = {k: v for k, v in reply.headers.items() if k.lower() not in _NOT_FORWARDED}
         body = reply.data
         if "json" in kept.get("content-type", kept.get("Content-Type", "")):

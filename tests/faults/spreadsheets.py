@@ -15,8 +15,7 @@ from zipfile import ZipFile
 from hooked_analytics.schema import videos_from_records
 from hooked_analytics.storage import export_videos
 
-PROGRAM = shutil.which("soffice") or shutil.which("libreoffice")
-WHY_NOT = "LibreOffice is not installed (Debian: libreoffice-calc)"
+PROGRAM = Path(shutil.which("soffice") or shutil.which("libreoffice") or "soffice")
 
 SIGNS = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\u2212"]
 BEFORE = [
@@ -24,18 +23,10 @@ BEFORE = [
     "a\n", "a\r\n", 'a"\n', "{", "a,", "a\t", "of:", "\x00", "_x003D_", "a_x000D_",
 ]  # fmt: skip
 BODIES = [
-    "1+1",
-    "SUM(A1:A9)",
-    'HYPERLINK("http://127.0.0.1:9/"&A2;"click")',
-    "cmd|' /C calc'!A0",
-    'WEBSERVICE("http://127.0.0.1:9/")',
-    'DDE("soffice";"/etc/passwd";"a1")',
-    "1+1,=2+2",
-    '1+1",=2+2,"',
-    "1+1\n=2+2",
-    "IMPORTXML(1)",
-    "-1",
-]
+    "1+1", "SUM(A1:A9)", 'HYPERLINK("http://127.0.0.1:9/"&A2;"click")', "cmd|' /C calc'!A0",
+    'WEBSERVICE("http://127.0.0.1:9/")', 'DDE("soffice";"/etc/passwd";"a1")', "1+1,=2+2",
+    '1+1",=2+2,"', "1+1\n=2+2", "IMPORTXML(1)", "-1",
+]  # fmt: skip
 # In a CSV a spreadsheet takes these for numbers and dates: not wanted, and no formula.
 NUMBERS = ["007", "1e5", "TRUE", "2024-01-15", "50 %"]
 PLAIN = ["Product Tutorial", 'Über, "alles"', "#N/A", *NUMBERS]
@@ -48,29 +39,19 @@ _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 def hostile_names(count: int, seed: int) -> list[str]:
     draw = random.Random(seed)
-    made = (
-        draw.choice(BEFORE)
-        + draw.choice(SIGNS)
-        + draw.choice(BODIES)
-        + draw.choice(["", "\n", "x"])
-        for _ in range(count - len(PLAIN))
-    )
+    parts = (BEFORE, SIGNS, BODIES, ["", "\n", "x"])
+    made = ("".join(map(draw.choice, parts)) for _ in range(count - len(PLAIN)))
     return [*PLAIN, *made]
 
 
 def convert(files: list[Path], to: str, folder: Path, *options: str) -> list[Path]:
     """Open files in LibreOffice, one start for all, and have it write them in another format."""
-    done = subprocess.run(
-        [
-            PROGRAM, "--headless", "--norestore", "--nologo", "--nolockcheck",
-            f"-env:UserInstallation={(folder / 'profile').as_uri()}",
-            *options, "--convert-to", to, "--outdir", folder / to, *files,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )  # fmt: skip
+    command = [
+        PROGRAM, "--headless", "--norestore", "--nologo", "--nolockcheck",
+        f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+        *options, "--convert-to", to, "--outdir", folder / to, *files,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     made = [folder / to / f"{file.stem}.{to}" for file in files]
     if not all(file.exists() for file in made):
         raise RuntimeError(f"LibreOffice did not write {to}: {done.stdout} {done.stderr}")
@@ -105,8 +86,6 @@ def letters(text: str) -> str:
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
     """Write *count* names, convert them (large counts to two formats), and read every cell."""
-    if PROGRAM is None:
-        raise RuntimeError(WHY_NOT)
     names = hostile_names(count, seed)
     videos = videos_from_records([{"id": f"vid_{i}", "name": n} for i, n in enumerate(names)])
     formulas, lost, seen, unguarded = 0, 0, 0, 0

@@ -24,6 +24,6 @@ def test_a_figure(figure: Figure):
         assert (ROOT / figure.short).exists()
         return
     if figure.needs is not None and not figure.needs.exists():
-        pytest.skip(f"{figure.needs} is not there; install Debian's package chromium")
+        pytest.skip(f"{figure.needs} is not installed (Debian: chromium, libreoffice-calc)")
     found = figure.run(figure.short)
     assert figure.met(found), found

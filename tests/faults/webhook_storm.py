@@ -1,35 +1,57 @@
 """
 Forged, repeated and late webhooks against a watch: none may change what the API says.
 
-``run(1000)`` is the full count; it prints nothing and gives its figures.
+The callers are a process of their own, so that what is timed is the receiver and not its rivals:
+it reads ``{"url": ..., "calls": [[Unix time, body], ...]}``, writes ``[[status, ms], ...]``.
 """
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from urllib.parse import urlsplit
 
 from hooked_analytics import Sandbox, WebhookReceiver, poll_videos
-from tests.faults.callers import START_SECONDS, make_calls
+from tests.faults.harness import module
 
 VIDEOS = 40
 SHORTEST, LONGEST = 30.0, 150.0  # renders, in sandbox time [s]
+START_SECONDS = 1.0  # until the callers are there and have read their orders
+CALLERS = 8
 FINAL = {"COMPLETED", "FAILED"}
 KINDS = ("forged", "stranger", "replayed", "duplicate", "late")
 
 
-def run(count: int, seed: int = 0) -> dict[str, object]:
-    """
-    Storm a receiver while a watch uses it.
+def send_call(url: str, body: str, at: float = 0.0) -> tuple[int, float]:
+    """Make one call, not before a Unix time; give its status and how long it took [ms]."""
+    time.sleep(max(0.0, at - time.time()))
+    parts = urlsplit(url)
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", parts.path, body.encode(), headers)
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    return status, 1000 * (time.perf_counter() - began)
 
-    Returns
-    -------
-    ``calls`` that were answered, ``wrong_states`` seen in any frame, ``p99_ms`` of the
-    answers, ``api_requests`` of the watch, from its beginning to its end
-    """
+
+def make_calls(url: str, calls: list[tuple[float, str]]) -> list[tuple[int, float]]:
+    """Make each call at its Unix time, by another process; give status and time taken [ms]."""
+    with module("webhook_storm") as callers:
+        said, _ = callers.communicate(json.dumps({"url": url, "calls": calls}))
+    return [tuple(each) for each in json.loads(said)]
+
+
+def run(count: int, seed: int = 0) -> dict[str, object]:
+    """Storm a receiver while a watch uses it, with calls before, at and after the ends."""
     random = Random(seed)
     seconds = max(2.0, count / 200)  # how long the last render takes, in real time [s]
     with (
@@ -41,7 +63,6 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
         watch = threading.Thread(target=world.watch, args=(client, receiver))
         watch.start()
         began = time.time()
-        # spread over the renders, so that calls meet videos before, at and after their ends
         moments = sorted(random.uniform(0, seconds) for _ in range(count))
         calls = [(began + START_SECONDS + moment, world.body(random)) for moment in moments]
         answered = make_calls(receiver.url, calls)
@@ -62,19 +83,17 @@ class _World:
         self.sandbox = sandbox
         self.ends: dict[str, tuple[float, str]] = {}
         self.wrong_states = 0
+        self.numbers = itertools.count()
         for number in range(VIDEOS):
             seconds = lead + random.uniform(SHORTEST, LONGEST)
-            fails = number % 5 == 0
+            fails = "" if number % 5 else "Out of film"
             created = sandbox.now()
             video_id = sandbox.create_video(
-                "class",
-                render_seconds=seconds,
-                fails="Out of film" if fails else False,
-                created_at=created,
+                "class", render_seconds=seconds, fails=fails or False, created_at=created,
                 webhook=url,
-            )
-            end = created.timestamp() + seconds
-            self.ends[video_id] = (end, "FAILED" if fails else "COMPLETED")
+            )  # fmt: skip
+            outcome = "FAILED" if fails else "COMPLETED"
+            self.ends[video_id] = (created.timestamp() + seconds, outcome)
         self.ids = list(self.ends)
 
     def watch(self, client, receiver) -> None:
@@ -90,20 +109,31 @@ class _World:
                 last[video_id] = status
         self.wrong_states += sum(status not in FINAL for status in last.values())
 
-    def body(self, random: Random, numbers=itertools.count()) -> str:  # noqa: B008 - one sequence
+    def body(self, random: Random) -> str:
         kind, video_id = random.choice(KINDS), random.choice(self.ids)
         state = "completed" if self.ends[video_id][1] == "FAILED" else "failed"  # a lie
         if kind == "stranger":
-            video_id = f"vid_stranger{next(numbers)}"
+            video_id = f"vid_stranger{next(self.numbers)}"
         elif kind == "replayed":
             video_id, state = self.ids[0], "completed"
         elif kind == "late":
             state = "processing"
         elif kind == "duplicate":
             state = self.ends[video_id][1].lower()
-        if random.random() < 0.5:
-            said = {"event": f"video.{state}", "videoId": video_id, "status": state}
-        else:
-            video = {"id": video_id, "url": "https://a.example/v.mp4"}
-            said = {"event": f"project.{state}", "status": state, "video": video}
-        return json.dumps(said)
+        return event(video_id, state, flat=random.random() < 0.5)
+
+
+def event(video_id: str, state: str, *, flat: bool) -> str:
+    """A body in one of the two shapes that Hooked documents."""
+    video = {"id": video_id, "url": "https://elsewhere.example/v.mp4"}
+    body = {"event": f"project.{state}", "status": state, "video": video}
+    if flat:
+        body = {"event": f"video.{state}", "videoId": video_id, "status": state}
+    return json.dumps(body)
+
+
+if __name__ == "__main__":
+    orders = json.load(sys.stdin)
+    with ThreadPoolExecutor(CALLERS) as callers:
+        made = callers.map(lambda call: send_call(orders["url"], call[1], call[0]), orders["calls"])
+        json.dump(list(made), sys.stdout)

@@ -225,24 +225,6 @@ def test_a_failed_fetch_shows_the_last_good_row_and_says_so(archive):
     pd.testing.assert_frame_equal(synced.iloc[:0], empty_videos())
 
 
-def test_fetch_uses_what_is_handed_in_by_its_two_methods(echoing):
-    class Shelf:
-        kept = empty_videos()
-
-        def videos(self):
-            return seen(1, "vid_b", **DONE, name="shelved")
-
-        def append(self, videos):
-            self.kept = videos
-
-    shelf = Shelf()
-    videos = fetch_videos(["vid_a", "vid_b", None, "vid_c"], client=echoing, archive=shelf)
-    assert videos["video_id"].fillna("").tolist() == ["vid_a", "vid_b", "", "vid_c"]
-    assert videos["name"].fillna("").tolist() == ["", "shelved", "", ""]
-    assert sorted(shelf.kept["video_id"]) == ["vid_a", "vid_c"]
-    assert echoing.requests_sent == 2
-
-
 def test_rows_are_kept_while_the_batch_goes_on(archive, monkeypatch):
     monkeypatch.setattr("hooked_analytics.fetch.fetch_job.KEEP_SECONDS", 0.05)
     found = []
@@ -437,8 +419,7 @@ def test_a_part_that_vanishes_before_it_is_opened_is_looked_for_again(archive, m
 def test_a_listing_that_misses_old_and_new_parts_is_made_again(archive, monkeypatch):
     for minute in range(3):
         archive.append(seen(minute))
-    real = layout._listed
-    listings = []
+    real, listings = layout._listed, []
 
     def torn(folder: Path) -> list[str]:
         # passes the place of the merged part before it is there, the others when they are gone

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -60,22 +59,20 @@ for who in ("first", "second"):
 next(compact(0))
 """
 
-KILLER = (
-    COMMON
-    + f"""
+KILLER = f"""{COMMON}
 draw = random.Random(11)
 for turn in range({KILLS} // 2):
+    before = os.fstat(noted).st_size
     children = [forked(write(turn)), forked(compact(0))]
+    while turn % 2 and os.fstat(noted).st_size == before:  # so that a busy machine writes too
+        time.sleep(0.0005)
     for child in draw.sample(children, 2):
         time.sleep(draw.uniform(0.01, 0.15))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 """
-)
 
-CROWD = (
-    COMMON
-    + f"""
+CROWD = f"""{COMMON}
 compactors = [forked(compact(0.005)) for _ in range(2)]
 writers = [forked(write(who), {APPENDS}) for who in range({WRITERS})]
 codes = [os.waitpid(writer, 0)[1] for writer in writers]
@@ -85,15 +82,12 @@ for compactor in compactors:
     os.waitpid(compactor, 0)
 sys.exit(any(codes) or any(left))
 """
-)
 
 
-def python(script: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+def running(script: str, *arguments: object, **options: object) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, **options)
 
 
 def noted(folder: Path) -> list[str]:
@@ -117,7 +111,7 @@ def check(folder: Path) -> int:
 def test_kills_during_append_and_compact_lose_no_acknowledged_row(tmp_path):
     reads = 0
     compacted = 0
-    with subprocess.Popen(python(KILLER, tmp_path), env=environment()) as killer:
+    with running(KILLER, tmp_path) as killer:
         while killer.poll() is None:
             check(tmp_path)
             compacted += any((tmp_path / "archive").glob("merged-*"))
@@ -139,7 +133,7 @@ def test_kills_during_append_and_compact_lose_no_acknowledged_row(tmp_path):
 @pytest.mark.filterwarnings("error:.*is damaged")
 def test_eight_processes_append_while_two_compact(tmp_path):
     reads = 0
-    with subprocess.Popen(python(CROWD, tmp_path), env=environment()) as crowd:
+    with running(CROWD, tmp_path) as crowd:
         while crowd.poll() is None:
             check(tmp_path)
             reads += 1
@@ -149,15 +143,15 @@ def test_eight_processes_append_while_two_compact(tmp_path):
 
 
 INTERRUPTED = """
-    import sys
-    from hooked_analytics import FetchInterrupted, HookedClient, VideoArchive
-    client = HookedClient("k", base_url=sys.argv[2], requests_per_minute=None)
-    archive = VideoArchive(sys.argv[1])
-    try:
-        archive.sync([f"vid_{n}" for n in range(3000)], client=client)
-    except FetchInterrupted as stopped:
-        arrived = stopped.videos.loc[stopped.videos["fetch_error"].isna(), "video_id"]
-        print(*arrived, flush=True)
+import sys
+from hooked_analytics import FetchInterrupted, HookedClient, VideoArchive
+client = HookedClient("k", base_url=sys.argv[2], requests_per_minute=None)
+archive = VideoArchive(sys.argv[1])
+try:
+    archive.sync([f"vid_{n}" for n in range(3000)], client=client)
+except FetchInterrupted as stopped:
+    arrived = stopped.videos.loc[stopped.videos["fetch_error"].isna(), "video_id"]
+    print(*arrived, flush=True)
 """
 
 
@@ -173,15 +167,10 @@ def test_an_interrupted_sync_has_kept_every_row_it_shows(tmp_path, at_request):
         return echo(request)
 
     with serving(slow) as server:
-        child = subprocess.Popen(
-            python(INTERRUPTED, tmp_path / "archive", server.url),
-            env=environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        arrived = child.stdout.read().split()
-        child.stdout.close()
-        assert child.wait(timeout=5) == 0
+        arguments = (tmp_path / "archive", server.url)
+        with running(INTERRUPTED, *arguments, stdout=subprocess.PIPE, text=True) as child:
+            arrived = child.stdout.read().split()
+        assert child.returncode == 0
         assert not [r for r in server.requests if r.at > interrupted[0] + 1]
     assert len(arrived) >= at_request - 32
     kept = VideoArchive(tmp_path / "archive").observations()["video_id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import time
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from openpyxl import load_workbook
 
 from hooked_analytics import HookedClient, build_report, download_videos, read_report
 from hooked_analytics.schema import (
@@ -60,8 +62,6 @@ def there_and_back(videos: pd.DataFrame, path: Path, **options: bool) -> pd.Data
 
 
 def cells(path: Path) -> list[list]:
-    from openpyxl import load_workbook
-
     sheet = load_workbook(path).active
     return [list(row) for row in sheet.iter_rows()]
 
@@ -81,17 +81,24 @@ VIDEO = {
 }
 
 
-@pytest.mark.parametrize("suffix", READABLE)
-def test_every_kind_of_value_comes_back_exact(tmp_path, suffix):
-    videos = frame(**VIDEO)
-    back = there_and_back(videos, tmp_path / f"videos.{suffix}")
-    pd.testing.assert_frame_equal(back, videos)
+FRAMES = {
+    "every kind of value": frame(**VIDEO),
+    "no rows": empty_videos(),
+    "filtered and reordered": frame(name=["=1", None, "x", "=2"]).iloc[[3, 1, 0]],
+    "more rows than a batch": frame(name=["=1", None] * 35_000),
+    "dangerous names of columns": frame(name=["x"], **{"=cmd()": ["x"], "a\nb": ["y"]}),
+}
 
 
 @pytest.mark.parametrize("suffix", READABLE)
-def test_an_empty_frame_comes_back_with_its_dtypes(tmp_path, suffix):
-    back = there_and_back(empty_videos(), tmp_path / f"videos.{suffix}")
-    pd.testing.assert_frame_equal(back, empty_videos())
+@pytest.mark.parametrize("what", FRAMES)
+def test_a_frame_comes_back_exact_and_is_not_changed(tmp_path, suffix, what):
+    given = FRAMES[what].copy()
+    # of a folder that is named like a partition nothing is added
+    back = there_and_back(given, tmp_path / "month=2024-01" / f"videos.{suffix}")
+    expected = FRAMES[what].astype({n: back[n].dtype for n in FRAMES[what] if n not in NAMES})
+    pd.testing.assert_frame_equal(back, expected.reset_index(drop=True))
+    pd.testing.assert_frame_equal(given, FRAMES[what])
 
 
 TEXTS = [
@@ -150,52 +157,6 @@ def test_rows_larger_than_the_blocks_of_the_csv_reader_come_back(tmp_path, scrip
     assert back["script"].tolist() == scripts
 
 
-@pytest.mark.parametrize("suffix", READABLE)
-def test_a_filtered_and_reordered_frame_is_written_as_it_stands(tmp_path, suffix):
-    videos = frame(video_id=["a", "b", "c", "d"], name=["=1", None, "x", "=2"])
-    chosen = videos.iloc[[3, 1, 0]]
-    back = there_and_back(chosen, tmp_path / f"v.{suffix}")
-    pd.testing.assert_frame_equal(back, chosen.reset_index(drop=True))
-
-
-@pytest.mark.parametrize("suffix", READABLE)
-def test_more_rows_than_a_batch(tmp_path, suffix):
-    videos = frame(video_id=[f"vid_{i}" for i in range(70_000)], name=["=1", None] * 35_000)
-    back = there_and_back(videos, tmp_path / f"v.{suffix}")
-    pd.testing.assert_frame_equal(back, videos)
-
-
-def test_the_frame_given_is_not_changed(tmp_path):
-    videos = frame(name=["=1"], url=[SIGNED])
-    export_videos(videos, tmp_path / "v.csv")
-    pd.testing.assert_frame_equal(videos, frame(name=["=1"], url=[SIGNED]))
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_file_of_pandas_own_is_read(tmp_path, suffix):
-    videos, path = frame(**VIDEO), tmp_path / f"plain.{suffix}"
-    videos.to_csv(path, index=False) if suffix == "csv" else videos.to_parquet(path)
-    pd.testing.assert_frame_equal(read_videos(path), videos)
-
-
-def test_text_in_a_csv_of_pandas_own_is_text(tmp_path):
-    texts = ["NA", "null", "nan", "None", "007", "1e5", "=1", "a\r\nb"]
-    frame(name=texts).to_csv(tmp_path / "plain.csv", index=False)
-    assert read_videos(tmp_path / "plain.csv")["name"].tolist() == texts
-
-
-def test_a_csv_with_a_byte_order_mark_and_windows_line_ends_is_read(tmp_path):
-    path = export_videos(frame(video_id=["vid_1", "vid_2"]), tmp_path / "v.csv")
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert read_videos(path)["video_id"].tolist() == ["vid_1", "vid_2"]
-
-
-def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
-    videos = frame(**VIDEO)
-    back = there_and_back(videos, tmp_path / "month=2024-01" / "v.parquet")
-    assert list(back.columns) == list(NAMES)
-
-
 # -- what a file looks like -------------------------------------------------------------------
 
 
@@ -210,8 +171,6 @@ def test_csv_cells_are_spelled_plainly(tmp_path):
 
 
 def test_json_lines_are_spelled_plainly(tmp_path):
-    import json
-
     path = export_videos(frame(**VIDEO), tmp_path / "v.jsonl")
     first, second = (json.loads(line) for line in path.read_text("utf-8").splitlines())
     assert list(first) == list(NAMES)
@@ -229,102 +188,69 @@ def test_parquet_has_the_fixed_schema_and_names_the_version(tmp_path):
     assert b"canary" not in path.read_bytes()
 
 
-def test_the_suffix_may_be_in_capitals(tmp_path):
-    assert export_videos(empty_videos(), tmp_path / "V.CSV").read_bytes().startswith(b'"video_id"')
+def changed(**columns: object) -> pd.DataFrame:
+    return frame(video_id=["a", "b"]).assign(**columns)
 
 
-@pytest.mark.parametrize("name", ["v.txt", "v", "v.csv.gz", ".csv"])
-def test_an_unknown_suffix_is_refused_with_the_four(tmp_path, name):
-    with pytest.raises(ValueError, match=r"\.parquet, \.csv, \.xlsx, \.jsonl"):
-        export_videos(empty_videos(), tmp_path / name)
+TWICE = pd.DataFrame([[1, 2]], columns=["twice", "twice"])
+REFUSED = {
+    "v.txt": (empty_videos(), r"\.parquet, \.csv, \.xlsx, \.jsonl"),
+    "v": (empty_videos(), "must end in one of"),
+    "v.csv.gz": (empty_videos(), "must end in one of"),
+    ".csv": (empty_videos(), "must end in one of"),
+    "lacks.CSV": (empty_videos().drop(columns="url"), "needs the column 'url'"),
+    "lacks.xlsx": (empty_videos().drop(columns="url"), "needs the column 'url'"),
+    "long.xlsx": (empty_videos().reindex(range(2**20)), r"1,048,575 rows .* \.csv or \.parquet"),
+    "inf.jsonl": (changed(ratio=[1.0, float("inf")]), "'ratio' holds an infinite number"),
+    "twice.csv": (pd.concat([frame(video_id=["a"]), TWICE], axis=1), "given twice: twice"),
+    "like.csv": (changed(**{"1": 1}).rename(columns={"extra": 1}).assign(extra="x"), "given twice"),
+    "mixed.parquet": (changed(mixed=pd.Series([1, "a"], dtype=object)), "'mixed' fits no file"),
+    "bytes.csv": (changed(mixed=pd.Series([b"x", {}], dtype=object)), "'mixed' fits no file"),
+    "half.csv": (changed(mixed=pd.Series(["\ud800", "x"], dtype=object)), "'mixed' fits no file"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_file_can_be_is_refused_and_nothing_written(tmp_path, name):
+    videos, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        export_videos(videos, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("suffix", ALL)
-def test_a_frame_that_lacks_a_column_is_refused(tmp_path, suffix):
-    with pytest.raises(ValueError, match="needs the column 'url'"):
-        export_videos(empty_videos().drop(columns="url"), tmp_path / f"v.{suffix}")
 
 
 # -- other people's columns -------------------------------------------------------------------
 
 
+MOMENT = pd.Timestamp("2024-01-15T10:00Z")
+OWN = {
+    "text": (["first", None], ["first", None]),
+    "looks like numbers": (["007", "1e5"], ["007", "1e5"]),
+    "a sign before": (["+1", "0x10"], ["+1", "0x10"]),
+    "empty is not missing": (["NA", ""], ["NA", ""]),
+    "whole": ([1, 2], [1, 2]),
+    "share": ([0.5, float("inf")], [0.5, float("inf")]),
+    "time": ([MOMENT, pd.NaT], [MOMENT, None]),
+    "other zone": ([MOMENT.tz_convert("Europe/Berlin"), pd.NaT], [MOMENT, None]),
+    "month": (pd.PeriodIndex(["2024-01", None], freq="M"), ["2024-01", None]),
+    "category": (pd.Categorical(["=warm", None]), ["=warm", None]),
+    "list": ([["x", "y"], None], [["x", "y"], None]),
+}
+
+
 @pytest.mark.parametrize("suffix", READABLE)
-def test_user_columns_follow_after_ours(tmp_path, suffix):
+@pytest.mark.parametrize("kind", OWN)
+def test_a_column_of_the_user_follows_after_ours_by_value(tmp_path, suffix, kind):
+    given, expected = OWN[kind]
+    if suffix == "jsonl" and kind == "share":
+        pytest.skip("JSON has no word for an infinite number")
     videos = frame(video_id=["a", "b"])
-    videos.insert(0, "note", ["first", None])
-    videos["rank"] = [1, 2]
-    videos["share"] = [0.5, 0.25]
-    videos["seen"] = pd.to_datetime(["2024-01-15T10:00Z", None])
+    videos.insert(0, "own", pd.Series(given))
     back = there_and_back(videos, tmp_path / f"v.{suffix}")
-    assert list(back.columns) == [*NAMES, "note", "rank", "share", "seen"]
-    assert back["note"].tolist()[0] == "first"
-    assert back["note"].isna().tolist() == [False, True]
-    assert (back["rank"].tolist(), back["share"].tolist()) == ([1, 2], [0.5, 0.25])
-    assert back["seen"].tolist() == [pd.Timestamp("2024-01-15T10:00Z"), pd.NaT]
-
-
-@pytest.mark.parametrize("suffix", READABLE)
-def test_user_text_is_not_taken_for_numbers_and_empty_is_not_missing(tmp_path, suffix):
-    said = ["007", "1e5", "NA", "", None]
-    back = there_and_back(frame(video_id=list("abcde"), said=said), tmp_path / f"v.{suffix}")
-    assert back["said"].tolist()[:4] == said[:4]
-    assert back["said"].isna().tolist() == [False] * 4 + [True]
-
-
-@pytest.mark.parametrize("texts", [["007", "008"], ["1e5"], ["nan"], ["+1"], ["0x10"], ["1_000"]])
-def test_what_only_looks_like_a_number_stays_text_in_csv(tmp_path, texts):
-    videos = frame(video_id=texts, code=texts)
-    assert there_and_back(videos, tmp_path / "v.csv")["code"].tolist() == texts
-
-
-@pytest.mark.parametrize("suffix", READABLE)
-def test_categories_lists_and_other_zones_are_kept_by_value(tmp_path, suffix):
-    videos = frame(video_id=["a"])
-    videos["kind"] = pd.Categorical(["=warm"])
-    videos["tags"] = [["x", "y"]]
-    videos["local"] = pd.to_datetime(["2024-01-15T10:00Z"]).tz_convert("Europe/Berlin")
-    back = there_and_back(videos, tmp_path / f"v.{suffix}")
-    assert back["kind"].tolist() == ["=warm"]
-    assert list(back["tags"][0]) == (["x", "y"] if suffix != "csv" else list('["x", "y"]'))
-    assert back["local"].tolist() == [pd.Timestamp("2024-01-15T10:00Z")]
-
-
-@pytest.mark.parametrize("suffix", READABLE)
-def test_a_dangerous_column_name_comes_back(tmp_path, suffix):
-    videos = frame(video_id=["a"]).assign(**{"=cmd()": ["x"], "a\nb": ["y"]})
-    back = there_and_back(videos, tmp_path / f"v.{suffix}")
-    assert list(back.columns)[-2:] == ["=cmd()", "a\nb"]
-
-
-def test_a_dangerous_column_name_is_made_safe(tmp_path):
-    videos = frame(video_id=["a"]).assign(**{"=cmd()": ["x"]})
-    head = export_videos(videos, tmp_path / "v.csv").read_text().splitlines()[0]
-    assert head.endswith(""","'=cmd()\"""")
-    export_videos(videos, tmp_path / "v.xlsx")
-    assert cells(tmp_path / "v.xlsx")[0][-1].value == "'=cmd()"
-
-
-@pytest.mark.parametrize("names", [["twice", "twice"], [1, "1"]])
-def test_two_columns_of_one_name_are_refused(tmp_path, names):
-    extra = pd.DataFrame([[1, 2]], columns=names)
-    with pytest.raises(ValueError, match="given twice"):
-        export_videos(pd.concat([frame(video_id=["a"]), extra], axis=1), tmp_path / "v.csv")
-
-
-@pytest.mark.parametrize("values", [[1, "a"], [b"x", {}], ["\ud800", "x"]])
-def test_a_column_no_file_can_hold_is_named(tmp_path, values):
-    videos = frame(video_id=["a", "b"])
-    videos["mixed"] = pd.Series(values, dtype=object)
-    with pytest.raises(ValueError, match="column 'mixed' fits no file"):
-        export_videos(videos, tmp_path / "v.parquet")
-
-
-def test_infinity_has_no_word_in_json(tmp_path):
-    videos = frame(video_id=["a"], ratio=[float("inf")])
-    with pytest.raises(ValueError, match="'ratio' holds an infinite number"):
-        export_videos(videos, tmp_path / "v.jsonl")
-    assert there_and_back(videos, tmp_path / "v.csv")["ratio"].tolist() == [float("inf")]
+    assert list(back.columns) == [*NAMES, "own"]
+    found = [None if v is None or v is pd.NA or v is pd.NaT else v for v in back["own"]]
+    if kind == "list":
+        found[0] = list(found[0]) if suffix != "csv" else json.loads(found[0])
+    assert found == expected
 
 
 # -- links are secrets ------------------------------------------------------------------------
@@ -346,47 +272,32 @@ def test_no_signature_is_in_any_file(tmp_path, suffix):
         assert secret not in held
 
 
-def test_links_lose_query_fragment_and_user(tmp_path):
-    links = [
-        SIGNED,
-        "https://a.example/v#t=1",
-        "//u:p@h/x",
-        "https://a.example/@me/v",
-        "=x?y",
-        None,
-    ]
-    back = there_and_back(frame(url=links), tmp_path / "v.csv")
-    assert back["url"].tolist()[:5] == [
-        BARE, "https://a.example/v", "//h/x", "https://a.example/@me/v", "=x",
-    ]  # fmt: skip
-    assert back["url"].isna().tolist() == [False] * 5 + [True]
-
-
-def test_of_a_webhook_only_the_host_is_written(tmp_path):
-    links = ["https://me:pw@h.example:8443/a-secret?x=1", "h.example/a-secret", "/a-secret", None]
-    videos = frame(webhook=links)
-    back = there_and_back(videos, tmp_path / "v.parquet")
-    assert back["webhook"].fillna("-").tolist() == ["https://h.example:8443", "h.example", "", "-"]
-
-
 @pytest.mark.parametrize(
-    ("said", "left"),
+    ("column", "said", "left"),
     [
-        ("https://a.example/v?page=2 stays", "https://a.example/v?page=2 stays"),
-        ("at https://a.example/v?page=2&sig=1 now", "at https://a.example/v now"),
-        ("HTTPS://A.EXAMPLE/V?x-amz-signature=1", "HTTPS://A.EXAMPLE/V"),
-        ("https://a.example/v?Key-Pair-Id=1&Policy=2", "https://a.example/v"),
-        ("https://a.example/v#access_token=1", "https://a.example/v"),
-        ('{"u": "https://a.example/v?a=1\\u0026token=2"}', '{"u": "https://a.example/v"}'),
-        ('"https:\\/\\/a.example\\/v?token=2"', '"https:\\/\\/a.example\\/v"'),
-        ("https://r.example/?u=https%3A%2F%2Fa%3FSignature%3D1", "https://r.example/"),
-        ("no link: token=1", "no link: token=1"),
-        ("https://a.example/v?design=1", "https://a.example/v?design=1"),
+        ("url", SIGNED, BARE),
+        ("url", "https://a.example/v#t=1", "https://a.example/v"),
+        ("url", "//u:p@h/x", "//h/x"),
+        ("url", "https://a.example/@me/v", "https://a.example/@me/v"),
+        ("url", "=x?y", "=x"),
+        ("webhook", "https://me:pw@h.example:8443/a-secret?x=1", "https://h.example:8443"),
+        ("webhook", "h.example/a-secret", "h.example"),
+        ("webhook", "/a-secret", ""),
+        ("message", "https://a.example/v?page=2 stays", "https://a.example/v?page=2 stays"),
+        ("message", "at https://a.example/v?page=2&sig=1 now", "at https://a.example/v now"),
+        ("message", "HTTPS://A.EXAMPLE/V?x-amz-signature=1", "HTTPS://A.EXAMPLE/V"),
+        ("message", "https://a.example/v?Key-Pair-Id=1&Policy=2", "https://a.example/v"),
+        ("message", "https://a.example/v#access_token=1", "https://a.example/v"),
+        ("message", '{"u": "https://a/v?a=1\\u0026token=2"}', '{"u": "https://a/v"}'),
+        ("message", '"https:\\/\\/a.example\\/v?token=2"', '"https:\\/\\/a.example\\/v"'),
+        ("message", "https://r/?u=https%3A%2F%2Fa%3FSignature%3D1", "https://r/"),
+        ("message", "no link: token=1", "no link: token=1"),
+        ("message", "https://a.example/v?design=1", "https://a.example/v?design=1"),
     ],
-)  # fmt: skip
-def test_signed_links_inside_text_lose_their_query(tmp_path, said, left):
-    back = there_and_back(frame(message=[said, None]), tmp_path / "v.parquet")
-    assert back["message"].tolist()[0] == left
+)
+def test_links_lose_what_opens_them(tmp_path, column, said, left):
+    back = there_and_back(frame(**{column: [said, None]}), tmp_path / "v.parquet")
+    assert back[column].fillna("missing").tolist() == [left, "missing"]
 
 
 @pytest.mark.parametrize("suffix", READABLE)
@@ -409,19 +320,15 @@ HARMLESS = ["a=1", "1-1", "'", "'tis", "1", "#N/A", "日本", "é", " x", "\u300
 
 @pytest.mark.parametrize("text", [*FORMULAS, *HARMLESS])
 def test_formulas_are_guarded_in_csv(tmp_path, text):
-    path = export_videos(frame(name=[text]), tmp_path / "v.csv")
+    videos = frame(name=[text], balance=[-1])
+    cell = text.replace('"', '""')
     mark = "'" if text in FORMULAS else ""
-    assert ',"{}{}",'.format(mark, text.replace('"', '""')).encode() in path.read_bytes()
-
-
-def test_a_negative_number_is_not_text(tmp_path):
-    videos = frame(name=["-1"], balance=[-1])
-    assert export_videos(videos, tmp_path / "v.csv").read_bytes().endswith(b",-1\n")
-
-
-def test_formulas_go_out_as_they_are_when_asked(tmp_path):
-    path = export_videos(frame(name=["=1+1"]), tmp_path / "v.csv", formula_safe=False)
-    assert b',"=1+1",' in path.read_bytes()
+    written = export_videos(videos, tmp_path / "v.csv").read_bytes()
+    assert f',"{mark}{cell}",'.encode() in written
+    assert written.endswith(b",-1\n")  # a number is no text
+    export_videos(videos, tmp_path / "v.csv", formula_safe=False)
+    if not text.startswith("'"):  # what looks guarded already
+        assert f',"{cell}",'.encode() in (tmp_path / "v.csv").read_bytes()
 
 
 def test_no_blank_or_sign_of_unicode_slips_through():
@@ -443,51 +350,37 @@ def test_no_blank_or_sign_of_unicode_slips_through():
 
 
 def test_excel_gets_text_as_text_and_times_as_times(tmp_path):
-    videos = frame(
-        name=["=1+1", "#N/A"],
-        voice_id=["007", None],
-        created_at=[NOON, None],
-        used_credits=[1.5, 2],
-    )
-    head, first, second = cells(export_videos(videos, tmp_path / "v.xlsx"))
+    videos = frame(voice_id=["007", None], created_at=[NOON, None], used_credits=[1.5, 2])
+    path = export_videos(videos.assign(**{"=cmd()": ["x", "y"]}), tmp_path / "v.xlsx")
+    sheet = load_workbook(path).active
+    head, first, second = (list(row) for row in sheet.iter_rows())
     at = {cell.value: position for position, cell in enumerate(head)}
-    assert tuple(at) == NAMES
-    assert (first[at["name"]].value, first[at["name"]].data_type) == ("'=1+1", "s")
-    assert (second[at["name"]].value, second[at["name"]].data_type) == ("#N/A", "s")
+    assert tuple(at) == (*NAMES, "'=cmd()")
     assert first[at["voice_id"]].value == "007"
     assert first[at["created_at"]].is_date
     gap = first[at["created_at"]].value - NOON.replace(tzinfo=None)
     assert abs(gap) < timedelta(milliseconds=1)
     assert first[at["used_credits"]].value == 1.5
     assert second[at["created_at"]].value is None
+    assert (sheet.freeze_panes, head[0].font.bold, first[0].font.bold) == ("A2", True, False)
+    with pytest.raises(ValueError, match="for people"):
+        read_videos(path)
 
 
-def test_excel_runs_no_formula_even_unguarded(tmp_path):
-    path = export_videos(frame(name=["=1+1"]), tmp_path / "v.xlsx", formula_safe=False)
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ("=1+1", "=1+1"), ("#N/A", "#N/A"), ("a\x00b\x1fc\ufffed\te\n", "abcd\te\n"),
+        ("_x003D_1+1", "_x005F_x003D_1+1"), ("_x12_", "_x12_"),
+        ("a_x000d__x000d_b", "a_x005F_x000d__x005F_x000d_b"), ("x_xray_case", "x_xray_case"),
+    ],
+)  # fmt: skip
+def test_excel_runs_no_formula_even_unguarded(tmp_path, given, held):
+    path = export_videos(frame(name=[given]), tmp_path / "v.xlsx", formula_safe=False)
     cell = cells(path)[1][1]
-    assert (cell.value, cell.data_type) == ("=1+1", "s")
-
-
-def test_text_that_excel_would_take_for_a_sign_is_written_so_that_it_is_not(tmp_path):
-    names = ["_x003D_1+1", "a_x000d__x000d_b", "_x12_", "snake_xray_case"]
-    export_videos(frame(name=names), tmp_path / "v.xlsx")
-    assert [row[1].value for row in cells(tmp_path / "v.xlsx")[1:]] == [
-        "_x005F_x003D_1+1", "a_x005F_x000d__x005F_x000d_b", "_x12_", "snake_xray_case",
-    ]  # fmt: skip
-
-
-def test_excel_header_is_bold_and_stays_in_sight(tmp_path):
-    from openpyxl import load_workbook
-
-    sheet = load_workbook(export_videos(frame(name=["x"]), tmp_path / "v.xlsx")).active
-    assert sheet.freeze_panes == "A2"
-    assert sheet["A1"].font.bold
-    assert not sheet["B2"].font.bold
-
-
-def test_what_xml_refuses_is_left_out_of_excel(tmp_path):
-    path = export_videos(frame(name=["a\x00b\x1fc\ufffed\te\n"]), tmp_path / "v.xlsx")
-    assert cells(path)[1][1].value == "abcd\te\n"
+    assert (cell.value, cell.data_type) == (held, "s")
+    export_videos(frame(name=[given]), path)
+    assert cells(path)[1][1].value == ("'" if given == "=1+1" else "") + held
 
 
 def test_text_too_long_for_a_cell_is_cut_with_a_warning(tmp_path):
@@ -496,23 +389,11 @@ def test_text_too_long_for_a_cell_is_cut_with_a_warning(tmp_path):
     assert cells(path)[1][NAMES.index("script")].value == "x" * 32_767
 
 
-def test_more_rows_than_excel_has_are_refused_at_once(tmp_path):
-    videos = empty_videos().reindex(range(1_048_576))
-    with pytest.raises(ValueError, match=r"1,048,575 rows .* \.csv or \.parquet"):
-        export_videos(videos, tmp_path / "v.xlsx")
-
-
 def test_a_missing_xlsxwriter_is_named_with_the_line_to_type(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "xlsxwriter", None)
     with pytest.raises(ImportError, match=r'pip install "hooked-analytics\[report\]"'):
         export_videos(frame(name=["x"]), tmp_path / "v.xlsx")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_excel_is_not_read_back(tmp_path):
-    path = export_videos(frame(name=["x"]), tmp_path / "v.xlsx")
-    with pytest.raises(ValueError, match="for people"):
-        read_videos(path)
 
 
 # -- files that are not ours ------------------------------------------------------------------
@@ -524,11 +405,11 @@ def test_a_foreign_file_is_refused_with_its_name_and_the_missing_columns(tmp_pat
     other.to_parquet(tmp_path / "o.parquet")
     other.to_json(tmp_path / "o.jsonl", orient="records", lines=True)
     for suffix in READABLE:
-        with pytest.raises(
-            ValueError, match=rf"o\.{suffix} .*missing are the columns name, type"
-        ) as e:
+        said = rf"o\.{suffix} .*missing are the columns name, type.*its own are video_id, title"
+        with pytest.raises(ValueError, match=said):
             read_videos(tmp_path / f"o.{suffix}")
-        assert "its own are video_id, title" in str(e.value)
+        with pytest.raises(FileNotFoundError):
+            read_videos(tmp_path / f"none.{suffix}")
 
 
 @pytest.mark.parametrize("suffix", READABLE)
@@ -539,12 +420,6 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path, suffix, body):
     with pytest.raises(ValueError, match=rf"bad\.{suffix} cannot be read") as e:
         read_videos(path)
     assert e.value.__cause__ is not None
-
-
-@pytest.mark.parametrize("suffix", READABLE)
-def test_a_missing_file_stays_a_missing_file(tmp_path, suffix):
-    with pytest.raises(FileNotFoundError):
-        read_videos(tmp_path / f"none.{suffix}")
 
 
 @pytest.mark.filterwarnings("error:.*no line break")
@@ -622,14 +497,15 @@ def tabs(path: Path, videos: pd.DataFrame) -> None:
 
 
 def through_pandas(path: Path, _: pd.DataFrame) -> None:
-    pd.read_csv(path).to_csv(path, index=False)
+    pd.read_csv(path).to_csv(path)  # with its index
 
 
-def through_pandas_with_its_index(path: Path, _: pd.DataFrame) -> None:
-    pd.read_csv(path).to_csv(path)
+def on_windows(path: Path, videos: pd.DataFrame) -> None:
+    videos.loc[:, "name"] = ["NA", "null", "1e5"]  # text in a CSV of pandas' own is text
+    videos.to_csv(path, index=False, lineterminator="\r\n", encoding="utf-8-sig")
 
 
-@pytest.mark.parametrize("save", [semicolons, tabs, through_pandas, through_pandas_with_its_index])
+@pytest.mark.parametrize("save", [semicolons, tabs, through_pandas, on_windows])
 def test_a_csv_saved_by_another_program_is_the_same_frame(tmp_path, save):
     videos, path = exported(tmp_path)
     videos["size_bytes"] = videos["size_bytes"] - 1  # more than a float holds
@@ -656,14 +532,6 @@ def test_no_line_break_at_the_end_is_a_warning_and_a_cut_row_an_error(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match="cannot be read as videos"):
         read_videos(path)
-
-
-@pytest.mark.parametrize("suffix", READABLE)
-def test_a_month_is_its_text(tmp_path, suffix):
-    videos = frame(created_at=[NOON, None])
-    videos["month"] = videos["created_at"].dt.tz_localize(None).dt.to_period("M")
-    back = there_and_back(videos, tmp_path / f"v.{suffix}")
-    assert back["month"].fillna("").tolist() == ["2024-01", ""]
 
 
 @pytest.mark.parametrize("names", [("part-00000", "part-00001"), ("part.2", "part.10")])
@@ -769,8 +637,5 @@ def test_a_link_is_followed(tmp_path):
     export_videos(frame(name=["x"]), link)
     assert link.is_symlink()
     assert read_videos(tmp_path / "real" / "v.csv")["name"].tolist() == ["x"]
-
-
-def test_a_name_as_long_as_names_can_be(tmp_path):
-    path = tmp_path / ("n" * 251 + ".csv")
-    assert export_videos(empty_videos(), path).exists()
+    longest = tmp_path / ("n" * 251 + ".csv")
+    assert export_videos(empty_videos(), longest).exists()

@@ -33,8 +33,7 @@ from hooked_analytics.fetch.video_state import merge_rows
 from hooked_analytics.sandbox import RETRY_SECONDS
 from hooked_analytics.schema import parse_record
 from hooked_analytics.webhooks import receiver as receiver_module
-from tests.faults.callers import make_calls
-from tests.faults.webhook_storm import run as storm
+from tests.faults.webhook_storm import make_calls, run as storm
 from tests.fetch.test_poll import Hooked, started, watching
 from tests.scripted import answer
 

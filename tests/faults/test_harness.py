@@ -1,17 +1,21 @@
-"""The proxy does what its table says, seen by raw sockets."""
+"""The tools of the figures: the proxy does what its table says, the search finds any secret."""
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import pickle
 import socket
 from collections.abc import Iterator
 from itertools import pairwise
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 
-from hooked_analytics import Sandbox
+from hooked_analytics import Sandbox, export_videos, videos_from_records
+from tests.faults.leaks import leaks
 from tests.faults.proxy import FAULTS, FaultProxy, bomb, evenly, spoiling
 
 PATH = "/v1/video/vid_abc123"
@@ -114,3 +118,34 @@ def test_a_seed_draws_the_same_fates_at_the_rate_asked_for():
     assert 0.16 < sum(fate is not None for fate in drawn[0]) / 4000 < 0.24
     assert set(drawn[0]) == {None, *FAULTS}
     assert sum(pair == ("status_500",) * 2 for pair in pairwise(drawn[0])) > 5
+
+
+# The search for secrets
+
+SECRET = "canary+key/9c2f=41"
+IN_BASE64 = [base64.b64encode(b"." * n + SECRET.encode()).decode() for n in range(3)]
+HIDDEN = [SECRET, quote(SECRET, safe=""), *IN_BASE64]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "xlsx", "pickle"])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_a_secret_in_a_file_is_found(tmp_path, suffix, hidden):
+    videos = videos_from_records([{"id": "vid_1", "name": f"before {hidden} after"}])
+    path = tmp_path / "deep" / f"videos.{suffix}"
+    path.parent.mkdir()
+    if suffix == "pickle":
+        path.write_bytes(pickle.dumps(videos))
+    else:
+        export_videos(videos, path)
+    assert leaks(SECRET, tmp_path)
+    assert not leaks("canary-of-another", tmp_path)
+
+
+def test_a_secret_in_a_name_an_error_or_an_attribute_is_found(tmp_path):
+    error = ValueError("it is " + SECRET)
+    holder = type("Holder", (), {})()
+    holder.key = SECRET
+    (tmp_path / quote(SECRET, safe="")).touch()
+    assert leaks(SECRET, error, holder, {"x": [SECRET]}) == ["ValueError", "Holder", "dict"]
+    assert leaks(SECRET, tmp_path)
+    assert leaks(SECRET, Path(__file__)) == ["test_harness.py"]
