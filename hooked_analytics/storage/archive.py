@@ -39,7 +39,8 @@ class VideoArchive:
     Each `append` adds one Parquet file, published whole: any number of processes may append, read
     and compact at the same time. Links are kept without their signature. Pandas, Polars, DuckDB,
     Dask and Spark read the directory as it is (``pd.read_parquet(directory)``); during a `compact`,
-    or after one was killed, they may count rows twice; this class never does.
+    or after one was killed, they may count rows twice; this class never does. A file that another
+    program has damaged is named in a warning; the rest is read.
 
     Parameters
     ----------
@@ -194,13 +195,7 @@ class VideoArchive:
         Returns
         -------
         DataFrame
-            A videos frame, in the order in which its rows arrived. A video never seen well is its
-            last failure, with ``fetch_error``.
-
-        Warns
-        -----
-        UserWarning
-            Names a file that another program has damaged; the rest is read.
+            In the order in which rows arrived. A video never seen well is its last failure.
 
         Examples
         --------
@@ -220,11 +215,6 @@ class VideoArchive:
         -------
         DataFrame
             ``video_id, observed_at`` and the other columns of a videos frame, oldest first.
-
-        Warns
-        -----
-        UserWarning
-            Names a file that another program has damaged; the rest is read.
 
         Examples
         --------
@@ -286,10 +276,9 @@ def _last_good(fetched: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     if not failed.any():
         return fetched
     reason = fetched.loc[failed, "fetch_error_message"].iloc[0]
-    warnings.warn(
-        f"{failed.sum()} of {len(fetched)} videos could not be fetched and are shown as last "
-        f"seen, the first: {reason}",
-        stacklevel=3,
+    shown = (
+        f"{failed.sum()} of {len(fetched)} videos could not be fetched and are shown as last seen"
     )
+    warnings.warn(f"{shown}, the first: {reason}", stacklevel=3)
     rows = np.where(failed, len(fetched) + at, np.arange(len(fetched)))
     return pd.concat([fetched, good], ignore_index=True).iloc[rows].reset_index(drop=True)

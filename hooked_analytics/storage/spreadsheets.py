@@ -72,13 +72,10 @@ def read_csv(path: Path) -> pa.Table:
     check_schema(header)
     _check_end(path)
     table = _without_empty_rows(_read_cells(path, header, mark))
-    table = pa.Table.from_batches(
-        [map_columns(batch, _without_guard) for batch in table.to_batches()], table.schema
-    )
     names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
     found = [
         _whole_id(name, column) if name in NAMES else _typed(column)
-        for name, column in zip(header, table.columns, strict=True)
+        for name, column in zip(header, map(_without_guard, table.columns), strict=True)
     ]
     table = pa.table(found, names=names)
     return table.drop_columns([""]) if "" in names else table  # the index of pandas
@@ -109,10 +106,8 @@ def _check_end(path: Path) -> None:
     if quotes % 2:
         raise ValueError("its last row does not end, so it was cut short")
     if last not in b"\r\n":
-        warnings.warn(
-            f"{path} has no line break at its end: if it was cut short, so may be its last value",
-            stacklevel=4,
-        )
+        doubt = "if it was cut short, so may be its last value"
+        warnings.warn(f"{path} has no line break at its end: {doubt}", stacklevel=4)
 
 
 def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
@@ -127,23 +122,18 @@ def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
     blocks = [_BLOCK_BYTES, min(size + 1, _MAX_BLOCK_BYTES)][: 1 + (size > _BLOCK_BYTES)]
     points = ",." if mark == ";" else "."
     attempts = [(b, k, p) for b in blocks for k in (kinds, wide) for p in points]
+    parsing = arrow_csv.ParseOptions(delimiter=mark, newlines_in_values=True)
+    missing = {"null_values": [""], "strings_can_be_null": True}
     faults: list[pa.ArrowInvalid] = []
     for block, types, point in attempts:
+        reading = arrow_csv.ReadOptions(
+            block_size=block, column_names=header, skip_rows_after_names=1
+        )
+        converting = arrow_csv.ConvertOptions(
+            column_types=types, decimal_point=point, quoted_strings_can_be_null=False, **missing
+        )
         try:
-            table = arrow_csv.read_csv(
-                str(path),
-                arrow_csv.ReadOptions(
-                    block_size=block, column_names=header, skip_rows_after_names=1
-                ),
-                arrow_csv.ParseOptions(delimiter=mark, newlines_in_values=True),
-                arrow_csv.ConvertOptions(
-                    column_types=types,
-                    decimal_point=point,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
+            table = arrow_csv.read_csv(str(path), reading, parsing, converting)
             return table.cast(pa.schema(list(kinds.items())))
         except pa.ArrowInvalid as fault:
             faults.append(fault)
@@ -159,8 +149,10 @@ def _without_empty_rows(table: pa.Table) -> pa.Table:
     return table
 
 
-def _without_guard(_: str, column: pa.Array) -> pa.Array:
-    return unguard_formulas(column) if is_text(column.type) else column
+def _without_guard(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not is_text(column.type):
+        return column
+    return pa.chunked_array(map(unguard_formulas, column.chunks), column.type)
 
 
 def _whole_id(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -211,9 +203,8 @@ def write_xlsx(
         from xlsxwriter import Workbook
         from xlsxwriter.exceptions import FileCreateError
     except ImportError as cause:
-        raise ImportError(
-            'writing .xlsx needs XlsxWriter: pip install "hooked-analytics[report]"'
-        ) from cause
+        remedy = 'pip install "hooked-analytics[report]"'
+        raise ImportError(f"writing .xlsx needs XlsxWriter: {remedy}") from cause
 
     def cells(_: str, column: pa.Array) -> pa.Array:
         plain = _for_excel(column)
@@ -235,10 +226,9 @@ def write_xlsx(
     except FileCreateError as cause:
         raise OSError(f"{path} cannot be written: {cause}") from cause
     if cut:
+        most = f"{_MAX_UNITS:,} characters, the most a cell of Excel holds"
         warnings.warn(
-            f"{cut} texts were cut to {_MAX_UNITS:,} characters, the most a cell of Excel "
-            "holds; CSV and Parquet keep them whole",
-            stacklevel=3,
+            f"{cut} texts were cut to {most}; CSV and Parquet keep them whole", stacklevel=3
         )
 
 
@@ -256,14 +246,10 @@ def _write_rows(sheet: Any, rows: Iterable[tuple[Any, ...]]) -> int:
     for at, row in enumerate(rows, 1):
         for place, value in enumerate(row):
             if isinstance(value, str):
-                text = plain_text(value)
-                sheet.write_string(at, place, text)
+                sheet.write_string(at, place, plain_text(value))
                 cut += _too_long(value)
-            elif isinstance(value, float):
-                if math.isfinite(value):
-                    sheet.write_number(at, place, value)
-                else:
-                    sheet.write_string(at, place, str(value))
+            elif isinstance(value, float) and not math.isfinite(value):
+                sheet.write_string(at, place, str(value))
             elif value is not None:
                 sheet.write(at, place, value)
     return cut
