@@ -60,13 +60,6 @@ FIGURES = (
         zero=("hits",), at_least={"failures as expected": True},
     ),
     Figure(
-        "hostile ids, listed and made up by hypothesis",
-        "hostile_ids", 1000, "tests/client/test_video_id.py",
-        "≥ 24 and ≥ 500; 0 requests off `/v1/video/{id}`",
-        zero=("requests for them", "requests off the path"),
-        at_least={"listed ids": 24, "made-up ids": 500},
-    ),
-    Figure(
         "hostile names in CSV and XLSX, opened by LibreOffice and converted back",
         "spreadsheets", 500, 60,
         "0 formula cells; the text is there",
@@ -118,7 +111,7 @@ FIGURES = (
         at_least={"runs": 200}, at_most={"most_refreshes": 1},
     ),
     Figure(
-        "kills during export, report, archive, download",
+        "kills during export, report, archive; of downloads in the line above",
         "kills", 100, 2,
         "old or new, never other; a tenth of the kills meets a write",
         zero=("neither old nor new",), in_time={"share that met no write": 0.9},

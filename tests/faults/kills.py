@@ -14,7 +14,6 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
 from itertools import count as counting
 from multiprocessing.process import BaseProcess
@@ -25,11 +24,9 @@ from unittest import mock
 import pandas as pd
 
 import hooked_analytics as ha
-from hooked_analytics.sandbox import FRAMES_PER_SECOND, mp4_file
 from tests.faults.harness import PROCESSES
 
 ROWS = 200
-FILM_SECONDS = 3600
 TEMPORARY = ".hooked-*.tmp"
 PATIENCE_SECONDS = 60
 
@@ -84,38 +81,6 @@ def observed(folder: Path) -> set[int]:
 
 
 @cache
-def downloads() -> tuple[ha.Sandbox, ha.HookedClient]:
-    """A server of its own for each writer, which dies with it."""
-    sandbox = ha.Sandbox(videos=1).start()
-    return sandbox, sandbox.client()
-
-
-def downloaded(folder: Path, number: int) -> None:
-    sandbox, client = downloads()
-    video_id = sandbox.create_video(
-        "class", video_id=f"vid_{number}", created_at=datetime(2026, 3, 2, tzinfo=UTC),
-        render_seconds=1, fails=False, duration_seconds=FILM_SECONDS, aspect_ratio="ratio_1_1",
-    )  # fmt: skip
-    finished = ha.fetch_videos([video_id], client=client, progress=False)
-    files = ha.download_videos(finished, folder / "films", client=client, progress=False)
-    assert files["error"].isna().all(), files["error_message"].tolist()
-
-
-def films(folder: Path) -> set[int]:
-    found = set()
-    for path in (folder / "films").glob("*.mp4"):
-        if path.read_bytes() != film(path.stem):
-            raise AssertionError(f"{path.name} is not whole")
-        found.add(int(path.stem.removeprefix("vid_")))
-    return found
-
-
-@cache
-def film(video_id: str) -> bytes:
-    return mp4_file(video_id, FILM_SECONDS * FRAMES_PER_SECOND)
-
-
-@cache
 def report() -> Any:
     videos = ha.videos_from_records([{"id": "vid_1", "type": "class", "usedCredits": 5}])
     return ha.build_report(videos)
@@ -155,7 +120,6 @@ KILLED = {
     "export to JSON lines": exported("jsonl"),
     "export to Excel": exported("xlsx"),
     "archive": Killed(appended, observed, keeps_all=True),
-    "download": Killed(downloaded, films, keeps_all=True, left="*.part"),
     "report, its page": Killed(page_written, page_found),
     "report, its tables": Killed(tables_written, tables_found, left=".hooked-*/manifest.json"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import pickle
 import socket
@@ -16,7 +15,7 @@ import pytest
 
 from hooked_analytics import Sandbox, export_videos, videos_from_records
 from tests.faults.leaks import leaks
-from tests.faults.proxy import FAULTS, FaultProxy, bomb, evenly, spoiling
+from tests.faults.proxy import FAULTS, FaultProxy, evenly, spoiling
 
 PATH = "/v1/video/vid_abc123"
 
@@ -42,7 +41,7 @@ def got(proxy: FaultProxy, *, first: float = 10, most: int = 300_000) -> tuple[b
         try:
             while len(raw) < most and (piece := connection.recv(65536)):
                 raw += piece
-                connection.settimeout(0.2)
+                connection.settimeout(1)  # much longer than a drip, also on a busy machine
             end = "closed" if len(raw) < most else "open"
         except TimeoutError:
             pass
@@ -50,14 +49,6 @@ def got(proxy: FaultProxy, *, first: float = 10, most: int = 300_000) -> tuple[b
             end = "reset"
     head, _, body = raw.partition(b"\r\n\r\n")
     return head, body, end
-
-
-def test_without_a_fate_the_answer_is_the_servers_own(proxy, sandbox):
-    head, body, end = got(proxy)
-    record = json.loads(body)["data"]
-    assert (record["id"], record["status"], end) == ("vid_abc123", "COMPLETED", "open")
-    assert record["url"].startswith(proxy.url)
-    assert head.startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +68,8 @@ def test_without_a_fate_the_answer_is_the_servers_own(proxy, sandbox):
     ],
 )
 def test_a_fate(proxy, fate, status, end, whole):
-    good = got(proxy)[1]
+    _, good, stays = got(proxy)
+    assert (json.loads(good)["data"]["id"], stays) == ("vid_abc123", "open")
     proxy.fates.append(fate)
     head, body, ended = got(proxy)
     told = int(head.split()[1])
@@ -94,19 +86,6 @@ def test_drops_resets_and_silence(proxy):
     assert got(proxy) == (b"", b"", "reset")
     assert got(proxy, first=0.3) == (b"", b"", "open")
     assert got(proxy)[2] == "reset"
-
-
-def test_what_is_too_much(proxy):
-    for fate in ("endless", "endless_chunks", "endless_headers"):
-        proxy.fates.append(fate)
-        head, body, end = got(proxy)
-        assert (len(head) + len(body) >= 290_000, end) == (True, "open")
-    small = bomb(8 * 2**20)
-    assert len(small) < 20_000
-    assert len(gzip.decompress(small)) > 8 * 2**20
-    proxy.fates.append("many_fields")
-    record = json.loads(got(proxy)[1])["data"]
-    assert (len(record) > 10_000, record["id"]) == (True, "vid_abc123")
 
 
 def test_a_seed_draws_the_same_fates_at_the_rate_asked_for():
