@@ -7,10 +7,8 @@ API is drawn as text: no mathematics, no control characters.
 """
 
 from hooked_analytics.plots.comparison_plot import plot_comparison
-from hooked_analytics.plots.credits_plots import plot_credits, plot_credits_over_time
-from hooked_analytics.plots.forecast_plot import plot_forecast
-from hooked_analytics.plots.progress_plot import plot_progress
-from hooked_analytics.plots.render_times_plot import plot_render_times
+from hooked_analytics.plots.credits_plots import plot_credits, plot_credits_over_time, plot_forecast
+from hooked_analytics.plots.render_plots import plot_progress, plot_render_times
 from hooked_analytics.plots.style import PALETTE
 
 __all__ = [

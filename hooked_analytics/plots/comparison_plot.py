@@ -75,10 +75,9 @@ def plot_comparison(
     drawn = known.loc[known["videos"].nlargest(MAX_GROUPS_DRAWN).index.sort_values()]
     ax = rows(ax, labels(drawn, keys, ax), title)
     for at, row in enumerate(drawn.to_dict("records")):
-        value, shrunk, different = row["value"], row["shrunk"], row["different"]
-        found = pd.notna(different) and bool(different)
+        value, shrunk, found = row["value"], row["shrunk"], row["different"] is True
         colour = PALETTE["failed" if found else "rendering"]
-        low, high = np.where(np.isnan([row["low"], row["high"]]), value, [row["low"], row["high"]])
+        low, high = (value if np.isnan(end) else end for end in (row["low"], row["high"]))
         ax.plot([low, high], [at, at], color=colour, lw=1.6, alpha=0.7)
         ax.plot([shrunk] * 2, [at - 0.28, at + 0.28], color=INK, lw=1.2)
         ax.plot([value], [at], "o", color=colour, ms=7, mew=1.6, mfc=colour if found else "none")

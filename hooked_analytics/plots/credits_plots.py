@@ -1,4 +1,4 @@
-"""Pictures of what videos cost."""
+"""Pictures of what videos cost, and of what is coming."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics._internal.formatting import count, number, share
-from hooked_analytics.analysis import credit_usage, credits_over_time
+from hooked_analytics.analysis import (
+    Forecast,
+    credit_usage,
+    credits_over_time,
+    forecast_credits,
+)
 from hooked_analytics.analysis.over_time import NOUNS, period_code
 from hooked_analytics.plots.style import (
     INK,
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_BARS = 20
+_DAYS_SHOWN_PER_DAY_AHEAD, _MIN_DAYS_SHOWN = 3, 28
 _COLOURS = (*SERIES, PALETTE["unknown"])
 
 
@@ -54,7 +60,7 @@ def plot_credits(
     Returns
     -------
     the Axes, a bar per group, the dearest on top, credits along x
-        Videos without a credit figure are counted in the note under the title.
+        The note under the title counts videos without a figure.
 
     Examples
     --------
@@ -77,11 +83,10 @@ def plot_credits(
         known = pd.concat([known.head(MAX_BARS - 1), summed], ignore_index=True)
     ax = rows(ax, names, "Where the credits went")
     draw_usage(ax, known)
-    wasted = usage["failed_credits"].fillna(0)
     unknown = int(usage["credits_unknown"].sum())
     note(
         ax,
-        f"green: finished · orange: failed, {number(wasted.sum())} credits\n"
+        f"green: finished · orange: failed, {number(usage['failed_credits'].sum())} credits\n"
         f"{unknown:,} of {count(len(videos), 'video')} without a figure, left out",
     )
     return ax
@@ -89,12 +94,10 @@ def plot_credits(
 
 def draw_usage(ax: Axes, known: pd.DataFrame) -> None:
     """Bars of a `credit_usage` table whose credits are known, on axes with a row for each."""
-    wasted = known["failed_credits"].fillna(0)
-    bars = {"completed": known["credits"] - wasted, "failed": wasted}
-    left = pd.Series(0.0, index=known.index)
-    for meaning, credits in bars.items():
-        ax.barh(known.index, credits, left=left, height=0.62, color=PALETTE[meaning])
-        left = left + credits
+    failed = known["failed_credits"].fillna(0)
+    finished = known["credits"] - failed
+    ax.barh(known.index, finished, height=0.62, color=PALETTE["completed"])
+    ax.barh(known.index, failed, left=finished, height=0.62, color=PALETTE["failed"])
     for at, (credits, part) in enumerate(zip(known["credits"], known["share"], strict=True)):
         beside(ax, f"{number(credits)}  {share(part)}", credits, at)
     ax.set_xlabel("credits", color=INK)
@@ -143,8 +146,7 @@ def plot_credits_over_time(
     if timed.empty:
         nothing(ax)
         return ax
-    groups = timed[keys].drop_duplicates() if keys else timed.head(0)
-    _stack(ax, timed.assign(label=_distinct(ax, timed, groups, keys) if keys else "credits"))
+    _stack(ax, timed.assign(label=_distinct(ax, timed, keys) if keys else "credits"))
     unknown, undated = table["credits_unknown"].sum(), len(videos) - timed["videos"].sum()
     note(
         ax,
@@ -157,26 +159,26 @@ def plot_credits_over_time(
     return ax
 
 
-def _distinct(ax: Axes, timed: pd.DataFrame, groups: pd.DataFrame, keys: list[str]) -> list[str]:
+def _distinct(ax: Axes, timed: pd.DataFrame, keys: list[str]) -> list[str]:
     """Labels of rows, made distinct where two groups would be shortened to one."""
+    groups = timed[keys].drop_duplicates()
     names = pd.Series(labels(groups, keys, ax))
     again = names.groupby(names).cumcount()
     names = names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
-    at = timed.merge(groups.assign(_label=names.to_numpy()), how="left", on=keys)
-    return list(at["_label"])
+    return list(timed.merge(groups.assign(_label=list(names)), how="left", on=keys)["_label"])
 
 
 def _stack(ax: Axes, table: pd.DataFrame) -> None:
     """Stacked bars, the largest group at the bottom, the remaining groups merged on top."""
     from matplotlib import dates
 
-    mdates: Any = dates  # it has no types
     wide = table.pivot_table(index="period", columns="label", values="credits", aggfunc="sum")
     wide = wide[wide.sum().sort_values(ascending=False, kind="stable").index]
     shown, rest = wide.iloc[:, : len(SERIES)], wide.iloc[:, len(SERIES) :]
     if rest.shape[1]:
         shown = shown.assign(**{f"{rest.shape[1]} others": rest.sum(axis=1)})
-    at = mdates.date2num(pd.DatetimeIndex(wide.index).tz_localize(None).to_pydatetime())
+    date2num: Any = dates.date2num  # it has no types
+    at = date2num(pd.DatetimeIndex(wide.index).tz_localize(None).to_pydatetime())
     width = 0.8 * float(min(np.diff(at), default=1.0))
     bottom = np.zeros(len(at))
     for colour, name in zip(_COLOURS, shown, strict=False):
@@ -192,11 +194,100 @@ def _stack(ax: Axes, table: pd.DataFrame) -> None:
 
 def _legend(ax: Axes, names: list[str]) -> None:
     """Names right of the bars, in the order and the colours of the stack."""
-    gap = line_height(ax)
+    options: dict[str, Any] = {"xycoords": "axes fraction", "va": "center"}
+    options |= {"fontsize": LABEL_POINTS, "annotation_clip": False}
     for n, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-        at = (1.02, 0.97 - gap * (len(names) - 1 - n))
-        options: dict[str, Any] = {"xycoords": "axes fraction", "va": "center"}
-        options |= {"fontsize": LABEL_POINTS, "annotation_clip": False}
+        at = (1.02, 0.97 - line_height(ax) * (len(names) - 1 - n))
         ax.annotate("■", at, color=colour, **options)
         ax.annotate(name, at, (11, 0), textcoords="offset points", color=INK, parse_math=False,
                     **options)  # fmt: skip
+
+
+def plot_forecast(
+    videos: pd.DataFrame | Forecast,
+    *,
+    horizon_days: int = 30,
+    balance: float | None = None,
+    timezone: str = "UTC",
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Draw the credits of the last days as bars and of the coming days as a line in its range.
+
+    Parameters
+    ----------
+    videos : DataFrame or Forecast
+        One row per video, with the columns `forecast_credits` needs; or what that returned, which
+        is drawn without the days before.
+    horizon_days, balance, timezone : int, default 30
+        As in `forecast_credits`.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
+
+    Returns
+    -------
+    the Axes, a day per step along x, credits along y
+        Without a range (under 28 days of history) the line stands alone.
+
+    Raises
+    ------
+    ValueError
+        `forecast_credits` refuses.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> days = pd.date_range("2024-01-01T12:00Z", periods=57, unit="us")
+    >>> videos = pd.DataFrame({
+    ...     "created_at": days, "fetched_at": days[-1],
+    ...     "used_credits": [10.0 + n % 3 for n in range(57)],
+    ... })
+    >>> ax = plot_forecast(videos, horizon_days=7, ax=Figure().subplots())
+    >>> ax.texts[0].get_text(), ax.get_ylabel()
+    ('forecast, 80 % range of a day', 'credits')
+    """
+    ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
+    if isinstance(videos, Forecast):
+        forecast = videos
+    else:
+        forecast = forecast_credits(
+            videos, horizon_days=horizon_days, balance=balance, timezone=timezone
+        )
+        days = credits_over_time(videos, timezone=timezone)
+        past = days[days["period"] < forecast.daily["day"].iloc[0]]
+        draw_days(ax, past.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, _MIN_DAYS_SHOWN)))
+    draw_ahead(ax, forecast.daily)
+    with_headroom(ax)
+    date_axis(ax)
+    first, second, *rest = repr(forecast).splitlines()
+    old = [line for line in rest if line.startswith("The list is")]
+    note(ax, f"{first}\n{' · '.join([second, *old])}")
+    return ax
+
+
+def draw_days(ax: Axes, days: pd.DataFrame, colour: str = PALETTE["rendering"]) -> None:
+    """Bars of past days, of a `credits_over_time` table."""
+    ax.bar(_naive(days["period"]), days["credits"], width=0.8, align="edge", color=colour)
+
+
+def draw_ahead(ax: Axes, daily: pd.DataFrame, mark: str = "") -> None:
+    """Draw ``Forecast.daily``: a line in its range, behind a mark."""
+    at = _naive(daily["day"] + pd.Timedelta(12, "h"))
+    ax.fill_between(at, daily["low"], daily["high"], color=PALETTE["completed"], alpha=0.18, lw=0)
+    ax.plot(at, daily["credits"], color=PALETTE["completed"], lw=1.8)
+    start = _naive(daily["day"])[0]
+    ax.axvline(start, color=INK, lw=0.8, ls=(0, (3, 3)))
+    said = f"forecast, {'80 % range of a day' if daily['low'].notna().any() else 'no range'}"
+    ax.annotate(mark or said, (start, 1), (4, -2), xycoords=("data", "axes fraction"), va="top",
+                textcoords="offset points", color=INK, fontsize=LABEL_POINTS)  # fmt: skip
+
+
+def with_headroom(ax: Axes) -> None:
+    """Begin at 0 and leave a line above everything drawn, where the mark is written."""
+    ax.set_ylabel("credits", color=INK)
+    ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
+
+
+def _naive(days: pd.Series[pd.Timestamp]) -> Any:
+    """Days as matplotlib draws them without shifting."""
+    return days.dt.tz_localize(None).to_numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -35,8 +36,6 @@ MAX_LABEL, _FIGURE_INCHES = 28, 8.0
 LABEL_POINTS, _POINTS_A_CHARACTER = 9.0, 5.2
 # Axes take up this share of their cell until a layout engine gives them all but head and foot.
 _SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
-NOTHING = "nothing to draw yet"
-QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _TICK_SECONDS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
 )  # fmt: skip
@@ -70,7 +69,7 @@ def rows(ax: Axes | None, labels: list[str], title: str) -> Axes:
 
 def nothing(ax: Axes) -> None:
     """Say that there is nothing to draw."""
-    ax.text(0.5, 0.5, NOTHING, transform=ax.transAxes, color=INK, ha="center")
+    ax.text(0.5, 0.5, "nothing to draw yet", transform=ax.transAxes, color=INK, ha="center")
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:
@@ -79,23 +78,20 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
 
     Examples
     --------
-    >>> apart([10.0, 50.0, 51.0], 10)
-    [10.0, 45.5, 55.5]
-    >>> apart([5.0, 5.0, 5.0], 2)
-    [3.0, 5.0, 7.0]
+    >>> apart([10.0, 50.0, 51.0], 10), apart([5.0, 5.0, 5.0], 2)
+    ([10.0, 45.5, 55.5], [3.0, 5.0, 7.0])
     """
-    order = sorted(range(len(heights)), key=lambda n: heights[n])
-    blocks: list[list[float]] = []  # [sum of wanted bottoms, labels], touching labels in one
+    order = np.argsort(heights, kind="stable")
+    blocks: list[list[float]] = []  # wanted bottoms of labels that touch
     for step, n in enumerate(order):
-        blocks.append([heights[n] - gap * step, 1])
-        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
-            total, count = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + total, blocks[-1][1] + count]
-    placed = [_mean(block) for block in blocks for _ in range(int(block[1]))]
-    moved = {
-        n: bottom + gap * step for step, (n, bottom) in enumerate(zip(order, placed, strict=True))
-    }
-    return [moved[n] for n in range(len(heights))]
+        blocks.append([heights[n] - gap * step])
+        while len(blocks) > 1 and fmean(blocks[-2]) >= fmean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    placed = [fmean(block) for block in blocks for _ in block]
+    moved = np.empty(len(order))
+    moved[order] = placed + gap * np.arange(len(order))
+    return [float(height) for height in moved]
 
 
 def line_height(ax: Axes) -> float:
@@ -105,10 +101,6 @@ def line_height(ax: Axes) -> float:
     if figure.get_layout_engine() is not None:
         height = height / _SHARE_WITHOUT_LAYOUT - _HEAD_AND_FOOT_POINTS
     return 1.35 * LABEL_POINTS / max(height, 60.0)
-
-
-def _mean(block: list[float]) -> float:
-    return block[0] / block[1]
 
 
 def _new_axes(height: float) -> Axes:
@@ -135,7 +127,8 @@ def time_axis(ax: Axes, until: float, *, max_ticks: int = 6) -> None:
 
 def share_axis(ax: Axes, *, of: float = 1.0) -> None:
     """Mark the quarters of *of* along y, in per cent."""
-    ax.set_yticks([of * each for each in QUARTERS], [f"{each:.0%}" for each in QUARTERS])
+    quarters = (0.0, 0.25, 0.5, 0.75, 1.0)
+    ax.set_yticks([of * each for each in quarters], [f"{each:.0%}" for each in quarters])
 
 
 def date_axis(ax: Axes) -> None:
@@ -164,8 +157,7 @@ def note(ax: Axes, text: str) -> None:
 
 
 def _title(ax: Axes, title: str, *, lines: int = 2) -> None:
-    pad = 8 + 13 * lines
-    ax.set_title(title, loc="left", pad=pad, fontweight="bold", color=INK)
+    ax.set_title(title, loc="left", pad=8 + 13 * lines, fontweight="bold", color=INK)
 
 
 def _cell_inches(ax: Axes | None) -> float:

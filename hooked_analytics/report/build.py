@@ -26,7 +26,7 @@ from hooked_analytics.analysis import (
     spend_anomalies,
 )
 from hooked_analytics.analysis.credit_change import change_of_total
-from hooked_analytics.plots.render_times_plot import groups_drawn, time_span
+from hooked_analytics.plots.render_plots import groups_drawn, time_span
 from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.schema import FINAL_STATUSES, require_columns, require_pandas

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from hooked_analytics._internal.svg import draw_svg
-from hooked_analytics.plots.credits_plots import draw_usage
-from hooked_analytics.plots.forecast_plot import draw_ahead, draw_days, with_headroom
-from hooked_analytics.plots.render_times_plot import draw_curves, groups_drawn, name_curves
+from hooked_analytics.plots.credits_plots import draw_ahead, draw_days, draw_usage, with_headroom
+from hooked_analytics.plots.render_plots import draw_curves, groups_drawn, name_curves
 from hooked_analytics.plots.style import INK, PALETTE, canvas, date_axis, labels, nothing, rows
 from hooked_analytics.report.sentences import first_row
 
@@ -87,7 +86,7 @@ def _days(report: Report, ax: Axes) -> None:
     by_day = by_day[by_day["period"] > min(first, now.first_day - pd.Timedelta(1, "D"))]
     inside = by_day["period"].between(now.first_day, now.last_day)
     for chosen, colour in ((~inside, PALETTE["unknown"]), (inside, PALETTE["rendering"])):
-        draw_days(ax, by_day.loc[chosen, "period"], by_day.loc[chosen, "credits"], colour=colour)
+        draw_days(ax, by_day[chosen], colour)
     if "forecast" in report.tables:
         draw_ahead(ax, report.tables["forecast"], mark="forecast")
     with_headroom(ax)
