@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from hooked_analytics import build_report, videos_from_records
@@ -92,8 +94,8 @@ def test_everything_is_there_and_hostile_text_is_text(opened, screenshots):
     assert opened.locator("script, img, iframe, object, link:not([rel=icon])").count() == 0
     for text in HOSTILE:
         assert opened.locator("#table-by td", has_text=text).count() == 1
-        # a label of a picture is shortened in its middle
-        assert opened.locator(".wide svg text", has_text=text[:10]).count() >= 1
+        label = re.compile(re.escape(text[:10]) + ".*" + re.escape(text[-4:]))  # "…" between
+        assert opened.locator(".wide svg text", has_text=label).count() >= 1
     opened.screenshot(path=screenshots / "report-desktop.png", full_page=True)
 
 
@@ -110,29 +112,17 @@ def test_the_page_never_scrolls_sideways_and_no_label_covers_another(opened, scr
     opened.screenshot(path=screenshots / f"report-{width}.png", full_page=True)
 
 
-def test_text_reads_on_light_and_on_dark(opened, screenshots):
-    grounds = []
-    for scheme in ("light", "dark"):
-        opened.emulate_media(color_scheme=scheme)
-        for selector in ("h1", ".figures strong", ".figures span", "td", "th", "footer p"):
-            assert opened.evaluate(CONTRAST, selector) >= 4.5, (scheme, selector)
-        grounds.append(opened.evaluate("getComputedStyle(document.body).backgroundColor"))
-        opened.screenshot(path=screenshots / f"report-{scheme}.png", full_page=True)
-    assert len(set(grounds)) == 2
-
-
-CONTRAST = """
-selector => {
-  const light = colour => {
-    const [r, g, b] = colour.match(/[0-9.]+/g).map(c => c / 255)
-      .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const text = light(getComputedStyle(document.querySelector(selector)).color);
-  const ground = light(getComputedStyle(document.body).backgroundColor);
-  return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-}
-"""
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page, path, screenshots, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(path.as_uri())
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    page.screenshot(path=screenshots / f"report-{scheme}.png", full_page=True)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_it_prints_light_on_few_pages(opened, screenshots):
