@@ -79,11 +79,9 @@ def key_of_environment() -> SearchedKeys | None:
     keys = {n: k for n, k in keys_of_environment().items() if k.reveal() not in PUBLIC_KEYS}
     odd = [n for n, k in keys.items() if not re.fullmatch(r"[\x21-\x7e]{8,512}", k.reveal())]
     if odd:
-        raise ValueError(
-            f"{KEY_VARIABLE if KEY_VARIABLE in odd else KEY_VARIABLE + '_*'} is no key that can be "
-            f"searched for: it has fewer than {MIN_KEY} characters, or some that no header can "
-            "carry"
-        )
+        name = KEY_VARIABLE if KEY_VARIABLE in odd else f"{KEY_VARIABLE}_*"
+        why = f"it has fewer than {MIN_KEY} characters, or some that no header can carry"
+        raise ValueError(f"{name} is no key that can be searched for: {why}")
     return SearchedKeys(*(key.reveal() for key in keys.values())) if keys else None
 
 
@@ -322,10 +320,10 @@ def check_files(paths: Iterable[Path], keys: SearchedKeys | None) -> Checked:
     scan, checked, searched = _Scan(keys), Checked([], [], 0, 0), 0
     for path, why in _files(paths):
         name = scan.shown(str(path))
-        searched += not why
         if why:
             checked.unread.append(f"{name}: {why}")
             continue
+        searched += 1
         if scan.holds(str(path)):
             checked.leaks.append(f"{name}: its name")
         # a list, so that the bound on memory is gone when the file is done

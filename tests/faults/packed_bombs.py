@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -34,9 +35,18 @@ def in_gzip(path: Path) -> None:
             plain.write(b" " * MIB)
 
 
-def one_page(path: Path) -> None:
-    table = pa.table({"a": ["x" * 2**28]})
-    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+def parquet(path: Path, values: pa.Array) -> None:
+    """Write one row group and one page, however many values there are."""
+    options = {"row_group_size": len(values), "max_rows_per_page": len(values)}
+    plain = {"store_schema": False, "write_statistics": False, "compression": "zstd"}
+    dictionary = len(values) > 1
+    table = pa.table({"a": values})
+    pq.write_table(table, path, use_dictionary=dictionary, **options, **plain)
+
+
+def repeated() -> pa.Array:
+    """A text in millions of rows: two gigabytes in 253 bytes."""
+    return pa.DictionaryArray.from_arrays(np.zeros(2**24, np.int8), ["x" * 100])
 
 
 def one_batch(path: Path) -> None:
@@ -60,9 +70,9 @@ BOMBS = {
     "a.ipynb": (notebook, 1),
     "a.ipynb.gz": (in_gzip, 2),
     "deep.json": (lambda path: path.write_text("[" * 5_000_000), 0),
-    "rows.parquet": (lambda path: pq.write_table(pa.table({"a": pa.nulls(2**27)}), path), 2),
-    "empty.parquet": (lambda p: pq.write_table(pa.table({"a": pa.nulls(2**22, "str")}), p), 0),
-    "page.parquet": (one_page, 2),
+    "rows.parquet": (lambda path: parquet(path, pa.nulls(2**27)), 2),
+    "repeated.parquet": (lambda path: parquet(path, repeated()), 0),
+    "page.parquet": (lambda path: parquet(path, pa.array(["x" * 2**28])), 2),
     "a.arrow": (one_batch, 2),
 }
 
