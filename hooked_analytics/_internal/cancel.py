@@ -38,15 +38,6 @@ class BackgroundThread(threading.Thread):
 
     A daemon thread that is inside a C++ library while the interpreter is torn down can hang the
     process for ever; one that has ended cannot.
-
-    Parameters
-    ----------
-    target : Callable[[], None]
-        What it does; it returns soon after *stop* is set.
-    stop : Event
-        Set at the end of the process.
-    name : str
-        Of the thread.
     """
 
     def __init__(self, target: Callable[[], None], stop: threading.Event, *, name: str) -> None:
@@ -90,8 +81,6 @@ def despite_interrupts(make: Callable[[], _Made]) -> _Made:
     """
     Finish *make* although the stop button is pressed again meanwhile; it may run twice.
 
-    Examples
-    --------
     >>> despite_interrupts(lambda: 1)
     1
     """

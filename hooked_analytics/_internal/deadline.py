@@ -91,8 +91,6 @@ def with_deadline(connection_class: Any) -> Any:
     """
     Make urllib3 connections whose read timeout is the limit of the whole answer.
 
-    Examples
-    --------
     >>> import urllib3
     >>> pool = urllib3.HTTPConnectionPool("127.0.0.1")
     >>> with_deadline(pool.ConnectionCls).__name__

@@ -19,8 +19,6 @@ def number(value: float, *, signed: bool = False) -> str:
     """
     Write a figure: whole from a hundred on, one decimal below where there is one.
 
-    Examples
-    --------
     >>> number(7451.2), number(4.62), number(5.0), number(float("nan"))
     ('7,451', '4.6', '5', '–')
     >>> number(1041, signed=True), number(0.04), number(0, signed=True)
@@ -41,8 +39,6 @@ def places(values: Iterable[float]) -> int:
     """
     Decimals for figures that stand in one table: one where any has a fraction and none is large.
 
-    Examples
-    --------
     >>> places([125.5, 3]), places([0, 4000.5]), places([float("nan"), 2])
     (1, 0, 0)
     """
@@ -63,8 +59,6 @@ def column(
     Where the last is the sum of the others (*summed*), the others are rounded so that what is
     printed adds up to it, by the largest remainders.
 
-    Examples
-    --------
     >>> column([125.5, 3, float("nan")]), column([0, 4000.5], signed=True)
     (['125.5', '3.0', '–'], ['0', '+4,000'])
     >>> column([0.5, 0.5, 2000, 2001], summed=True)
@@ -104,8 +98,6 @@ def share(value: float) -> str:
     """
     Write a share in per cent, with a decimal where it is small.
 
-    Examples
-    --------
     >>> share(0.387), share(0.056), share(0.0001), share(0), share(float("nan"))
     ('39%', '5.6%', '<0.1%', '0%', '–')
     """
@@ -120,8 +112,6 @@ def duration(seconds: float) -> str:
     """
     Write a time in its two largest units; seconds count for little from ten minutes on.
 
-    Examples
-    --------
     >>> duration(48.2), duration(224.1), duration(240), duration(4790), duration(float("nan"))
     ('48 s', '3 min 44 s', '4 min', '1 h 20 min', '–')
     """
@@ -141,8 +131,6 @@ def count(many: float, noun: str) -> str:
     """
     Write a number with its noun.
 
-    Examples
-    --------
     >>> count(1, "video"), count(1851, "video"), count(2, "day")
     ('1 video', '1,851 videos', '2 days')
     """
@@ -153,8 +141,6 @@ def date(day: pd.Timestamp) -> str:
     """
     Write a day.
 
-    Examples
-    --------
     >>> date(pd.Timestamp("2026-12-09")), date(pd.NaT)
     ('9 Dec 2026', '–')
     """
@@ -165,8 +151,6 @@ def dates(first: pd.Timestamp, last: pd.Timestamp) -> str:
     """
     Write a stretch of days as short as it can be said.
 
-    Examples
-    --------
     >>> day = pd.Timestamp
     >>> dates(day("2026-10-01"), day("2026-10-31")), dates(day("2026-07-04"), day("2026-10-31"))
     ('1–31 Oct 2026', '4 Jul – 31 Oct 2026')
@@ -186,8 +170,6 @@ def joined(parts: Iterable[str]) -> str:
     """
     Join parts to a list as it is spoken.
 
-    Examples
-    --------
     >>> joined(["a", "b", "c"]), joined(["a"])
     ('a, b and c', 'a')
     """

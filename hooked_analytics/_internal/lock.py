@@ -15,8 +15,6 @@ def try_lock(path: Path, *, wait_seconds: float = 0) -> Iterator[bool]:
     """
     Hold a lock, or learn that another process holds it.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -28,8 +28,6 @@ def is_loopback(host: str) -> bool:
     """
     Whether a host, by name or address, is this machine.
 
-    Examples
-    --------
     >>> [is_loopback(host) for host in ("localhost", "127.0.0.2", "::1", "localhost.example")]
     [True, True, True, False]
     """
@@ -41,8 +39,6 @@ def is_public(host: str) -> bool:
     """
     Whether a host is an address of the public internet, whatever it is wrapped in.
 
-    Examples
-    --------
     >>> [is_public(a) for a in ("52.216.1.1", "10.0.0.7", "::ffff:127.0.0.1", "169.254.169.254")]
     [True, False, False, False]
     """
@@ -60,13 +56,6 @@ def signed_link_ends_at(fields: Mapping[str, str]) -> datetime | None:
     """
     When a link signed for S3, Google, CloudFront or Azure ends by its own words.
 
-    Parameters
-    ----------
-    fields : mapping of str to str
-        Its query, names in lower case.
-
-    Examples
-    --------
     >>> signed_link_ends_at({"x-amz-date": "20240115T100000Z", "x-amz-expires": "600"}).isoformat()
     '2024-01-15T10:10:00+00:00'
     """
@@ -91,8 +80,6 @@ def http_date(header: str | None) -> datetime | None:
     """
     Read a date of HTTP, in UTC; None for anything else, however strange.
 
-    Examples
-    --------
     >>> http_date("Mon, 15 Jan 2024 12:00:30 GMT").isoformat()
     '2024-01-15T12:00:30+00:00'
     >>> http_date("Mon, 01 Jan 99999999999999999999 00:00:00 GMT") is None
@@ -106,23 +93,7 @@ def http_date(header: str | None) -> datetime | None:
 
 
 def open_pool(adapter: Any, url: str, *, direct: bool) -> Any:
-    """
-    Have requests work out proxies and certificates for a URL and give urllib3's pool for it.
-
-    Parameters
-    ----------
-    adapter : requests.adapters.HTTPAdapter
-        It keeps the pool, and closes it.
-    url : str
-        Scheme, host and port are used.
-    direct : bool
-        Never by a proxy, whatever the environment says.
-
-    Returns
-    -------
-    urllib3.HTTPConnectionPool
-        Its ``proxy`` is None where the connection is direct.
-    """
+    """Have requests work out proxies and certificates for a URL and give urllib3's pool for it."""
     import requests
 
     with requests.Session() as session:

@@ -18,17 +18,6 @@ class ProgressBar:
     The bar is drawn only in a notebook and on a terminal; a log gets the line. In a notebook it
     stays, green and full when all went well, red when something failed.
 
-    Parameters
-    ----------
-    total : int
-        Number of steps, as far as known.
-    shown : bool
-        True or False; when missing, shown in a notebook and on a terminal.
-    unit : str, default "video"
-        What is counted; ``"B"`` for bytes, shown as kB, MB, GB.
-
-    Examples
-    --------
     >>> with ProgressBar(2, shown=False) as bar:
     ...     bar.show(1)
     ...     bar.close("2 videos")

@@ -27,15 +27,6 @@ def one_line(text: str, max_length: int = 300) -> str:
     r"""
     Put text on one line, without control, direction and zero-width characters.
 
-    Parameters
-    ----------
-    text : str
-        Text from anywhere; white space of any kind becomes one space.
-    max_length : int, optional
-        A longer text is cut and ends in "…".
-
-    Examples
-    --------
     >>> one_line("a\nb\u202e\u200bc\x1b[31m"), one_line("x" * 200, 3)
     ('a bc[31m', 'xx…')
     """
@@ -55,13 +46,6 @@ class SafeStream(io.TextIOBase):
     Characters that its encoding lacks become "?". Once a write fails (a closed pipe, a full
     disk) the rest is dropped; `error` says why.
 
-    Parameters
-    ----------
-    stream : TextIO, optional
-        Where to write. None, as Python has it for a stream that was closed, drops everything.
-
-    Examples
-    --------
     >>> under = io.StringIO()
     >>> SafeStream(under).write("a\x1b[2Jb\n"), under.getvalue()
     (7, 'a[2Jb\n')

@@ -16,8 +16,6 @@ class SecretStr:
 
     It is not a str on purpose: a str would leak through f-strings, json and pickle.
 
-    Examples
-    --------
     >>> secret = SecretStr("a-long-secret")
     >>> secret, f"{secret}", secret.reveal(), secret.is_same(b"a-long-secret")
     (***, '***', 'a-long-secret', True)
@@ -47,8 +45,6 @@ def secret_from_environment(name: str) -> SecretStr | None:
     """
     Read a secret from a variable of the environment; None where it is not set or blank.
 
-    Examples
-    --------
     >>> secret_from_environment("HOOKED_API_KEY_NOBODY") is None
     True
     """

@@ -29,24 +29,6 @@ class ServerThread:
 
     A forked child inherits none of its sockets. The process may end while it runs.
 
-    Parameters
-    ----------
-    app : App
-        What responds.
-    sock : socket.socket
-        Bound already; closed together with the server.
-    name : str
-        For errors, logs and the thread, such as ``sandbox``.
-    keep_alive_seconds : int, default 5
-        How long an idle connection stays open [s].
-    max_connections : int, optional
-        One more cuts the oldest; None for no limit.
-    connection_seconds : float, optional
-        A connection older than this is cut; None for no limit [s]. With either limit the head of a
-        request is bounded as well, at 16 KiB.
-
-    Examples
-    --------
     >>> server = ServerThread(app=None, sock=bind_socket(0), name="sandbox")
     >>> server.close()
     """
@@ -174,8 +156,6 @@ def bind_socket(port: int, host: str = "127.0.0.1") -> socket.socket:
     """
     Take a port, of this machine alone unless *host* says otherwise; 0 is any free one.
 
-    Examples
-    --------
     >>> with bind_socket(0) as sock:
     ...     sock.getsockname()[0]
     '127.0.0.1'

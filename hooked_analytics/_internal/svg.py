@@ -22,22 +22,7 @@ def draw_svg(
     alt: str,
     variables: Mapping[str, str],
 ) -> str:
-    """
-    Draw on axes of their own and return an ``svg`` element.
-
-    Parameters
-    ----------
-    draw : callable
-        Draws on the axes it is given.
-    name : str
-        Begins every id, so that several pictures may stand in one page.
-    size : tuple of float
-        Width and height [inches].
-    alt : str
-        What the picture shows, in a sentence.
-    variables : mapping
-        Names of CSS variables, and the colour that each may replace.
-    """
+    """Draw on axes of their own and return an ``svg`` element."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -24,19 +24,6 @@ class WorkerPool:
     A job that raises ends the pool: `fault` holds what it raised, for the caller's thread to
     raise on. `Cancelled` ends it too, without a fault.
 
-    Parameters
-    ----------
-    jobs : Iterable[Callable[[], None]]
-        What to do, in order.
-    stop : Event
-        Read before every job; set by the pool after a fault, and at the end of the process.
-    threads : int
-        How many work at the same time.
-    name : str
-        Of the threads.
-
-    Examples
-    --------
     >>> done = []
     >>> pool = WorkerPool([lambda: done.append("a")], threading.Event(), threads=1, name="example")
     >>> pool.done.wait(10), done, pool.fault

@@ -60,8 +60,6 @@ def fit(text: str, width: int) -> str:
     """
     Bring a text to a width, cut with "…" or filled with blanks.
 
-    Examples
-    --------
     >>> fit("Müller", 8), fit("Müller", 4), fit("東京都", 4)
     ('Müller  ', 'Mül…', '東… ')
     """

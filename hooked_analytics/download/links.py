@@ -56,8 +56,6 @@ class LinkRules:
     any public host, and a link handed over to Hooked's own. Where the API itself is local, on
     this machine, its links may be too.
 
-    Examples
-    --------
     >>> rules = LinkRules((), is_local=False)
     >>> rules.check("https://cdn.example/b.mp4?X-Amz-Signature=1", is_fresh=True).place
     'https://cdn.example:443/b.mp4'
@@ -127,8 +125,6 @@ def ends_soon(url: str, fetched_at: datetime | None) -> bool:
     """
     Whether a signed link has a minute left or less: by its own words, or 24 h after it was given.
 
-    Examples
-    --------
     >>> ends_soon("https://a.example/v?X-Amz-Date=20240115T100000Z&X-Amz-Expires=600", None)
     True
     >>> ends_soon("https://a.example/v.mp4", None)

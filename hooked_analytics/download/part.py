@@ -55,8 +55,6 @@ class ResumeInfo:
         That takes a length and a strong ETag: a date has whole seconds, in which a file may
         change twice.
 
-        Examples
-        --------
         >>> ResumeInfo.of("here", 9, {"ETag": '"a1"'}).validator
         '"a1"'
         >>> ResumeInfo.of("here", 9, {"ETag": 'W/"a1"'}) is None

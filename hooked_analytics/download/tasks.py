@@ -67,8 +67,6 @@ def mp4_is_complete(file: BinaryIO, size: int) -> bool:
     """
     Whether the boxes of an MP4 end exactly where the file does.
 
-    Examples
-    --------
     >>> import io
     >>> film = struct.pack(">I4s4x", 12, b"ftyp") + struct.pack(">I4s8x", 16, b"mdat")
     >>> mp4_is_complete(io.BytesIO(film), 28), mp4_is_complete(io.BytesIO(film), 20)
@@ -110,8 +108,6 @@ def picture_is_complete(file: BinaryIO, size: int) -> bool:
     """
     Whether a picture has its end.
 
-    Examples
-    --------
     >>> import io
     >>> [picture_is_complete(io.BytesIO(p), len(p)) for p in (b"GIF89a......;", b"GIF89a")]
     [True, False]
@@ -255,8 +251,6 @@ def file_stems(
     video would have the same name: one of *video_ids*, or one with a file among *there*.
     No id has a ``~``, so no mark meets an id.
 
-    Examples
-    --------
     >>> file_stems(["vid_a", "vid_A", "nul"], [], (".mp4",))
     ['vid_a', 'vid_A~59f395d4', 'nul~8a303139']
     >>> file_stems(["vid_a"], ["vid_A.mp4"], (".mp4",))

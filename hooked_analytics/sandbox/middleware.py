@@ -62,8 +62,6 @@ def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
     """
     Read the setting *faults*: a rate by kind, or one rate shared evenly by those of the API.
 
-    Examples
-    --------
     >>> fault_rates({"drop": 0.1}), round(fault_rates(0.18)["drop"], 3)
     ({'drop': 0.1}, 0.02)
     """
@@ -87,8 +85,6 @@ class FixedWindow:
     """
     So many requests in each minute; the first minute starts with the first request.
 
-    Examples
-    --------
     >>> limit = FixedWindow(2)
     >>> [limit.take(now) for now in (100.0, 110.0, 115.0, 160.0)]
     [None, None, 45.0, None]

@@ -345,8 +345,6 @@ def serve(
 
     *say* takes each line of text for the person at the terminal; *settings* are those of `Sandbox`.
 
-    Examples
-    --------
     >>> over = threading.Event()
     >>> over.set()
     >>> serve(port=0, videos=20, say=lambda line: None, stop=over)

@@ -135,8 +135,6 @@ def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
     """
     Draw the team's videos, oldest first; the last few still render at *started_at*.
 
-    Examples
-    --------
     >>> videos = own_videos(200, 0, 1_750_000_000)
     >>> len(videos), videos[0].id, sum(video.ended_at > 1_750_000_000 for video in videos)
     (200, 'vid_abc123', 8)
@@ -175,8 +173,6 @@ def new_video(
     """
     Draw a video and replace what the caller sets; None leaves a field as drawn.
 
-    Examples
-    --------
     >>> video = new_video(Random(1), "class", 0.0, render_seconds=20, fails="Out of film")
     >>> video.ended_at, video.failure
     (20.0, 'Out of film')

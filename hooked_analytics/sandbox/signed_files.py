@@ -88,8 +88,6 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     None where the header means nothing and the whole file is sent. An empty range cannot be
     satisfied.
 
-    Examples
-    --------
     >>> byte_range("bytes=0-9", 100), byte_range("bytes=-10", 100), byte_range("bytes=90-", 100)
     ((0, 10), (90, 100), (90, 100))
     >>> byte_range("lines=1-2", 100), byte_range("bytes=100-", 100)
@@ -140,8 +138,6 @@ def mp4_file(video_id: str, frames: int) -> bytes:
     It plays for one second, whatever duration its record states. A ``free`` box behind the film
     repeats the id, so that every video has other bytes.
 
-    Examples
-    --------
     >>> film = mp4_file("vid_abc123", 7500)
     >>> film[4:12], len(film)
     (b'ftypisom', 161240)

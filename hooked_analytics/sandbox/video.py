@@ -164,8 +164,6 @@ def iso_time(unix_seconds: float, *, milliseconds: bool = False) -> str:
     """
     Time as the API writes it.
 
-    Examples
-    --------
     >>> iso_time(0), iso_time(0.25, milliseconds=True)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:00.250Z')
     """

@@ -171,13 +171,6 @@ def empty_videos() -> pd.DataFrame:
     """
     Make a videos frame without rows.
 
-    Returns
-    -------
-    DataFrame
-        No rows, every column, every dtype.
-
-    Examples
-    --------
     >>> videos = empty_videos()
     >>> len(videos), str(videos["created_at"].dtype), str(videos["duration_frames"].dtype)
     (0, 'datetime64[us, UTC]', 'Int64')
@@ -189,8 +182,6 @@ def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: s
     """
     Check that a frame has the columns a function needs; a ValueError names those it lacks.
 
-    Examples
-    --------
     >>> require_columns(["video_id"], ["video_id", "type"], what="credit_usage")
     Traceback (most recent call last):
     ValueError: credit_usage needs the column 'type', which is not there. A frame with it
@@ -212,8 +203,6 @@ def require_pandas(videos: object, *, what: str) -> None:
     """
     Check that a frame is a pandas one.
 
-    Examples
-    --------
     >>> require_pandas(pa.table({}), what="estimate_completion")
     Traceback (most recent call last):
     TypeError: estimate_completion takes a pandas DataFrame, not a pyarrow Table; pass
@@ -235,8 +224,6 @@ def current_names(names: Sequence[str]) -> list[str]:
     """
     Give columns of schema version 1 their names of today; others keep theirs.
 
-    Examples
-    --------
     >>> current_names(["video_id", "quality", "campaign"])
     ['video_id', 'data_issues', 'campaign']
     >>> current_names(["data_issues", "quality"])  # the second is the user's own
@@ -275,8 +262,6 @@ def columns_table() -> str:
     """
     Write the columns as a Markdown table; the README's comes from here.
 
-    Examples
-    --------
     >>> print(columns_table().splitlines()[2])
     | `video_id` | text |  | `id` | the id, exactly as Hooked spells it |
     """

@@ -107,15 +107,6 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     Each video counts once. On an engine only an archive's observations, told by
     ``observed_at``, are searched for repeats: elsewhere that would cost more than the answer.
 
-    Raises
-    ------
-    ValueError
-        A column is missing.
-    TypeError
-        It is no frame of these engines.
-
-    Examples
-    --------
     >>> opened = open_frame(pa.table({"type": ["a", "b"], "n": [1, 2]}), ["n"], ["type"],
     ...                     what="credit_usage")
     >>> opened.sums(opened.rows, ["type"], ["n"])["n"].tolist()
@@ -145,14 +136,7 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
 
 
 def frame_of_engine(videos: Any, *, what: str) -> Any:
-    """
-    Take a frame of an engine as it is, and any other Arrow stream as a PyArrow table.
-
-    Raises
-    ------
-    TypeError
-        It is neither, or a reader that can be read only once.
-    """
+    """Take a frame of an engine as it is, and any other Arrow stream as a PyArrow table."""
     import narwhals.stable.v2 as nw
 
     if isinstance(nw.from_native(videos, pass_through=True), nw.DataFrame | nw.LazyFrame):
@@ -170,8 +154,6 @@ def like(answer: pd.DataFrame, videos: FrameT) -> FrameT:
 
     Eager frames come back eager, lazy and distributed ones as a small one of their kind.
 
-    Examples
-    --------
     >>> like(pd.DataFrame({"credits": [1.0]}), pa.table({"type": ["class"]})).column_names
     ['credits']
     """

@@ -15,8 +15,6 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
     Whole numbers, because differences of timestamps, their truncation and their zones mean
     something else on every engine: DuckDB counts days of 24 hours across a change of clocks.
 
-    Examples
-    --------
     >>> import narwhals.stable.v2 as nw
     >>> import pyarrow as pa
     >>> table = pa.table({"created_at": pa.array([7, None], pa.timestamp("us", tz="UTC"))})

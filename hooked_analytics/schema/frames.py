@@ -56,8 +56,6 @@ def group_keys(by: str | Sequence[str]) -> list[str]:
     """
     Read *by* as a list of columns.
 
-    Examples
-    --------
     >>> group_keys("type"), group_keys(["type", "status"])
     (['type'], ['type', 'status'])
     """
@@ -87,15 +85,6 @@ def usable_frame(
     stay as they are. *what* names the function that is called. With *once* a warning says how many
     rows were left out, unless the frame is an archive's observations, where many a video are usual.
 
-    Raises
-    ------
-    ValueError
-        A column is missing, stands twice, or holds what cannot be converted.
-    TypeError
-        The frame is not a pandas one.
-
-    Examples
-    --------
     >>> text = pd.DataFrame({"created_at": ["2024-01-15T10:00:00"], "used_credits": ["5"]})
     >>> usable_frame(text, ["created_at", "used_credits"], what="credit_usage").dtypes.tolist()
     [datetime64[us, UTC], Float64Dtype()]
@@ -238,8 +227,6 @@ def are_latest(rows: pa.Table) -> NDArray[np.bool_]:
     """
     Mark the one row of each video that counts; rows without an id are all marked.
 
-    Examples
-    --------
     >>> rows = pa.table({
     ...     "video_id": ["v", "v", "v", "v"], "status": ["STARTED", "COMPLETED", "STARTED", None],
     ...     "fetch_error": [None, None, None, "timeout"], "observed_at": [1, 4, 2, 5]})
@@ -278,8 +265,6 @@ def latest_rows(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """
     Keep one observation of each video, the one `VideoArchive.videos` would give.
 
-    Examples
-    --------
     >>> import narwhals.stable.v2 as nw
     >>> seen = pa.table({"video_id": ["v", "v", "v"], "status": ["COMPLETED", "STARTED", None],
     ...                  "fetch_error": [None, None, "timeout"],

@@ -87,8 +87,6 @@ def end_counts(
     Times are whole milliseconds, as Hooked writes them; above a million rows four digits of them.
     With *observed_renders*, an end that was seen wins over an ``updated_at`` outside the window.
 
-    Examples
-    --------
     >>> from hooked_analytics import videos_from_records
     >>> videos = videos_from_records([{"id": n, "type": "class", "status": "COMPLETED",
     ...     "createdAt": "2024-01-15T10:00:00Z", "updatedAt": "2024-01-15T10:02:00Z"}

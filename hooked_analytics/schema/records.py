@@ -67,8 +67,6 @@ def clean_text(text: str) -> str:
     r"""
     Replace lone surrogates, which no file format takes.
 
-    Examples
-    --------
     >>> clean_text("a\ud800b") == "a\ufffdb"
     True
     """
@@ -122,8 +120,6 @@ def parse_time(value: object) -> datetime:
     """
     ISO 8601, or a number since 1970 [s or ms], to UTC; without a zone it is taken as UTC.
 
-    Examples
-    --------
     >>> parse_time("2024-01-15T12:00:00+02:00").isoformat(), parse_time(1705312800000).isoformat()
     ('2024-01-15T10:00:00+00:00', '2024-01-15T10:00:00+00:00')
     """
@@ -146,8 +142,6 @@ def parse_status(value: object) -> str | None:
     """
     Known spellings to the three known words; everything else as it came.
 
-    Examples
-    --------
     >>> parse_status("processing"), parse_status("Canceled"), parse_status("archived")
     ('STARTED', 'FAILED', 'archived')
     """
@@ -192,8 +186,6 @@ def unwrap(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     Take the record out of its envelope, where it has one.
 
-    Examples
-    --------
     >>> unwrap({"success": True, "data": {"id": "vid_abc123"}})
     {'id': 'vid_abc123'}
     >>> unwrap({"id": "vid_abc123"})
@@ -207,8 +199,6 @@ def record_id(record: Mapping[str, Any]) -> str | None:
     """
     Read the id of a record, under either of its names.
 
-    Examples
-    --------
     >>> record_id({"videoId": "vid_abc123"}), record_id({"name": "no id"})
     ('vid_abc123', None)
     """
@@ -229,8 +219,6 @@ def parse_record(
     *record* is the ``data`` of a response with details, or an item of the list; *flags* is what
     is already known to be odd about it. Values come in the order of the columns.
 
-    Examples
-    --------
     >>> now = datetime(2024, 1, 15, 11, tzinfo=UTC)
     >>> row = parse_record({"id": "vid_abc123", "usedCredits": -5}, fetched_at=now)
     >>> row[0], row[_AT["used_credits"]], row[_AT["data_issues"]]
@@ -272,8 +260,6 @@ def failed_row(
     """
     Make the row of a video that could not be fetched.
 
-    Examples
-    --------
     >>> row = failed_row("vid_x", "not_found", "Hooked knows no vid_x", fetched_at=None)
     >>> row[_AT["fetch_error"]], row[_AT["status"]]
     ('not_found', None)
@@ -342,8 +328,6 @@ def frame_from_rows(rows: Sequence[Row]) -> pd.DataFrame:
     """
     Stack parsed rows into a videos frame.
 
-    Examples
-    --------
     >>> row = failed_row("vid_x", "timeout", "", fetched_at=None)
     >>> frame_from_rows([row])["fetch_error"].tolist()
     ['timeout']

@@ -13,8 +13,6 @@ def checked_token(token: str | None) -> SecretStr | None:
     """
     Take a token from the user; an error never repeats it.
 
-    Examples
-    --------
     >>> checked_token("short")
     Traceback (most recent call last):
     ValueError: the token is text of at least 16 characters; make one with

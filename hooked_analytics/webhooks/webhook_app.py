@@ -135,8 +135,6 @@ def event_ids(body: bytes, check: Callable[[object], str]) -> list[str]:
     None when the event tells of no end. *check* gives an id back, or raises `InvalidVideoIdError`;
     a body that is no event is a ValueError that says why without quoting it.
 
-    Examples
-    --------
     >>> event_ids(b'{"event": "project.completed", "projectId": "proj_1",'
     ...            b' "video": {"id": "video_1"}}', check=str)
     ['video_1', 'proj_1']
