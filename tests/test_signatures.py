@@ -28,8 +28,8 @@ def signatures() -> dict[str, str]:
         if inspect.isclass(thing) and not issubclass(thing, BaseException):
             found |= {
                 f"{name}.{member}": plain(value)
-                for member, value in vars(thing).items()
-                if inspect.isfunction(value) and not member.startswith("_")
+                for member, value in inspect.getmembers(thing, inspect.isfunction)
+                if not member.startswith("_") and value.__module__.startswith("hooked_analytics")
             }
     return found
 
