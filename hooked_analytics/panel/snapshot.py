@@ -28,9 +28,9 @@ _TEXTS, _ENDS = ("status", "type", "name", "message"), ("low", "high", "stuck")
 FIELDS = ("kind", "progress", *_ENDS, "created", "took", "credits", *_TEXTS, "thumbnail")
 MAX_LINES = 30  # videos drawn one by one; above, a band
 MAX_TEXT, MAX_URL, MAX_REASONS, _MAX_POINTS = 200, 500, 4, 400
-# So many renders are estimated anew in each poll; more, when a tenth of the time left has gone by.
-_MAX_EACH_POLL, _SHARE_OF_LEFT = 100, 10
-_MAX_REST, _REST_WITHOUT_PACE = 120.0, 30.0
+# Ends are estimated anew when a fifth of the time left, or elapsed, has gone by [s]: it takes
+# longer than all the rest of a poll, and an expected end stays true meanwhile.
+_REST_SHARE, _MAX_REST, _REST_WITHOUT_PACE = 0.2, 120.0, 10.0
 # Expected ends sent anew in one poll beside rows that changed: those that moved most, so many or
 # one of 300.
 _MAX_MOVED = 10
@@ -83,7 +83,7 @@ class Snapshot:
         # of each poll its time [s], how many had ended, and quantiles of progress [%]
         self.series: list[list[float]] = []
         self.changes: list[tuple[Any, ...]] = []  # time, id, status, progress [%]
-        self._began: float | None = None
+        self._began = np.nan  # when the oldest render was created
         self._learnt = self._observations = None
         if archive is not None and len(known := archive.videos()):
             self._learnt = known.nlargest(_MAX_LEARNT, "created_at")[_LEARNT]
@@ -156,7 +156,7 @@ class Snapshot:
             "credits_unknown": int((~known).sum()),
             "reasons": [[one_line(r or "no reason given", MAX_TEXT), n] for r, n in why],
             "median": number_or_none(np.nanmedian(took)) if (took == took).any() else None,
-            "elapsed": None if self._began is None else number_or_none(self.now - self._began),
+            "elapsed": number_or_none(self.now - self._began),
         }
         if left is not None:
             told |= {"pace": number_or_none(left.seconds), "remaining": left.remaining,
@@ -203,26 +203,25 @@ class Snapshot:
         new.update({n: np.where(running & ~begun, old[n], new[n]) for n in _ENDS})
         if not running.any():
             self._left = None
+        elif np.isnan(self._began):
+            self._began = float(np.fmin.reduce(new["created"][running]))
         if not running.any() or self.now < self._estimate_at:
             return np.zeros(len(running), bool)
         ends = self.eta().set_index("video_id").reindex(self.videos["video_id"])
-        self._left, self._estimated_at = (
-            batch_time_left(self.videos, history=self._like()),
-            self.now,
-        )
-        if running.sum() > _MAX_EACH_POLL:
-            rest = self._left.seconds / _SHARE_OF_LEFT if self._left else _REST_WITHOUT_PACE
-            self._estimate_at = self.now + min(rest, _MAX_REST)
+        self._left = batch_time_left(self.videos, history=self._like())
+        rest, elapsed = _REST_WITHOUT_PACE, self.now - self._began
+        if self._left:
+            rest = min(_REST_SHARE * min(self._left.seconds, elapsed), _MAX_REST)
+        self._estimated_at, self._estimate_at = self.now, self.now + rest
         told = {"low": self._since(ends["eta_low"]), "high": self._since(ends["eta_high"]),
                 "stuck": running & (_floats(ends["stuck"]) == 1)}  # fmt: skip
         far = np.fmax(*(np.abs(told[end] - new[end]) for end in ("low", "high")))
-        far[np.isnan(told["low"]) != np.isnan(new["low"])] = np.inf
-        far[told["stuck"] != new["stuck"]] = np.inf
-        noticed = far > np.fmax(10.0, 0.2 * np.nan_to_num(told["high"] - self.now))
-        moved = np.flatnonzero(running & ~begun & noticed)
-        most = max(_MAX_MOVED, len(running) // 300)
+        appeared = np.isnan(told["low"]) != np.isnan(new["low"])
+        far[appeared | (told["stuck"] != new["stuck"])] = np.inf
+        far[begun] = np.nan
+        best = np.argsort(-far, kind="stable")[: max(_MAX_MOVED, len(running) // 300)]
         taken: Array = begun.copy()
-        taken[moved[np.argsort(-far[moved], kind="stable")][:most]] = True
+        taken[best] |= (far > np.fmax(10.0, 0.2 * np.nan_to_num(told["high"] - self.now)))[best]
         new.update({name: np.where(taken, told[name], new[name]) for name in told})
         return taken
 
@@ -236,9 +235,6 @@ class Snapshot:
         ids = _objects(self.videos["video_id"])[rows]
         told = zip(ids, new["status"][rows], new["progress"][rows].tolist(), strict=True)
         self.changes += [(at, *each) for each in told]
-        began = new["created"][kinds == RENDERING]
-        if self._began is None and (began == began).any():
-            self._began = float(np.nanmin(began))
         self._point(self.now, kinds, new["progress"])
 
     def _point(self, at: float, kinds: Array, progress: Array) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,8 @@ def frozen(snapshot: Snapshot, *, png: bytes | None, why: str = "") -> str:
     unknown = totals["credits_unknown"]
     lines = [
         f"<b>{count(len(kinds), 'video')}</b>: {counts or 'none'}<br>"
-        f"{_figure(totals['credits'])} credits{f', {unknown:,} not known' if unknown else ''} · "
-        f"{_figure(totals['failed_credits'])} on failures · {at}",
+        f"{number(totals['credits'])} credits{f', {unknown:,} not known' if unknown else ''} · "
+        f"{number(totals['failed_credits'])} on failures · {at}",
         f"<b>{_text(why)}</b>" if why else "",
         " · ".join(f"{_text(reason)} ({n:,})" for reason, n in totals["reasons"]),
     ]
@@ -71,7 +72,7 @@ def _table(snapshot: Snapshot, rows: Any) -> str:
     table = pd.DataFrame(cells).to_html(index=False, escape=False, border=0, justify="left")
     more = f"\n<p>and {len(rows) - MAX_ROWS:,} more</p>" if len(rows) > MAX_ROWS else ""
     # notebooks align every cell right unless a style says otherwise
-    return table.replace("<td>", '<td align="left" style="text-align:left">') + more
+    return re.sub("<(t[hd])>", r'<\1 align="left" style="text-align:left">', table) + more
 
 
 def _cells(snapshot: Snapshot, row: int) -> dict[str, str]:
@@ -89,15 +90,10 @@ def _cells(snapshot: Snapshot, row: int) -> dict[str, str]:
         "Progress": "" if np.isnan(cell["progress"]) else f"{cell['progress']:.0f} %",
         "Time": duration(time),
         "Left": "stuck?" if cell["stuck"] else left,
-        "Credits": _figure(cell["credits"]),
+        "Credits": number(cell["credits"]),
         "Message": _text(cell["message"]),
     }
 
 
-def _figure(value: float | None) -> str:
-    return number(float("nan") if value is None else value)
-
-
-def _text(value: object) -> str:
-    known = value is not None and value == value
-    return escape(one_line(str(value), MAX_TEXT)) if known else ""
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else escape(one_line(str(value), MAX_TEXT))
