@@ -335,8 +335,10 @@ def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.Data
     return first["video_id"], first.set_index(first["video_id"].astype(str))[own]
 
 
-def _plain(value: object) -> Any:
+def _plain(value: Any) -> Any:
     """A value of the caller's as JSON can hold it."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_or_none(value)
-    return None if value is None or value != value else one_line(str(value), MAX_TEXT)
+    return (
+        None if pd.api.types.is_scalar(value) and pd.isna(value) else one_line(str(value), MAX_TEXT)
+    )

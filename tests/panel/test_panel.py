@@ -185,11 +185,15 @@ def test_a_poll_sends_the_rows_it_changed():
 def test_own_columns_and_texts_are_sent_as_json_can_hold_them():
     ids, day = ["vid_1", "vid_1", "vid_2"], pd.Timestamp("2024-01-15")
     own = {"video_id": ids, "status": "x", "budget": [1.5, 2.0, None], "day": day}
-    frame = pd.DataFrame(own)
+    frame = pd.DataFrame(own).assign(team=pd.array([7, 7, None], "Int64"), tags=[["a"]] * 3)
+    frame["client"] = pd.array(["A", "A", None], "string")
     record = {"id": "vid_1", "status": "FAILED", "name": "n\0ame\u202e" + "x" * 1_000_000,
               "thumbnail": "javascript:alert(1)", "message": HOSTILE}  # fmt: skip
     told = heard(frame, [videos_from_records([record, {**record, "id": "vid_2"}])])[1]
-    assert told["own"] == {"budget": [1.5, None], "day": ["2024-01-15 00:00:00"] * 2}
+    assert told["own"] == {
+        "budget": [1.5, None], "day": ["2024-01-15 00:00:00"] * 2, "team": [7, None],
+        "tags": ["['a']"] * 2, "client": ["A", None],
+    }  # fmt: skip
     assert told["columns"]["name"][0].startswith("namex")
     assert len(told["columns"]["name"][0]) == 200
     assert told["columns"]["message"] == [HOSTILE] * 2
