@@ -95,12 +95,10 @@ class VideoArchive:
         """
         Request what can still change, keep it, and return the newest row of every id.
 
-        Short for `fetch_videos` with this archive; where a fetch failed, an earlier row is shown.
-
         Parameters
         ----------
         video_ids : str or iterable, optional
-            Ids in any iterable, or one id; every known video when missing.
+            Ids, or one id; every known video when missing.
         client : HookedClient, optional
             Whose key, limit and connections to use. A new one for this call when missing.
         progress : bool, optional
@@ -109,9 +107,8 @@ class VideoArchive:
         Returns
         -------
         DataFrame
-            One row per distinct id, in the order given. Where the fetch failed but an earlier one
-            went well, that earlier row, with a warning; ``fetched_at`` tells its age. A video never
-            seen well is a row with its ``fetch_error``.
+            As from `fetch_videos`. Where the fetch failed but an earlier one went well, that
+            earlier row, with a warning; ``fetched_at`` tells its age.
 
         Raises
         ------

@@ -28,13 +28,14 @@ from hooked_analytics.schema import (
 from hooked_analytics.storage import spreadsheets as sheets
 from hooked_analytics.storage.layout import MARKER
 from hooked_analytics.storage.sanitize import (
+    TIMES,
+    cast_text,
     check_schema,
     map_columns,
     reorder_columns,
     scrub,
     table_from_videos,
     times_as_text,
-    times_from_text,
     without_secrets,
 )
 
@@ -279,7 +280,7 @@ def read_jsonl(path: Path) -> pa.Table:
     for name in seen:
         if name not in NAMES:
             column = pa.array([row.get(name) for row in others])
-            typed = times_from_text(column) if pa.types.is_string(column.type) else column
+            typed = cast_text(column, TIMES) if pa.types.is_string(column.type) else column
             table = table.append_column(name, typed)
     return table
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from operator import ne
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from hooked_analytics.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 # A spreadsheet takes a text for a formula when one of these comes first: the four signs, their
 # full-width and small forms, and their doubles in mathematics and Hebrew.
@@ -60,6 +61,7 @@ _PATHS = (  # behind a host; in an address without a scheme
 )
 
 _FULL_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)$"
+TIMES = tuple((_FULL_TIME, pa.timestamp(unit, tz="UTC")) for unit in ("us", "ns"))
 
 
 def map_columns(
@@ -209,27 +211,15 @@ def times_as_text(column: pa.Array) -> pa.Array:
     return text if column.type.tz is None else _join(text, "Z")
 
 
-def times_from_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Read text as times where every value is a full time with a zone; else leave it."""
-    for unit in ("us", "ns"):
-        found = cast_where_all(column, _FULL_TIME, pa.timestamp(unit, tz="UTC"))
-        if found is not column:
-            return found
-    return column
-
-
-def cast_where_all(
-    column: pa.Array | pa.ChunkedArray, form: str, kind: pa.DataType
-) -> pa.Array | pa.ChunkedArray:
-    """Cast text whose every value has that form; a column without a value stays text."""
+def cast_text(column: pa.ChunkedArray, forms: Iterable[tuple[str, pa.DataType]]) -> pa.ChunkedArray:
+    """Cast text to the first type whose form every value has; a column without one stays text."""
     if column.null_count == len(column):
         return column
-    if not pc.all(pc.match_substring_regex(column, form)).as_py():
-        return column
-    try:
-        return column.cast(kind)
-    except pa.ArrowInvalid:
-        return column
+    for form, kind in forms:
+        if pc.all(pc.match_substring_regex(column, form)).as_py():
+            with suppress(pa.ArrowInvalid):
+                return column.cast(kind)
+    return column
 
 
 # -- the table ----------------------------------------------------------------------

@@ -18,13 +18,13 @@ import pyarrow.compute as pc
 
 from hooked_analytics.schema import NAMES, VIDEOS_SCHEMA, current_names
 from hooked_analytics.storage.sanitize import (
-    cast_where_all,
+    TIMES,
+    cast_text,
     check_schema,
     guard_formulas,
     is_text,
     map_columns,
     plain_cells,
-    times_from_text,
     unguard_formulas,
 )
 
@@ -43,6 +43,7 @@ _FORMS = (
     (r"^-?(?:0|[1-9][0-9]*)$", pa.int64()),
     (r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-][0-9]+)?|inf)$", pa.float64()),
     (r"^(?:true|false|True|False)$", pa.bool_()),
+    *TIMES,
 )
 
 
@@ -74,7 +75,7 @@ def read_csv(path: Path) -> pa.Table:
     table = _without_empty_rows(_read_cells(path, header, mark))
     names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
     found = [
-        _whole_id(name, column) if name in NAMES else _typed(column)
+        _whole_id(name, column) if name in NAMES else cast_text(column, _FORMS)
         for name, column in zip(header, map(_without_guard, table.columns), strict=True)
     ]
     table = pa.table(found, names=names)
@@ -160,14 +161,6 @@ def _whole_id(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not name.endswith("_id") or not pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
         return column
     return pc.replace_substring_regex(column, r"\.0$", "")
-
-
-def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    for form, kind in _FORMS:
-        column = cast_where_all(column, form, kind)
-        if not is_text(column.type):
-            return column
-    return times_from_text(column)
 
 
 def table_of_text(path: Path) -> pd.DataFrame | None:

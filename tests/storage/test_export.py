@@ -237,12 +237,13 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("suffix", READABLE)
-@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    # JSON has no word for an infinite number
+    [(s, kind) for s in READABLE for kind in OWN if (s, kind) != ("jsonl", "share")],
+)
 def test_a_column_of_the_user_follows_after_ours_by_value(tmp_path, suffix, kind):
     given, expected = OWN[kind]
-    if suffix == "jsonl" and kind == "share":
-        pytest.skip("JSON has no word for an infinite number")
     videos = frame(video_id=["a", "b"])
     videos.insert(0, "own", pd.Series(given))
     back = there_and_back(videos, tmp_path / f"v.{suffix}")
