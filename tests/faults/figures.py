@@ -60,7 +60,7 @@ FIGURES = (
         zero=("hits",), at_least={"failures as expected": True},
     ),
     Figure(
-        "hostile names in CSV and XLSX, opened by LibreOffice and converted back",
+        "hostile names in CSV and XLSX, opened by LibreOffice",
         "spreadsheets", 500, 60,
         "0 formula cells; the text is there",
         zero=("formula cells", "texts lost"), at_least={"formula cells without the guard": 1},

@@ -1,4 +1,4 @@
-"""Hostile names in CSV and XLSX, opened by LibreOffice without a screen and converted back."""
+"""Hostile names in CSV and XLSX, opened by LibreOffice without a screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from zipfile import ZipFile
@@ -34,7 +33,6 @@ PLAIN = ["Product Tutorial", 'Über, "alles"', "#N/A", *NUMBERS]
 AS_UTF8 = "--infilter=CSV:44,34,76,1"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def hostile_names(count: int, seed: int) -> list[str]:
@@ -44,39 +42,31 @@ def hostile_names(count: int, seed: int) -> list[str]:
     return [*PLAIN, *made]
 
 
-def convert(files: list[Path], to: str, folder: Path, *options: str) -> list[Path]:
-    """Open files in LibreOffice, one start for all, and have it write them in another format."""
+def opened(files: list[Path], folder: Path, *options: str) -> list[Path]:
+    """Open files in LibreOffice, one start for all, and have it write what it made of them."""
     command = [
-        PROGRAM, "--headless", "--norestore", "--nologo", "--nolockcheck",
+        PROGRAM, "--headless", "--norestore", "--nologo", "--nolockcheck", *options,
         f"-env:UserInstallation={(folder / 'profile').as_uri()}",
-        *options, "--convert-to", to, "--outdir", folder / to, *files,
+        "--convert-to", "ods", "--outdir", folder, *files,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    made = [folder / to / f"{file.stem}.{to}" for file in files]
+    made = [folder / f"{file.stem}.ods" for file in files]
     if not all(file.exists() for file in made):
-        raise RuntimeError(f"LibreOffice did not write {to}: {done.stdout} {done.stderr}")
+        raise RuntimeError(f"LibreOffice wrote nothing: {done.stdout} {done.stderr}")
     return made
 
 
-def cells(path: Path) -> Iterator[tuple[bool, str]]:
-    """Whether each filled cell of a converted file is a formula, and its text."""
+def cells(path: Path) -> list[tuple[bool, str]]:
+    """Whether each filled cell is a formula, and its text."""
     with ZipFile(path) as book:
-        if path.suffix == ".ods":
-            for cell in ET.parse(book.open("content.xml")).iter(f"{_TABLE}table-cell"):
-                text = "\n".join("".join(p.itertext()) for p in cell.iter(f"{_TEXT}p"))
-                yield f"{_TABLE}formula" in cell.attrib, text
-            return
-        shared = ET.parse(book.open("xl/sharedStrings.xml")).iter(f"{_MAIN}si")
-        texts = [_plain("".join(t.text or "" for t in item.iter(f"{_MAIN}t"))) for item in shared]
-        for cell in ET.parse(book.open("xl/worksheets/sheet1.xml")).iter(f"{_MAIN}c"):
-            value = cell.findtext(f"{_MAIN}v") or ""
-            formula = cell.find(f"{_MAIN}f") is not None
-            yield formula, texts[int(value)] if cell.get("t") == "s" else value
-
-
-def _plain(text: str) -> str:
-    """Read the signs that XLSX spells by their numbers."""
-    return re.sub("_x([0-9A-Fa-f]{4})_", lambda sign: chr(int(sign[1], 16)), text)
+        found = ET.parse(book.open("content.xml")).iter(f"{_TABLE}table-cell")
+    return [
+        (
+            f"{_TABLE}formula" in cell.attrib,
+            "\n".join("".join(line.itertext()) for line in cell.iter(f"{_TEXT}p")),
+        )
+        for cell in found
+    ]
 
 
 def letters(text: str) -> str:
@@ -85,29 +75,29 @@ def letters(text: str) -> str:
 
 
 def run(count: int, seed: int = 0) -> dict[str, object]:
-    """Write *count* names, convert them (large counts to two formats), and read every cell."""
+    """Write *count* names, open them in LibreOffice, and read every cell."""
     names = hostile_names(count, seed)
     videos = videos_from_records([{"id": f"vid_{i}", "name": n} for i, n in enumerate(names)])
-    formulas, lost, seen, unguarded = 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held)
         book = export_videos(videos, folder / "book.xlsx")
-        texts = [
-            export_videos(videos, folder / "guarded.csv"),
-            export_videos(videos, folder / "bait.csv", formula_safe=False),
+        guarded = export_videos(videos, folder / "guarded.csv")
+        bait = export_videos(videos, folder / "bait.csv", formula_safe=False)
+        seen = [
+            cells(file)
+            for file in opened([guarded, bait], folder, AS_UTF8) + opened([book], folder)
         ]
-        for to in ("ods", "xlsx")[: 1 + (count >= 100)]:
-            guarded, bait = convert(texts, to, folder, AS_UTF8)
-            unguarded += sum(formula for formula, _ in cells(bait))
-            for file in (guarded, *convert([book], to, folder)):
-                found = list(cells(file))
-                formulas += sum(formula for formula, _ in found)
-                seen += len(found)
-                there = {letters(text) for _, text in found}
-                lost += sum(letters(name) not in there for name in names if name not in NUMBERS)
+    unguarded = sum(formula for formula, _ in seen.pop(1))
+    lost = sum(
+        letters(name) not in there
+        for there in ({letters(text) for _, text in found} for found in seen)
+        for name in names
+        if name not in NUMBERS
+    )
+    formulas = sum(formula for found in seen for formula, _ in found)
     return {
         "names": len(names),
-        "cells read": seen,
+        "cells read": sum(map(len, seen)),
         "formula cells": formulas,
         "texts lost": lost,
         "formula cells without the guard": unguarded,
