@@ -6,31 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hooked_analytics import estimate_completion, videos_from_records
-from hooked_analytics.analysis.survival import (
-    conditional_quantile,
-    count_ends,
-    kaplan_meier,
-)
-
-START = pd.Timestamp("2024-01-15T10:00Z")
+from hooked_analytics import estimate_completion
+from hooked_analytics.analysis.survival import conditional_quantile, count_ends, kaplan_meier
+from tests.analysis.rows import START, after, listed
 
 
 def videos(*rows: tuple[str | None, str | None, float], seen: float = 50) -> pd.DataFrame:
     """Rows of (type, status, seconds until updated_at), seen so many seconds after the start."""
-    return videos_from_records(
-        [
-            {
-                "id": f"vid_{n}",
-                "type": kind,
-                "status": status,
-                "createdAt": START.isoformat(),
-                "updatedAt": (START + pd.Timedelta(seconds, "s")).isoformat(),
-            }
-            for n, (kind, status, seconds) in enumerate(rows)
-        ],
-        fetched_at=(START + pd.Timedelta(seen, "s")).to_pydatetime(),
-    )
+    timed = [(kind, status, after(seconds)) for kind, status, seconds in rows]
+    return listed("type status updatedAt", timed, seen=seen, createdAt=after(0))
 
 
 def finished(count: int, kind: str | None = "class", step: float = 10) -> list[tuple]:
@@ -191,15 +175,6 @@ def test_a_render_without_a_usable_time_stays_a_row():
     )
     assert found["time_source"].tolist() == ["no usable time"]
     assert found[["eta", "stuck"]].isna().all(axis=None)
-
-
-@pytest.mark.parametrize("rows", [[], [("a", "COMPLETED", 1)]])
-def test_nothing_under_way_is_an_empty_table_with_its_dtypes(rows):
-    found = estimate_completion(videos(*rows))
-    pd.testing.assert_series_equal(
-        found.dtypes, estimate_completion(videos(("a", "STARTED", 1))).dtypes
-    )
-    assert len(found) == 0
 
 
 def test_what_is_wrong_is_named():

@@ -9,22 +9,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hooked_analytics import credit_change, credits_over_time, videos_from_records
+from hooked_analytics import credit_change, credits_over_time
 from hooked_analytics.analysis.credit_change import change_of_total
+from tests.analysis.rows import listed, none
 
 
 def videos(*rows: tuple[str | None, str | None, float | None]) -> pd.DataFrame:
     """Rows of (type, created at, credits)."""
-    return videos_from_records(
-        [
-            {"id": f"vid_{n}", "type": t, "createdAt": at and f"{at}Z", "usedCredits": c}
-            for n, (t, at, c) in enumerate(rows)
-        ]
-    )
-
-
-def none(values: pd.Series) -> list[object]:
-    return [None if pd.isna(value) else value for value in values]
+    dated = [(t, at and f"{at}Z", c) for t, at, c in rows]
+    return listed("type createdAt usedCredits", dated)
 
 
 def test_days_without_videos_are_zero_and_days_without_figures_are_missing():
@@ -36,12 +29,8 @@ def test_days_without_videos_are_zero_and_days_without_figures_are_missing():
         )
     )  # fmt: skip
     assert list(table.columns) == [
-        "period",
-        "videos",
-        "credits",
-        "credits_unknown",
-        "failed_credits",
-    ]
+        "period", "videos", "credits", "credits_unknown", "failed_credits",
+    ]  # fmt: skip
     assert [str(day.date()) for day in table["period"]] == [
         "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03",
     ]  # fmt: skip
@@ -125,16 +114,7 @@ def test_videos_without_a_date_are_last_and_not_lost():
     assert credits_over_time(videos(("a", None, 2)), by="type")["videos"].tolist() == [1]
 
 
-@pytest.mark.parametrize("by", [None, "type"])
-def test_no_videos_no_periods(by):
-    assert len(credits_over_time(videos(), by=by)) == 0
-
-
-def test_what_is_wrong_is_named():
-    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y, or .* not 'h'"):
-        credits_over_time(videos(), freq="h")
-    with pytest.raises(ValueError, match="credits_over_time needs the column 'colour'"):
-        credits_over_time(videos(), by="colour")
+def test_a_key_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="credit_change needs the column 'colour'"):
         credit_change(videos(), videos(), by="colour")
 

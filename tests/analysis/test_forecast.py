@@ -10,27 +10,20 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from hooked_analytics import forecast_credits, plot_forecast, videos_from_records
+from hooked_analytics import forecast_credits, plot_forecast
 from hooked_analytics.analysis.forecast import _Rule, _shortest_span
+from tests.analysis.rows import START, listed
 
 FIRST = pd.Timestamp("2024-01-01T12:00Z")  # a Monday
 CALM = [10, 11, 12]
 
 
-def videos(*credits: float | None, looked_after_days: int | None = None) -> pd.DataFrame:
-    """One video a day from a Monday on, looked at on the day after the last."""
-    after = len(credits) if looked_after_days is None else looked_after_days
-    return videos_from_records(
-        [
-            {
-                "id": f"vid_{n}",
-                "createdAt": (FIRST + pd.Timedelta(n, "D")).isoformat(),
-                "usedCredits": c,
-            }
-            for n, c in enumerate(credits)
-        ],
-        fetched_at=(FIRST + pd.Timedelta(after, "D")).to_pydatetime(),
-    )
+def videos(*credits: float | None, fetched_after_days: int | None = None) -> pd.DataFrame:
+    """One video a day from a Monday on, fetched on the day after the last."""
+    after = len(credits) if fetched_after_days is None else fetched_after_days
+    dated = [((FIRST + pd.Timedelta(n, "D")).isoformat(), c) for n, c in enumerate(credits)]
+    seen = (FIRST + pd.Timedelta(after, "D") - START).total_seconds()
+    return listed("createdAt usedCredits", dated, seen=seen)
 
 
 WEEK = [10, 10, 10, 10, 10, 5, 0]
@@ -116,12 +109,12 @@ def test_spans_in_which_nothing_was_spent_are_no_test():
 
 def test_the_day_of_the_last_observation_is_not_complete():
     whole = forecast_credits(videos(*CALM * 20), horizon_days=7)
-    cut = forecast_credits(videos(*CALM * 20, 1000, looked_after_days=60), horizon_days=7)
+    cut = forecast_credits(videos(*CALM * 20, 1000, fetched_after_days=60), horizon_days=7)
     pd.testing.assert_frame_equal(whole.daily, cut.daily)
 
 
 def test_days_without_videos_up_to_the_last_observation_are_zeros():
-    made = forecast_credits(videos(*[10] * 28, looked_after_days=35), horizon_days=7)
+    made = forecast_credits(videos(*[10] * 28, fetched_after_days=35), horizon_days=7)
     assert made.history_days == 35
     assert str(made.daily["day"].iloc[0].date()) == "2024-02-05"
     assert made.total == pytest.approx(35)  # 70, then halfway to a week of nothing
@@ -223,7 +216,7 @@ def test_the_span_of_a_run_out_is_the_shortest_with_80_of_100_paths(days, span):
 
 
 @pytest.mark.parametrize(
-    ("rows", "asked", "reason"),
+    ("rows", "given", "reason"),
     [
         (CALM * 10, {"horizon_days": 16}, "16 days ahead need 32 complete days .* there are 30"),
         (CALM * 10, {"horizon_days": 0}, "horizon_days is 1 or more"),
@@ -237,9 +230,9 @@ def test_the_span_of_a_run_out_is_the_shortest_with_80_of_100_paths(days, span):
         ([0] * 60, {}, "no complete day has a credit figure above 0"),
     ],
 )
-def test_what_cannot_be_forecast_is_refused_with_the_reason(rows, asked, reason):
+def test_what_cannot_be_forecast_is_refused_with_the_reason(rows, given, reason):
     with pytest.raises(ValueError, match=reason):
-        forecast_credits(videos(*rows), **asked)
+        forecast_credits(videos(*rows), **given)
 
 
 def test_a_column_that_is_not_there_is_named():

@@ -42,7 +42,7 @@ def test_the_window_of_the_finish():
     )  # fmt: skip
     assert row["observations"] == 6
     assert (row["first_seen"], row["last_seen"]) == (at(0), at(10))
-    # the observation at minute 10 is an old answer that came late
+    # the observation at minute 10 is an old response that came late
     assert (row["last_seen_started"], row["first_seen_final"]) == (at(4), at(6))
 
 

@@ -1,4 +1,4 @@
-"""Estimates from what an archive has seen: tiny histories of looks, answers beside them."""
+"""Estimates from what an archive observed: tiny histories, the answers beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ START = pd.Timestamp("2024-01-15T10:00Z")
 HOUR = 3600.0
 
 
-def look(
+def observation(
     video_id: str,
     seen: float,
     progress: float | None,
@@ -23,7 +23,7 @@ def look(
     kind: str | None = "class",
     updated: float | None = None,
 ) -> dict[str, object]:
-    """Describe a look at a video *seen* seconds after its *start*."""
+    """Describe an observation of a video *seen* seconds after its *start*."""
     return {
         "record": {
             "id": video_id,
@@ -37,11 +37,11 @@ def look(
     }
 
 
-def frame(looks: list[dict]) -> pd.DataFrame:
-    """One row per look, as of `VideoArchive.observations`."""
-    rows = videos_from_records({**each["record"], "id": str(n)} for n, each in enumerate(looks))
-    at = pd.DatetimeIndex([each["at"] for each in looks], tz="UTC").as_unit("us")
-    ids = pd.array([each["record"]["id"] for each in looks], dtype=rows["video_id"].dtype)
+def frame(observed: list[dict]) -> pd.DataFrame:
+    """One row per observation, as of `VideoArchive.observations`."""
+    rows = videos_from_records({**each["record"], "id": str(n)} for n, each in enumerate(observed))
+    at = pd.DatetimeIndex([each["at"] for each in observed], tz="UTC").as_unit("us")
+    ids = pd.array([each["record"]["id"] for each in observed], dtype=rows["video_id"].dtype)
     return rows.assign(video_id=ids, observed_at=at, fetched_at=at)
 
 
@@ -51,21 +51,23 @@ def past(count: int, *, kind: str | None = "class", total: float = 100) -> list[
         each
         for n in range(count)
         for each in (
-            look(f"old_{kind}_{n}", 0.4 * total, 50, kind=kind),
-            look(f"old_{kind}_{n}", total, 100, "COMPLETED", kind=kind),
+            observation(f"old_{kind}_{n}", 0.4 * total, 50, kind=kind),
+            observation(f"old_{kind}_{n}", total, 100, "COMPLETED", kind=kind),
         )
     ]
 
 
-def now(*looks: tuple[float, float | None], kind: str | None = "class") -> list[dict]:
-    """Looks at (seconds, progress) of one render that began an hour later."""
-    return [look("new", seen, progress, start=HOUR, kind=kind) for seen, progress in looks]
+def now(*observed: tuple[float, float | None], kind: str | None = "class") -> list[dict]:
+    """Observations (seconds, progress) of one render that began an hour later."""
+    return [
+        observation("new", seen, progress, start=HOUR, kind=kind) for seen, progress in observed
+    ]
 
 
-def estimate(history: list[dict], looks: list[dict], **settings: object) -> pd.Series:
-    observations = frame([*history, *looks])
+def estimate(history: list[dict], observed: list[dict], **settings: object) -> pd.Series:
+    observations = frame([*history, *observed])
     found = estimate_completion(
-        frame(looks[-1:]), history=observations.head(0), observations=observations, **settings
+        frame(observed[-1:]), history=observations.head(0), observations=observations, **settings
     )
     return found.iloc[0]
 
@@ -113,7 +115,7 @@ def test_ten_are_the_fewest_compared_and_their_high_end_may_be_open():
 
 
 @pytest.mark.parametrize("progress", [0, None])
-def test_without_progress_the_time_elapsed_is_asked(progress):
+def test_without_progress_the_time_elapsed_counts(progress):
     found = estimate(past(20), now((60, progress)))
     assert pd.isna(found["eta"])
 
@@ -145,13 +147,13 @@ def test_observations_are_read_up_to_the_first_that_shows_the_end():
     seen = read_progress(
         frame(
             [
-                look("a", 90, 100, "COMPLETED", updated=80),
-                look("a", 60, 70),
-                look("a", 20, 10),
-                look("a", 120, 70),
-                look("a", 600, 100, "COMPLETED", updated=500),
-                look("b", 30, 5),
-                look("b", 30, 5),
+                observation("a", 90, 100, "COMPLETED", updated=80),
+                observation("a", 60, 70),
+                observation("a", 20, 10),
+                observation("a", 120, 70),
+                observation("a", 600, 100, "COMPLETED", updated=500),
+                observation("b", 30, 5),
+                observation("b", 30, 5),
             ]
         ),
         LATER,
@@ -163,7 +165,9 @@ def test_observations_are_read_up_to_the_first_that_shows_the_end():
 
 @pytest.mark.parametrize(("updated", "total"), [(10, 60), (80, 80), (500, 90)])
 def test_an_end_outside_the_last_two_observations_is_not_believed(updated, total):
-    both = frame([look("a", 60, 70), look("a", 90, 100, "COMPLETED", updated=updated)])
+    both = frame(
+        [observation("a", 60, 70), observation("a", 90, 100, "COMPLETED", updated=updated)]
+    )
     assert read_progress(both, LATER)["total"].tolist() == [total] * 2
 
 
@@ -180,8 +184,8 @@ def lives(count: int, *, pause: float = 10) -> list[dict]:
         each
         for n in range(count)
         for each in (
-            *(look(f"old_{n}", seen, progress) for seen, progress in at),
-            look(f"old_{n}", 50 + pause, 100, "COMPLETED"),
+            *(observation(f"old_{n}", seen, progress) for seen, progress in at),
+            observation(f"old_{n}", 50 + pause, 100, "COMPLETED"),
         )
     ]
 
@@ -217,10 +221,10 @@ def test_how_long_progress_stood_is_bounded_by_the_observations_around_it():
     assert stood["at_most"].tolist() == [10, 20, 50, 20, 20]
 
 
-def test_an_archive_is_asked_as_it_is(tmp_path):
+def test_an_archive_is_read_as_it_is(tmp_path):
     archive = VideoArchive(tmp_path)
-    looks = now((30, 25), (60, 50))
-    for each in (past(20), looks[:1], looks[1:]):
+    observed = now((30, 25), (60, 50))
+    for each in (past(20), observed[:1], observed[1:]):
         archive.append(frame(each))
     running = archive.videos()
     (found,) = estimate_completion(
@@ -229,18 +233,18 @@ def test_an_archive_is_asked_as_it_is(tmp_path):
     assert seconds(pd.Series(found), "eta") == [150]
 
 
-@pytest.mark.parametrize("looks", [[], [look("x", 60, None, "FAILED")]])
-def test_no_observations_change_nothing(looks):
+@pytest.mark.parametrize("observed", [[], [observation("x", 60, None, "FAILED")]])
+def test_no_observations_change_nothing(observed):
     running = frame(now((60, 50)))
-    history = frame([look(f"h{n}", 10 * n, 100, "COMPLETED") for n in range(1, 21)])
+    history = frame([observation(f"h{n}", 10 * n, 100, "COMPLETED") for n in range(1, 21)])
     plain = estimate_completion(running, history=history)
-    found = estimate_completion(running, history=history, observations=frame(looks))
+    found = estimate_completion(running, history=history, observations=frame(observed))
     pd.testing.assert_frame_equal(found, plain)
-    nobody = estimate_completion(running.head(0), history=history, observations=frame(looks))
+    nobody = estimate_completion(running.head(0), history=history, observations=frame(observed))
     pd.testing.assert_series_equal(nobody.dtypes, found.dtypes)
 
 
-def test_a_look_without_a_time_is_passed_over():
+def test_an_observation_without_a_time_is_passed_over():
     running = frame(now((60, 50))).assign(fetched_at=lambda each: each["fetched_at"].shift())
     found = estimate_completion(running, observations=frame(past(20)))
     assert found["time_source"].tolist() == ["no usable time"]
@@ -257,16 +261,16 @@ def test_columns_that_are_missing_are_named():
         estimate_completion(running.drop(columns="progress"), observations=observations)
 
 
-observed = frame([*lives(12), *past(12, kind="scenes"), *now((5, 20), (20, 40), (25, 45))])
+LIVES = frame([*lives(12), *past(12, kind="scenes"), *now((5, 20), (20, 40), (25, 45))])
 
 
 @settings(max_examples=8)
 @given(st.randoms())
-def test_neither_the_order_of_looks_nor_one_given_twice_changes_anything(random):
-    running = observed.tail(1)
-    mixed = observed.iloc[random.choices(range(len(observed)), k=40)]
-    mixed = pd.concat([mixed, observed.sample(frac=1, random_state=random.randint(0, 999))])
+def test_neither_the_order_of_observations_nor_one_given_twice_changes_anything(random):
+    running = LIVES.tail(1)
+    mixed = LIVES.iloc[random.choices(range(len(LIVES)), k=40)]
+    mixed = pd.concat([mixed, LIVES.sample(frac=1, random_state=random.randint(0, 999))])
     pd.testing.assert_frame_equal(
-        estimate_completion(running, history=observed, observations=mixed),
-        estimate_completion(running, history=observed, observations=observed),
+        estimate_completion(running, history=LIVES, observations=mixed),
+        estimate_completion(running, history=LIVES, observations=LIVES),
     )

@@ -1,0 +1,97 @@
+"""What holds of every answer: no rows, rows in any order and twice, columns that are missing."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import hooked_analytics as ha
+from tests.analysis.rows import after, listed
+
+FIELDS = "type status usedCredits durationInSeconds script createdAt updatedAt"
+ANSWERS = {
+    "credit_usage": ha.credit_usage,
+    "failures": ha.failures,
+    "retry_chains": ha.retry_chains,
+    "credit_outliers": ha.credit_outliers,
+    "render_times": ha.render_times,
+    "completion_curve": partial(ha.completion_curve, at_seconds=[5, 50]),
+    "credits_over_time": partial(ha.credits_over_time, by="type"),
+    "spend_anomalies": ha.spend_anomalies,
+    "render_drift": ha.render_drift,
+    "compare_groups": ha.compare_groups,
+    "estimate_completion": ha.estimate_completion,
+}
+
+
+def videos(*rows: tuple) -> pd.DataFrame:
+    """Rows of (type, status, credits, duration, script, seconds to the end), a minute apart."""
+    timed = [
+        (*row, after(60 * n), after(None if took is None else 60 * n + took))
+        for n, (*row, took) in enumerate(rows)
+    ]
+    return listed(FIELDS, timed, seen=3600)
+
+
+FULL = videos(
+    ("class", "FAILED", 3, None, "a", 20), ("class", "COMPLETED", 5, 60, "a", 30),
+    ("class", "STARTED", None, None, "b", 0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_no_videos_give_an_empty_table_with_its_columns_and_dtypes(name):
+    empty, full = ANSWERS[name](videos()), ANSWERS[name](FULL)
+    assert len(empty) == 0
+    assert list(empty.columns) == list(full.columns)
+    keys = {"type", "time_source"}  # an empty column of text has no dtype of its own
+    assert empty.dtypes.drop(keys, errors="ignore").equals(full.dtypes.drop(keys, errors="ignore"))
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.sampled_from(["COMPLETED", "FAILED", "STARTED", "archived", None]),
+        st.none() | st.integers(0, 400).map(lambda n: n / 4),
+        st.none() | st.integers(1, 600),
+        st.sampled_from(["x", "y", None]),
+        st.none() | st.integers(-5, 100),
+    ),
+    max_size=15,
+)
+
+
+@settings(deadline=None, max_examples=8)
+@given(rows, st.randoms())
+@pytest.mark.parametrize("name", ANSWERS)
+def test_neither_the_order_of_rows_nor_a_row_given_twice_changes_anything(name, drawn, random):
+    frame = videos(*drawn)
+    again = frame.iloc[random.choices(range(len(frame)), k=9) if drawn else []]
+    mixed = pd.concat([again, frame.sample(frac=1, random_state=random.randint(0, 99))])
+    one = ANSWERS[name](frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = ANSWERS[name](mixed)
+    first = [column for column in ("video_id", "period", "type", "at_seconds") if column in one]
+    pd.testing.assert_frame_equal(
+        one.sort_values(first, ignore_index=True), other.sort_values(first, ignore_index=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("credit_usage", "used_credits"), ("retry_chains", "script"),
+        ("credit_outliers", "used_credits"), ("render_times", "created_at"),
+        ("credits_over_time", "type"), ("spend_anomalies", "used_credits"),
+        ("render_drift", "type"), ("compare_groups", "duration_seconds"),
+        ("estimate_completion", "type"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_not_there_is_named(name, column):
+    with pytest.raises(ValueError, match=f"{name} needs the column '{column}'"):
+        ANSWERS[name](FULL.drop(columns=column))
