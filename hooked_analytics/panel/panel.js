@@ -18,17 +18,16 @@ const count = (n) => whole.format(n);
 const plural = (n) => `${count(n)} video${n === 1 ? "" : "s"}`;
 const number = (n) => !known(n) ? DASH : (Math.abs(n) < 100 ? tenths : whole).format(n);
 
-function duration(seconds) {
+function duration(seconds) { // in its two largest units
   if (!known(seconds) || seconds < 0) return DASH;
   let left = seconds < 600 ? Math.round(seconds) : 60 * Math.round(seconds / 60);
-  const parts = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]].map(([name, size]) => {
+  const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].map(([size, name]) => {
     const many = Math.floor(left / size);
-    left -= many * size;
-    return [many, name];
+    left %= size;
+    return many && `${many} ${name}`;
   });
-  const first = parts.findIndex(([many]) => many);
-  const two = first < 0 ? parts.slice(3) : parts.slice(first, first + 2);
-  return two.filter(([many], at) => many || !at).map((each) => each.join(" ")).join(" ");
+  const first = parts.findIndex(Boolean);
+  return first < 0 ? "0 s" : parts.slice(first, first + 2).filter(Boolean).join(" ");
 }
 
 function span(low, high) { // a range of time left; "+" where its far end is not known
@@ -112,7 +111,8 @@ function store(listeners) {
 
 function chart(label, describe) {
   const tip = element("div", { class: "hk-tip", hidden: true });
-  const svg = element("svg", { role: "img", tabindex: 0, height: CHART_HEIGHT });
+  const svg = element("svg", { role: "img", tabindex: 0, height: CHART_HEIGHT, onmousemove: near, onkeydown: press,
+    onmouseleave: () => point(-1), onblur: () => point(-1) });
   const box = element("div", { class: "hk-chart" }, element("b", { class: "hk-label" }, label), svg, tip);
   let targets = [], at = -1, width = 0;
 
@@ -129,24 +129,21 @@ function chart(label, describe) {
     tip.style.top = `${target.y + 26}px`;
     tip.style.transform = `translate(${left ? "-100%" : 0}, -50%)`;
   }
-  const hide = () => point(-1);
-  svg.addEventListener("mousemove", (event) => {
+  function near(event) {
     const frame = svg.getBoundingClientRect();
     const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
     const far = targets.map((each) => Math.hypot(each.x - x, each.anyHeight ? 0 : each.y - y));
-    const least = far.reduce((best, value, place) => value < far[best] ? place : best, 0);
+    const least = far.indexOf(Math.min(...far));
     point(far[least] < NEAR_PX ? least : -1);
-  });
-  svg.addEventListener("mouseleave", hide);
-  svg.addEventListener("blur", hide);
-  svg.addEventListener("keydown", (event) => {
+  }
+  function press(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") hide();
+    if (event.key === "Escape") point(-1);
     if (!step) return;
     point(Math.max(0, at + step));
     event.preventDefault();
     event.stopPropagation();
-  });
+  }
 
   function draw(data) {
     width = Math.max(240, box.clientWidth);

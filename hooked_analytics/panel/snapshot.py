@@ -263,11 +263,13 @@ class Snapshot:
         shares = np.where(status == "COMPLETED", 100.0, _floats(seen["progress"]))
         self.changes = [*zip(seen["observed_at"], seen["video_id"], status, shares, strict=True)]
         kinds, progress = np.full(len(place), WAITING), np.full(len(place), np.nan)
-        told = kinds_of(status, np.full(len(seen), None, object))
-        for (at, video_id, _, share), kind in zip(self.changes, told.tolist(), strict=True):
-            row = place[video_id]
-            kinds[row], progress[row] = kind, share
-            self._point((at - base).total_seconds(), kinds, progress)
+        told = kinds_of(status, np.full(len(seen), None, object)).tolist()
+        times = self._since(seen["observed_at"]).tolist()
+        each = zip(self.changes, told, times, [*times, 0.0][1:], strict=True)
+        for (_, video_id, _, share), kind, at, following in each:
+            kinds[place[video_id]], progress[place[video_id]] = kind, share
+            if int(following) > int(at) or following == 0:  # a point a second is enough
+                self._point(at, kinds, progress)
 
     def _since(self, times: pd.Series) -> Array:
         """Seconds after the base."""
