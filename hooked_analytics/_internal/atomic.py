@@ -88,7 +88,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(local_path(path)))
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = _prefix(target)
-    sweep_orphans(target.parent, prefix)
+    sweep_orphans(target.parent, f"{prefix}*.tmp")
     beside = target.parent / f"{prefix}{secrets.token_hex(6)}.tmp"
     # tempfile would make it 0600; a report is to be as readable as any other new file
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -125,23 +125,7 @@ def atomic_directory(path: Path, owned: Callable[[Path], set[str]]) -> Iterator[
 
     The old directory is renamed away, the new one takes its place, the old one is removed. What
     a killed process left is put right by the next call; `read_swapped` finds it until then.
-
-    Parameters
-    ----------
-    path : Path
-        The directory to replace, made if absent.
-    owned : callable
-        Gives the names in a directory that the new one replaces; anything else moves over.
-
-    Yields
-    ------
-    Path
-        An empty directory beside the target.
-
-    Raises
-    ------
-    ValueError
-        *path* is the working directory or holds it, so it cannot be renamed.
+    *owned* gives the names in a directory that the new one replaces; anything else moves over.
 
     Examples
     --------
@@ -159,7 +143,7 @@ def atomic_directory(path: Path, owned: Callable[[Path], set[str]]) -> Iterator[
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "this is a file", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_stages(target)
+    sweep_orphans(target.parent, _prefix(target) + "?" * 12)
     _settle(target, owned)
     stage = target.parent / f"{_prefix(target)}{secrets.token_hex(6)}"
     stage.mkdir()
@@ -220,14 +204,6 @@ def _settle(target: Path, owned: Callable[[Path], set[str]]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _sweep_stages(target: Path) -> None:
-    """Remove new directories that killed processes left more than an hour ago."""
-    for stage in target.parent.glob(f"{_prefix(target)}*"):
-        with suppress(OSError):
-            if stage != _old(target) and time.time() - stage.stat().st_mtime > _ORPHAN_SECONDS:
-                shutil.rmtree(stage)
-
-
 def _old(target: Path) -> Path:
     return target.parent / f"{_prefix(target)}old"
 
@@ -237,25 +213,12 @@ def _prefix(target: Path) -> str:
     return f"{_PREFIX}{hashlib.blake2s(os.fsencode(target.name), digest_size=6).hexdigest()}-"
 
 
-def sweep_orphans(folder: Path, prefix: str = _PREFIX) -> None:
-    """
-    Remove temporary files that killed processes left in a folder more than an hour ago.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     orphan = Path(folder, f"{_PREFIX}1-2.tmp")
-    ...     orphan.touch()
-    ...     os.utime(orphan, (0, 0))
-    ...     sweep_orphans(Path(folder))
-    ...     orphan.exists()
-    False
-    """
-    for orphan in folder.glob(f"{prefix}*.tmp"):
+def sweep_orphans(folder: Path, pattern: str = f"{_PREFIX}*.tmp") -> None:
+    """Remove what killed processes left in a folder more than an hour ago."""
+    for orphan in folder.glob(pattern):
         with suppress(OSError):
             if time.time() - orphan.stat().st_mtime > _ORPHAN_SECONDS:
-                orphan.unlink()
+                shutil.rmtree(orphan) if orphan.is_dir() else orphan.unlink()
 
 
 def _sync(path: Path, flags: int) -> None:
