@@ -159,9 +159,8 @@ def forecast_credits(
 
     Notes
     -----
-    Exponentially smoothed weekly total times the share of each weekday in eight weeks. A total's
-    half-width is the 80 % quantile of the rule's errors in past weeks of this list, times a factor
-    pooled over public daily series.
+    Exponentially smoothed weekly total times the share of each weekday in eight weeks. Half-width:
+    80 % quantile of the rule's errors in past weeks, times a factor pooled over public series.
 
     Examples
     --------
@@ -177,30 +176,24 @@ def forecast_credits(
     Learnt from 56 complete days, 0.0% of their videos without a figure, filled in
     The list is ... days old
     """
-    made, seen = _days(videos, timezone)
+    made, seen, today = _days(videos, timezone)
     days = int(made["ago"].max()) if len(made) else 0
     _check(days, horizon_days, balance, budget)
     count, unknown = int(made["videos"].sum()), int(made["unknown"].sum())
     if unknown > MAX_FILLED_SHARE * count:
-        raise ValueError(
-            f"{unknown} of {count} videos have no credit figure ({unknown / count:.0%}), and above "
-            f"{MAX_FILLED_SHARE:.0%} there is no forecast"
-        )
+        few = f"{unknown} of {count} videos have no credit figure ({unknown / count:.0%})"
+        raise ValueError(f"{few}, and above {MAX_FILLED_SHARE:.0%} there is no forecast")
     history = np.bincount(days - made["ago"], made["credits"], minlength=days).astype(float)
     if not history.sum() > 0:
         raise ValueError("no complete day has a credit figure above 0, so there is no forecast")
-    rule, today = _Rule(history), _midnight(seen, timezone)
+    rule = _Rule(history)
     mean, paths = rule.ahead(horizon_days), rule.paths(horizon_days)
     half, error = rule.half(horizon_days), rule.errors(horizon_days)
     edges = np.quantile(np.maximum(paths, 0), [0.1, 0.9], axis=0) if len(paths) else np.nan
     low, high = np.broadcast_to(edges, (2, horizon_days))
-    daily = pd.DataFrame(
-        {
-            "day": midnights(pd.date_range(today, periods=horizon_days), timezone),
-            "credits": mean,
-            "low": np.minimum(low, mean),
-            "high": np.maximum(high, mean),
-        }
+    dates = midnights(pd.date_range(today, periods=horizon_days), timezone)
+    daily = pd.DataFrame({"day": dates, "credits": mean}).assign(
+        low=np.minimum(low, mean), high=np.maximum(high, mean)
     )
     return Forecast(
         daily=daily,
@@ -219,7 +212,7 @@ def forecast_credits(
     )
 
 
-def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
+def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
     """Credits of the days before the last observation, ``ago`` from it, unknown ones filled in."""
     import narwhals.stable.v2 as nw
 
@@ -230,13 +223,14 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
     moment = small_frame(last)["_seen"].iloc[0]
     steps = per_step(opened, keys, timezone).assign(kind=lambda each: each[keys[0]] if keys else "")
     if pd.isna(moment):
-        return steps.assign(ago=0, unknown=0).iloc[:0], pd.NaT
+        return steps.assign(ago=0, unknown=0).iloc[:0], pd.NaT, pd.NaT
     seen = pd.Timestamp(int(moment), unit="us", tz="UTC")
+    today = seen.tz_convert(timezone).tz_localize(None).floor("D")
     began = pd.to_datetime(steps["period"], unit="us", utc=True)
     local = began.dt.tz_convert(timezone).dt.tz_localize(None).dt.floor("D")
     sums = ["videos", "credits", "credits_known"]
     table = (
-        steps.assign(ago=(_midnight(seen, timezone) - local).dt.days)
+        steps.assign(ago=(today - local).dt.days)
         .pipe(lambda each: each[each["ago"].between(1, MAX_DAYS)])
         .astype({"ago": "int64"})
         .groupby(["ago", "kind"], dropna=False, as_index=False)[sums]
@@ -248,11 +242,7 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any]:
         alike = table.groupby(by, dropna=False)[sums].transform("sum")
         some = alike["credits_known"].where(alike["credits_known"] > 0)
         mean = mean.fillna(alike["credits"] / some)
-    return table.assign(credits=table["credits"] + table["unknown"] * mean.fillna(0.0)), seen
-
-
-def _midnight(moment: pd.Timestamp, timezone: str) -> Any:
-    return moment.tz_convert(timezone).tz_localize(None).floor("D")
+    return table.assign(credits=table["credits"] + table["unknown"] * mean.fillna(0.0)), seen, today
 
 
 def _check(days: int, horizon_days: int, balance: float | None, budget: float | None) -> None:

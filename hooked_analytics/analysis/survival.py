@@ -65,12 +65,6 @@ def count_ends(
     Count ends per distinct time to the end or to the last observation [s].
 
     Each time stands for so many renders; missing and negative ones are not used.
-
-    Examples
-    --------
-    >>> ends = count_ends([9, 5, 5], completed=[1, 1, 0], running=[0, 0, 1])
-    >>> ends.seconds.tolist(), ends.completed.tolist(), ends.at_risk.tolist()
-    ([5.0, 9.0], [1.0, 1.0], [3.0, 1.0])
     """
     at = np.asarray(seconds, dtype=float)
     order = np.argsort(at, kind="stable")  # what comes sorted, millions at times, costs little
@@ -92,12 +86,6 @@ def kaplan_meier(ends: Ends) -> Curve:
 
     Kaplan and Meier (1958), variance by Greenwood, 95 % band on the log(-log) scale, which keeps
     inside 0 and 1; missing where the share is 1 or 0.
-
-    Examples
-    --------
-    >>> curve = kaplan_meier(count_ends([1, 2, 3], completed=[1, 0, 1], running=[0, 1, 0]))
-    >>> curve.share.round(4).tolist()
-    [0.6667, 0.6667, 0.0]
     """
     at_risk, over = ends.at_risk, ends.over
     share = np.cumprod(1 - over / at_risk, dtype=np.float64)
@@ -113,12 +101,6 @@ def aalen_johansen(ends: Ends) -> Curve:
 
     Aalen and Johansen (1978); variance by the delta method (Marubini and Valsecchi 1995). Without
     failures it is one minus Kaplan-Meier, band included.
-
-    Examples
-    --------
-    >>> ends = count_ends([1, 2, 3, 4], completed=[1, 0, 1, 1], failed=[0, 1, 0, 0])
-    >>> aalen_johansen(ends).share.tolist()
-    [0.25, 0.25, 0.5, 0.75]
     """
     n, over, completed = ends.at_risk, ends.over, ends.completed
     left_before = np.concatenate([[1.0], np.cumprod(1 - over / n)])[:-1]
@@ -144,27 +126,13 @@ def quantile(curve: Curve, p: float) -> Quantile:
 
     The interval holds every time whose band covers 1 - p: a missing upper end means that the list
     is too young or too short to bound it.
-
-    Examples
-    --------
-    >>> curve = kaplan_meier(count_ends([1, 2, 3], completed=[1, 0, 1], running=[0, 1, 0]))
-    >>> quantile(curve, 0.5).seconds, quantile(curve, 0.1).seconds
-    (3.0, 1.0)
     """
     reached = (part <= 1 - p + ROUNDING for part in curve[1:])
     return Quantile(*(float(curve.seconds[at.argmax()]) if at.any() else np.nan for at in reached))
 
 
 def share_at(curve: Curve, ends: Ends, at_seconds: ArrayLike) -> Curve:
-    """
-    Read an Aalen-Johansen curve at any times; missing after the last observation of one running.
-
-    Examples
-    --------
-    >>> ends = count_ends([10, 20], completed=[1, 0], running=[0, 1])
-    >>> share_at(aalen_johansen(ends), ends, [5, 10, 30]).share.tolist()
-    [0.0, 0.5, nan]
-    """
+    """Read an Aalen-Johansen curve; missing after the last observation of one still running."""
     at = np.asarray(at_seconds, dtype=float)
     if not len(ends.seconds):
         return Curve(at, *np.full((3, len(at)), np.nan))
@@ -210,15 +178,7 @@ def _z() -> float:
 
 
 def wilson(hits: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
-    """
-    95 % interval of a share, by Wilson's score; missing where there are no trials.
-
-    Examples
-    --------
-    >>> low, high = wilson([1, 0], [10, 0])
-    >>> low.round(4).tolist(), high.round(4).tolist()
-    ([0.0179, nan], [0.4042, nan])
-    """
+    """95 % interval of a share, by Wilson's score; missing where there are no trials."""
     n = np.asarray(trials, dtype=float)
     n = np.where(n > 0, n, np.nan)
     rate, z = np.asarray(hits, dtype=float) / n, _z()
