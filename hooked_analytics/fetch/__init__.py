@@ -1,27 +1,31 @@
 """
 Ids to a videos frame: once (`fetch_videos`, `list_videos`), or until all are final.
 
-``fetch`` makes one pass. ``poll`` is the loop: ``poll_scheduler`` decides what to request,
-``poll_executor`` requests it, ``video_state`` keeps what is known.
+``fetch`` makes one pass, by a ``fetch_job``. ``poll`` is the loop: ``poll_scheduler`` decides
+what to request, ``poll_executor`` requests it, ``video_state`` keeps what is known.
 """
 
-from hooked_analytics.fetch.fetch import add_details, fetch_videos, join_details, list_videos
-from hooked_analytics.fetch.fetch_job import Archive
-from hooked_analytics.fetch.names import add_names
+from hooked_analytics.fetch.fetch import fetch_videos, list_videos
+from hooked_analytics.fetch.fetch_job import Archive, validate_ids
+from hooked_analytics.fetch.joins import add_details, add_names, join_details
 from hooked_analytics.fetch.poll import (
-    PollTimer,
     build_schedule,
     check_interval,
     interrupted,
     last_frame,
-    pause_seconds,
     poll_loop,
     poll_videos,
     summary,
     wait_for_videos,
 )
+from hooked_analytics.fetch.poll_executor import (
+    MAX_WAITING,
+    EventQueue,
+    EventSource,
+    PollTimer,
+    pause_seconds,
+)
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
-from hooked_analytics.fetch.requested_ids import RequestedId, validate_ids
 from hooked_analytics.fetch.video_state import (
     AT,
     NOT_YET,
@@ -30,10 +34,10 @@ from hooked_analytics.fetch.video_state import (
     load_known,
     to_frame,
 )
-from hooked_analytics.fetch.webhook_events import EventQueue, EventSource
 
 __all__ = [
     "AT",
+    "MAX_WAITING",
     "NOT_YET",
     "Archive",
     "EventQueue",
@@ -41,7 +45,6 @@ __all__ = [
     "FalseAlarmBudget",
     "PollScheduler",
     "PollTimer",
-    "RequestedId",
     "VideoState",
     "add_details",
     "add_names",

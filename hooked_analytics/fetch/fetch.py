@@ -1,18 +1,16 @@
-"""Ids or a table to details, one request per video; the team's list, one request per hundred."""
+"""Ids to details, one request per video; the team's list, one request per hundred."""
 
 from __future__ import annotations
 
 import contextlib
-import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from hooked_analytics._internal.cancel import despite_interrupts
 from hooked_analytics.client import HookedClient
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError
-from hooked_analytics.fetch.fetch_job import Archive, FetchJob, plan_requests
-from hooked_analytics.fetch.requested_ids import checked_id, validate_ids
+from hooked_analytics.fetch.fetch_job import Archive, FetchJob, plan_requests, validate_ids
 from hooked_analytics.schema import NAMES, Row, frame_from_rows, parse_record
 
 if TYPE_CHECKING:
@@ -46,8 +44,7 @@ def fetch_videos(
     archive : VideoArchive, optional
         Videos whose end and credits are settled there are not requested; the others are kept
         there, every half minute, at the end and on an interrupt. A completed video without
-        credits, or a failed one with some, is requested again for three days, at most once an
-        hour. The links of videos taken from an archive have lost their signature.
+        credits, or a failed one with some, is requested again for three days, at most hourly.
     errors : {"coerce", "raise"}
         ``"coerce"`` makes failed ids rows; ``"raise"`` raises after the batch.
     progress : bool, optional
@@ -96,79 +93,6 @@ def fetch_videos(
             videos=videos,
         )
     return videos
-
-
-def add_details(
-    frame: pd.DataFrame,
-    *,
-    client: HookedClient | None = None,
-    archive: Archive | None = None,
-) -> pd.DataFrame:
-    """
-    Join the details of each video to a table of one's own.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Any table with a column ``video_id``. Every row is kept, in order, with its index.
-    client : HookedClient, optional
-        Whose key, limit and connections to use. A new one for this call when missing.
-    archive : VideoArchive, optional
-        As in `fetch_videos`.
-
-    Returns
-    -------
-    DataFrame
-        The own columns, then those of `fetch_videos`; missing where the row has no id. An own
-        column with the name of one of these is kept as ``<name>_own``, unless *frame* is a videos
-        frame: its columns are brought up to date. An id in several rows, under two campaigns for
-        example, has its details in each, credits included; a warning says so, and the functions
-        of this package count the video once.
-
-    Raises
-    ------
-    TypeError, ValueError
-        *frame* is no pandas table, or has no ``video_id``. Nothing was requested.
-    HookedError, FetchInterrupted
-        As from `fetch_videos`; ``.videos`` has what was fetched.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from hooked_analytics import Sandbox
-    >>> table = pd.DataFrame({"video_id": ["vid_abc123"], "campaign": ["spring"]})
-    >>> with Sandbox(videos=1) as sandbox, sandbox.client() as client:
-    ...     videos = add_details(table, client=client)
-    >>> videos[["video_id", "campaign", "used_credits"]].values.tolist()
-    [['vid_abc123', 'spring', 5.0]]
-    """
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(
-            f"add_details takes a pandas DataFrame, not {type(frame).__name__}: convert it, for "
-            "example by frame.to_pandas()"
-        )
-    if list(frame.columns).count("video_id") != 1:
-        raise ValueError("add_details needs one column video_id: rename the column of the ids")
-    with contextlib.nullcontext(client) if client else HookedClient() as used:
-        shown = [checked_id(value, used).shown for value in frame["video_id"]]
-        ids = pd.Series(shown, frame.index, dtype=object)
-        _say_repeated(frame, ids)
-        details = fetch_videos(list(dict.fromkeys(shown)), client=used, archive=archive)
-    return join_details(frame.assign(video_id=ids), details)
-
-
-def join_details(frame: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
-    """Join what a fetch gave to a table with the same ids; rows without an id stay rows."""
-    ids = [_or_none(video_id) for video_id in frame["video_id"]]
-    by_id = details.set_axis(pd.Index(map(_or_none, details["video_id"]), dtype=object))
-    joined = by_id.reindex(pd.Index(ids, dtype=object)).set_axis(frame.index)
-    own_ids: pd.Series[Any] = pd.Series(ids, frame.index, dtype=object)
-    joined["video_id"] = own_ids.astype(details["video_id"].dtype)
-    own = frame.drop(columns="video_id")
-    if set(NAMES) <= set(frame.columns):
-        own = own.drop(columns=list(NAMES), errors="ignore")
-    own = own.rename(columns={name: f"{name}_own" for name in own if name in NAMES})
-    return pd.concat([joined[["video_id"]], own, joined.drop(columns="video_id")], axis=1)
 
 
 def list_videos(
@@ -275,23 +199,3 @@ def _moment(name: str, given: str | datetime | None) -> pd.Timestamp | None:
         return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
     except (ValueError, TypeError) as problem:
         raise ValueError(f"{name} is a date such as 2026-10-01, not {given!r}") from problem
-
-
-def _say_repeated(frame: pd.DataFrame, shown: pd.Series[Any]) -> None:
-    """Warn of ids in several rows, and name the own columns in which these differ."""
-    repeated = shown.duplicated(keep=False) & shown.notna()
-    if not repeated.any():
-        return
-    rows, ids = frame[repeated.to_numpy()].drop(columns="video_id"), shown[repeated]
-    own = rows.drop(columns=[name for name in rows if name in NAMES])
-    differing = [name for name in own if own[name].astype(str).groupby(ids).nunique().gt(1).any()]
-    under = f", with different {', '.join(map(str, differing))}" if differing else ""
-    warnings.warn(
-        f"{ids.nunique():,} video ids stand in several rows{under}, the first {ids.iloc[0]}: the "
-        "details, credits included, are in each of them",
-        stacklevel=3,
-    )
-
-
-def _or_none(value: Any) -> str | None:
-    return None if pd.isna(value) else value

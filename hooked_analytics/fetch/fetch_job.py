@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import warnings
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple, Protocol
+from numbers import Number
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,24 +20,28 @@ from hooked_analytics._internal.cancel import BackgroundThread, despite_interrup
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
-from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError
-from hooked_analytics.fetch.requested_ids import RequestedId
+from hooked_analytics.errors import (
+    FetchError,
+    FetchInterrupted,
+    HookedError,
+    InvalidVideoIdError,
+)
+from hooked_analytics.fetch.video_state import is_settled
 from hooked_analytics.schema import (
     Row,
+    clean_text,
     empty_videos,
     failed_row,
     frame_from_rows,
-    is_final,
     parse_record,
 )
 
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 0.1
 KEEP_SECONDS = 30.0
-# Credits may be booked or refunded after the end: such a video is requested again so long after
-# its end [h], if the last request was so long ago [h].
-SETTLED_AFTER_HOURS = 72
-AGAIN_AFTER_HOURS = 1
+_FILE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
+_RECORD_KEYS = frozenset({"id", "videoId", "video_id"})
+_WANTED = "hand in a list of ids such as ['vid_abc123'], or a table with a column video_id"
 
 
 class Archive(Protocol):
@@ -46,18 +54,93 @@ class Archive(Protocol):
         """Keep rows."""
 
 
-def is_settled(videos: pd.DataFrame) -> pd.Series[bool]:
-    """Whether nothing of a video will change: it has ended, and so has the booking of credits."""
-    now = pd.Timestamp.now(UTC)
-    credits, status = videos["used_credits"], videos["status"]
-    # a completed video without credits may get them, a failed one with credits may lose them
-    booked = (status.eq("COMPLETED") & credits.notna()) | (status.eq("FAILED") & credits.eq(0))
-    ended = videos["updated_at"].fillna(videos["created_at"]).fillna(videos["fetched_at"])
-    old = now - ended > pd.Timedelta(hours=SETTLED_AFTER_HOURS)
-    fresh = now - videos["fetched_at"] < pd.Timedelta(hours=AGAIN_AFTER_HOURS)
-    went_well = is_final(videos) & videos["fetch_error"].isna()
-    settled: pd.Series[bool] = went_well & (booked.fillna(False) | old | fresh)
-    return settled.astype(bool)
+class RequestedId(NamedTuple):
+    """One distinct id as given, and why it cannot be requested where that is so."""
+
+    shown: str | None
+    problem: str | None
+
+
+def validate_ids(video_ids: object, client: HookedClient) -> list[RequestedId]:
+    """
+    Check every id and fold those given twice, in the order first seen.
+
+    A container that can hold no ids is a TypeError or ValueError; one wrong id among others comes
+    back with its problem.
+    """
+    given = listed_ids(video_ids)
+    tasks: dict[str | None, RequestedId] = {}
+    for value in given:
+        task = checked_id(value, client)
+        tasks.setdefault(task.shown, task)
+    if folded := len(given) - len(tasks):
+        warnings.warn(
+            f"{folded:,} of {len(given):,} video ids were given before and are requested once",
+            stacklevel=3,
+        )
+    return list(tasks.values())
+
+
+def checked_id(value: object, client: HookedClient) -> RequestedId:
+    """Check one id; a missing one stays missing."""
+    try:
+        return RequestedId(client.check_video_id(value), None)
+    except InvalidVideoIdError as error:
+        shown = None if _is_missing(value) else clean_text(str(value)) or None
+        return RequestedId(shown, str(error))
+
+
+def listed_ids(video_ids: object) -> list[object]:
+    """Take the ids out of one text, an iterable, a column or a table."""
+    if isinstance(video_ids, str):
+        if video_ids.strip().lower().endswith(_FILE_SUFFIXES):
+            raise ValueError(
+                f"{video_ids.strip()[:80]!r} is a file, not a video id: read it first, for example "
+                "pd.read_csv(...), and hand in the ids or the table"
+            )
+        return [video_ids]
+    columns = column_names(video_ids)
+    if columns is not None:
+        if "video_id" not in columns:
+            raise ValueError(
+                f"the table has no column video_id, only {', '.join(map(str, columns))[:200]}: "
+                "rename the column that holds the ids"
+            )
+        video_ids = _column(video_ids)
+    if hasattr(video_ids, "to_pylist"):
+        video_ids = video_ids.to_pylist()
+    record = isinstance(video_ids, Mapping) and not _RECORD_KEYS.isdisjoint(video_ids)
+    unfit = isinstance(video_ids, (bytes, bytearray, os.PathLike)) or record
+    if unfit or not isinstance(video_ids, Iterable):
+        raise TypeError(f"video_ids is a {type(video_ids).__name__}: {_WANTED}")
+    given = list(video_ids)
+    known = [value for value in given if not _is_missing(value)]
+    for kinds, name in ((Number, "numbers"), ((Mapping, list, tuple), "records or lists")):
+        if known and all(isinstance(value, kinds) for value in known):
+            raise TypeError(f"video_ids holds {name}, which are no video ids: {_WANTED}")
+    return given
+
+
+def column_names(table: object) -> list[Any] | None:
+    """Columns of a table of any engine; None for what is no table."""
+    names = getattr(table, "column_names", None)  # PyArrow
+    if names is None and not isinstance(table, Mapping):
+        names = getattr(table, "columns", None)
+    return None if names is None or isinstance(names, str) else list(names)
+
+
+def _is_missing(value: Any) -> bool:
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def _column(table: Any) -> Any:
+    if hasattr(table, "__arrow_c_stream__") and not hasattr(table, "iloc"):
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_stream(table).read_all()["video_id"]
+    if hasattr(table, "toPandas"):  # Spark
+        return table.select("video_id").toPandas()["video_id"]
+    return table["video_id"]
 
 
 class Requested(NamedTuple):
@@ -94,24 +177,10 @@ def plan_requests(tasks: list[RequestedId], archive: Archive | None) -> Requeste
 
 class BackgroundWriter:
     """
-    Append rows to an archive every half minute and at the end.
+    Append rows to an archive every half minute and at the end; `fault` says what stopped it.
 
     It has its own thread because an interrupt reaches the main thread alone: there it could end
     an append just before or just after its file is in place, with no way to tell.
-
-    Parameters
-    ----------
-    archive : Archive
-        Where to keep rows; None keeps nothing.
-
-    Attributes
-    ----------
-    fault : Exception
-        What stopped the archive from taking rows, if anything did.
-
-    Examples
-    --------
-    >>> BackgroundWriter(None).close()
     """
 
     def __init__(self, archive: Archive | None) -> None:
@@ -150,11 +219,7 @@ class BackgroundWriter:
 
 
 class FetchJob:
-    """
-    Request every task once; rows are kept as they arrive, so an interrupt loses nothing.
-
-    The threads read the stop event before every request, so an interrupt is followed by silence.
-    """
+    """Request every task once; rows are kept as they arrive, so an interrupt loses nothing."""
 
     def __init__(self, client: HookedClient, requested: Requested, archive: Archive | None) -> None:
         self.client = client

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from hooked_analytics._internal.cancel import despite_interrupts, stopped_at_exit
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics.client import HookedClient, rate_limiter
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, WaitTimeoutError
-from hooked_analytics.fetch.poll_executor import PollExecutor
+from hooked_analytics.fetch.fetch_job import validate_ids
+from hooked_analytics.fetch.poll_executor import PollExecutor, PollTimer, WebhookListener
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
-from hooked_analytics.fetch.requested_ids import validate_ids
 from hooked_analytics.fetch.video_state import VideoState, load_known, to_frame, unsaved_rows
-from hooked_analytics.fetch.webhook_events import WebhookListener
 from hooked_analytics.schema import ENDING_FAILURES, frame_from_rows, is_final
 
 if TYPE_CHECKING:
@@ -26,59 +23,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hooked_analytics.fetch.fetch_job import Archive
-    from hooked_analytics.fetch.webhook_events import EventSource
+    from hooked_analytics.fetch.poll_executor import EventSource
 
 MIN_INTERVAL_SECONDS = 1.0
 # Time for renders, beside that in which the limit lets every id be requested [s].
 RENDERS_SECONDS = 1800.0
-# Part of the interval by which a poll may come early or late, so that pollers do not synchronise.
-JITTER = 0.05
-# How often a pause is left for a webhook event, or for what the limit held back [s].
-_SLICE_SECONDS = 0.05
 _KNOWN = frozenset({"STARTED", "COMPLETED", "FAILED", "DRAFT"})
-
-
-class PollTimer:
-    """
-    The rhythm of the loop: from the start of one poll to the start of the next.
-
-    Parameters
-    ----------
-    interval_seconds : float
-        Between polls while Hooked answers [s].
-    stop : Event
-        Set by whoever wants no more.
-
-    Attributes
-    ----------
-    heard : Callable[[], bool]
-        Called during the pause; True ends it at once.
-    """
-
-    heard: Callable[[], bool] | None = None
-
-    def __init__(self, interval_seconds: float, stop: threading.Event) -> None:
-        self.interval_seconds = interval_seconds
-        self.stop = stop
-
-    def now(self) -> float:
-        """Give the time by the loop's clock [s]."""
-        return time.monotonic()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait; return whether the loop is to stop."""
-        return self.stop.wait(seconds)
-
-    def rest(self, began: float, slower_by: int, deadline: float) -> bool:
-        """Wait for the next poll, or for an event; return whether to go on."""
-        until = min(began + pause_seconds(self.interval_seconds, slower_by), deadline)
-        while not (self.heard and self.heard()):
-            left = max(0.0, until - self.now())
-            if self.wait(min(left, _SLICE_SECONDS)):
-                return False
-            if self.now() >= until:
-                break
-        return not self.stop.is_set()
 
 
 def poll_videos(
@@ -95,10 +45,9 @@ def poll_videos(
     Poll videos while they render: one videos frame per poll, until all are final.
 
     While several render, a list page tells how far up to 100 of them are; a video that has ended
-    is requested once in detail, which brings its credits, and never again. Where the list is
-    missing or of no use, details take turns within the client's limit. What the list lacks (type,
-    script, credits) is missing until the details came. The list is read less often while, by the
-    videos' own pace, few have ended since the last time.
+    is requested once in detail, which brings type, script and credits. Where the list is missing
+    or of no use, details take turns within the client's limit. The list is read less often while,
+    by the videos' own pace, few have ended since the last time.
 
     Parameters
     ----------
@@ -107,28 +56,26 @@ def poll_videos(
     client : HookedClient, optional
         Whose key, limit and connections to use. A new one when missing.
     archive : VideoArchive, optional
-        Anything with ``.videos()`` and ``.append(frame)``. What is settled there costs no request;
-        what is seen here is kept there.
+        What is settled there costs no request; what is seen here is kept there.
     webhooks : WebhookReceiver, optional
         A video named by an event is requested at once, and polls come up to six times less often,
-        as long as no video ends without an event. Events about other ids cost nothing.
+        as long as no video ends without an event.
     interval_seconds : float, default 5
         From the start of one poll to the start of the next [s]. At least 1, except on this
-        machine. While Hooked does not answer, polls come up to 12 times less often.
+        machine; up to 12 times as long while Hooked does not answer.
     timeout_seconds : float, optional
         Limit for the whole loop [s]. When missing, half an hour and the time in which the client's
         limit lets every id be requested once.
     stop : threading.Event, optional
-        Set it, from any thread, and the loop ends at once.
+        Ends the loop at once when set, by any thread.
 
     Returns
     -------
     Iterator[DataFrame]
         One row per distinct id, in the order given. With webhooks also one frame for each event
         that was followed. Where the last request failed, the row keeps its last good values, and
-        ``fetch_error`` and ``fetch_error_message`` say what failed; ``not_fetched`` means its turn
-        has not come. Rows with ``invalid_id``, ``not_found`` or ``forbidden`` are not requested
-        again.
+        ``fetch_error`` says why; ``not_fetched`` means its turn has not come. Rows with
+        ``invalid_id``, ``not_found`` or ``forbidden`` are not requested again.
 
     Raises
     ------
@@ -173,9 +120,8 @@ def build_schedule(
     ]
     if archive is not None:
         load_known(videos, archive.videos())
-    limit = client.requests_per_minute
     polls_a_minute = rate_limiter.WINDOW_SECONDS / timer.interval_seconds
-    per_poll = math.inf if limit is None else limit / polls_a_minute
+    per_poll = (client.requests_per_minute or math.inf) / polls_a_minute
     return PollScheduler(videos, per_poll=per_poll, polls_a_minute=polls_a_minute)
 
 
@@ -190,7 +136,10 @@ def poll_loop(
     webhooks: EventSource | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Poll until all is final; *closing* is closed at the end."""
-    seconds = timeout_seconds or default_timeout(client, len(schedule.open))
+    limit = client.requests_per_minute or math.inf
+    # the renders' time, and that in which every id can be requested once
+    requesting = len(schedule.open) * rate_limiter.WINDOW_SECONDS / limit
+    seconds = timeout_seconds or RENDERS_SECONDS + requesting
     deadline = timer.now() + seconds
     executor = PollExecutor(
         client, schedule, over=lambda: timer.stop.is_set() or timer.now() >= deadline
@@ -246,18 +195,6 @@ def _kept_frame(archive: Archive | None, schedule: PollScheduler) -> pd.DataFram
     return videos
 
 
-def default_timeout(client: HookedClient, ids: int) -> float:
-    """Half an hour for the renders, and the time in which every id can be requested once [s]."""
-    limit = client.requests_per_minute
-    return RENDERS_SECONDS + (ids * rate_limiter.WINDOW_SECONDS / limit if limit else 0.0)
-
-
-def pause_seconds(interval_seconds: float, slower_by: int) -> float:
-    """Give the time from the start of a poll to the next, a little early or late [s]."""
-    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, not a secret
-    return interval_seconds * slower_by * jitter
-
-
 def check_interval(
     client: HookedClient, interval_seconds: float, timeout_seconds: float | None
 ) -> None:
@@ -285,16 +222,17 @@ def timed_out(
     unseen = int(left["status"].isna().sum())
     rendering = len(left) - ended - unseen
     strange = sorted(set(left["status"].dropna()) - _KNOWN)
-    parts = [
-        f"{rendering:,} still rendering (their renders go on at Hooked)" if rendering else "",
-        f"{ended:,} ended, but their details were not requested yet" if ended else "",
-        f"{unseen:,} not seen yet" if unseen else "",
-    ]
+    parts = {
+        "still rendering (their renders go on at Hooked)": rendering,
+        "ended, but their details were not requested yet": ended,
+        "not seen yet": unseen,
+    }
+    told = "; ".join(f"{count:,} {what}" for what, count in parts.items() if count)
     unknown = f" Unknown status, taken as rendering: {', '.join(strange)[:200]}." if strange else ""
     return WaitTimeoutError(
         f"{len(left):,} of {len(videos):,} videos were not finished after {timeout_seconds:,.5g} "
-        f"s: {'; '.join(part for part in parts if part)}.{unknown} Wait again later with the same "
-        "ids. What is known is in .videos of this error.",
+        f"s: {told}.{unknown} Wait again later with the same ids. What is known is in .videos of "
+        "this error.",
         videos=videos,
     )
 
@@ -338,8 +276,6 @@ def wait_for_videos(
 
     Raises
     ------
-    WaitTimeoutError
-        Time is up; ``.videos`` is the last observation. The renders go on at Hooked.
     HookedError, FetchInterrupted, TypeError, ValueError
         As from `poll_videos`.
 
@@ -374,9 +310,7 @@ def last_frame(
     Examples
     --------
     >>> import pandas as pd
-    >>> last_frame(iter([pd.DataFrame({"progress": [100]})]), each=print)
-       progress
-    0       100
+    >>> last_frame(iter([pd.DataFrame({"progress": [100]})]), each=len)
        progress
     0       100
     """
@@ -384,10 +318,8 @@ def last_frame(
     try:
         for videos in frames:
             each(videos)
-    except FetchInterrupted:
-        raise
-    except KeyboardInterrupt:
-        if videos is None:
+    except KeyboardInterrupt as stop:
+        if videos is None or isinstance(stop, FetchInterrupted):
             raise
         known = videos
         raise despite_interrupts(lambda: interrupted(known)) from None

@@ -30,33 +30,23 @@ _log = logging.getLogger(__name__)
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 0.33
+LIST_SHARE = 0.34
 # Details of ends that the list has told leave this part of the limit: the next reading, and ends
 # that only details tell, go first. Not while they would take longer than a minute, or they pile up.
 RESERVED_SHARE = 0.25
-# Polls between requests for one video that fail, or that the list does not confirm.
-MAX_POLLS_APART = 6
-# Polls before a list that failed or told nothing is tried again.
-MAX_POLLS_WITHOUT_LIST = 64
-# A refusal of the list (it is missing, or no list) counts as so many stray failures.
-REFUSAL = 4
-# A video the list shows unchanged so many times is requested directly: the list may be old.
-MAX_UNCHANGED = 24
-# The list is read when by their own pace renders have waited so long for it, added up, for each of
-# its pages [polls] ...
+MAX_POLLS_APART = 6  # between requests for a video that fail, or that the list does not confirm
+MAX_POLLS_WITHOUT_LIST = 64  # before a list that failed or told nothing is tried again
+REFUSAL = 4  # a list that is missing, or is none, counts as so many stray failures
+MAX_UNCHANGED = 24  # times that the list shows a video unchanged: it may be old
+# The list is read when, by their own pace, renders have waited for it so long, added up, for each
+# of its pages [polls]; and after so many polls, or part of all polls: a render may fail early.
 WAITED_PER_PAGE = 2.0
-# ... and after so many polls, or this part of all polls, since a render may fail before its time.
-MAX_QUIET = 6
-AGE_PER_QUIET = 12
+MAX_QUIET, AGE_PER_QUIET = 6, 12
 # Details of a single render are requested a poll later for each so many polls that it should take.
 QUIET_POLLS = 4
-# Polls before the whole list is read again for few videos after it showed none of ours.
-POLLS_AFTER_NOTHING = 8
-# While nothing answers the interval doubles, up to so many times.
-MAX_SLOWER = 12
-# While webhook events tell of every end, polls are so many intervals apart.
-NOTIFIED_APART = 6
-_PROGRESS = ("status", "progress", "message", "updated_at")
+POLLS_AFTER_NOTHING = 8  # before the whole list, which showed no end of ours, is read for a few
+MAX_SLOWER = 12  # times the interval, which doubles while nothing answers
+NOTIFIED_APART = 6  # intervals between polls while webhook events tell of every end
 
 
 @dataclass
@@ -94,7 +84,7 @@ class PollScheduler:
         self._list_per_poll = LIST_SHARE * per_poll
         self._limit = per_poll * polls_a_minute
         pages = max(1, math.ceil(len(self.open) / PAGE_VIDEOS))
-        self._pages = {WHOLE: pages, RENDERING: pages}  # what a reading costs
+        self._pages = dict.fromkeys((WHOLE, RENDERING), pages)  # what a reading costs
         self._readings = 0
         self._read = -1  # the poll in which a reading last ended
         self._next_list = 0.0
@@ -120,11 +110,10 @@ class PollScheduler:
 
     def list_due(self, left: float) -> bool:
         """Whether to read the list now, or to go on reading it."""
-        if self.reading is None and self.poll >= self._list_back:
-            status = self._list_to_read(left)
-            if status != "":
-                self._readings += 1
-                self.reading = ListReading(status, self._readings, self.poll)
+        resting = self.reading is not None or self.poll < self._list_back
+        if not resting and (status := self._list_to_read(left)) != "":
+            self._readings += 1
+            self.reading = ListReading(status, self._readings, self.poll)
         return self.reading is not None
 
     def _list_to_read(self, left: float) -> str | None:
@@ -169,14 +158,13 @@ class PollScheduler:
 
     def note_page(self, seen: Mapping[str | None, Row], *, items: int, total: int | None) -> bool:
         """Note what a page showed of ours; return whether to read on."""
-        reading = self.reading
-        if reading is None:
+        if (reading := self.reading) is None:
             return False
         reading.pages += 1
         for video_id, row in seen.items():
             video = self._by_id[video_id]
             was_final, video.seen = video.is_final, reading.number
-            _listed(video, row, self.poll)
+            video.take_item(row, self.poll)
             reading.news |= video.is_final and not was_final
         reading.cost = max(reading.cost, reading.pages, -(-(total or 0) // max(1, items)))
         unseen = self._unseen(reading)
@@ -194,7 +182,7 @@ class PollScheduler:
         reading, self.reading = self.reading, None
         if reading is None:
             return
-        cost = reading.cost if self._unseen(reading) else reading.pages
+        cost = reading.cost if self._unseen(reading) else 0
         pages = self._pages[reading.status] = max(1, reading.pages, cost)
         self._read = self.poll
         for video in self.open:
@@ -203,12 +191,7 @@ class PollScheduler:
         if reading.status == WHOLE:
             self._next_whole = self.poll + (1 if reading.news else POLLS_AFTER_NOTHING)
         listed = sum(video.listed for video in self.open)
-        _log.info(
-            "list read: %d pages, %d of %d videos rendering",
-            reading.pages,
-            listed,
-            len(self.videos),
-        )
+        _log.info("list read: %d pages, %d videos rendering", reading.pages, listed)
 
     def list_failed(self, error: HookedError) -> None:
         """Note a reading that failed: the list is left alone for a while, longer each time."""
@@ -233,14 +216,13 @@ class PollScheduler:
         if self._by_turns:
             for video in self.open:
                 video.listed = False
-        due = self._in_order(self._due())
-        room = self._room(left)
-        return self._affordable(due[:room], room)[0]
+        due, room = sorted(self._due(), key=_rank), self._room(left)
+        return self._affordable(due[:room], room)[0] or due[: min(1, room)]
 
     def held_back(self, left: float) -> list[VideoState]:
         """Choose whose details to request between two polls, as the limit frees requests."""
         if self._queued != self.poll:  # once a poll: sorting for each request is quadratic
-            self._queue, self._queued = deque(self._in_order(self._due())), self.poll
+            self._queue, self._queued = deque(sorted(self._due(), key=_rank)), self.poll
         due: list[VideoState] = []
         room = 0 if self.failing or not self._queue else int(self._spare(left))
         while self._queue and len(due) < room:
@@ -257,11 +239,9 @@ class PollScheduler:
         told = sum(video.is_final for video in self.open)
         reserved = told <= self._limit < math.inf and any(video.listed for video in self.open)
         reserve = RESERVED_SHARE * self._limit if reserved else 0
-        now: list[VideoState] = []
-        later: list[VideoState] = []
-        for at, video in enumerate(due):
-            (later if video.is_final and at >= room - reserve else now).append(video)
-        return now, later
+        free = max(0, int(room - reserve))
+        now = due[:free] + [video for video in due[free:] if not video.is_final]
+        return now, [video for video in due[free:] if video.is_final]
 
     def note_events(self, events: Iterable[Sequence[str]]) -> None:
         """Mark the videos that webhook events name, by id or project; ignore unknown ids."""
@@ -271,7 +251,7 @@ class PollScheduler:
             if video.video_id not in ids and project not in ids:
                 continue
             if video.done:
-                self._budget.was_true()  # events do come, this one late or twice
+                self._budget.note(came_true=True)  # events do come, this one late or twice
             else:
                 video.notified, video.due = True, self.poll
 
@@ -292,12 +272,6 @@ class PollScheduler:
             if video.row is not None or not first
         ]
 
-    def _in_order(self, due: list[VideoState]) -> list[VideoState]:
-        def rank(v: VideoState) -> tuple[bool, bool, bool, bool, int]:
-            return (not v.notified, v.failed > 0, v.unlisted > 0, v.is_final, v.requested)
-
-        return sorted(due, key=rank)
-
     def _cautious(self) -> bool:
         """Whether nothing is known to answer: one request is enough to find out."""
         return bool(self.failing) or (self._read == self.poll == self._list_back - 1)
@@ -309,8 +283,7 @@ class PollScheduler:
         if math.isinf(left):
             return len(self.videos)
         # at least one, or a client that others keep busy would never request anything
-        at_least = 0 if self._list_pages[-1] else 1
-        return max(at_least, int(self._spare(left)))
+        return max(int(not self._list_pages[-1]), int(self._spare(left)))
 
     def _spare(self, left: float) -> float:
         """Requests that are left beside those the list needs within a minute."""
@@ -330,10 +303,8 @@ class PollScheduler:
         video.row = merge_rows(video.row, row, from_list=False)
         video.failure, video.requested = None, self.poll
         video.failed = video.unchanged = 0
-        if video.notified and video.done:
-            self._budget.was_true()
-        elif video.notified:
-            self._budget.was_false()
+        if video.notified:
+            self._budget.note(came_true=video.done)
         elif video.done and was_rendering:
             self._budget.missed()
         video.notified = False
@@ -361,8 +332,7 @@ class PollScheduler:
         elif failures:
             self.failing += 1
         if self._read == self.poll >= self._list_back:
-            shown = any(video.listed for video in self.videos)
-            if shown:
+            if any(video.listed for video in self.videos):
                 self._trouble = 0
             elif any(video.unlisted for video in self.open):
                 self._avoid_list(1)
@@ -376,16 +346,10 @@ class PollScheduler:
         return int(max(apart, min(2**self.failing, MAX_SLOWER)))
 
 
-def _listed(video: VideoState, item: Row, number: int) -> None:
-    """Take what the list says; the details of a video it calls ended are still to come."""
-    row = merge_rows(video.row, item, from_list=True)
-    old = video.row or ()
-    moved = not old or any(old[AT[name]] != row[AT[name]] for name in _PROGRESS)
-    video.unchanged = 0 if moved else video.unchanged + 1
-    video.row, video.failure, video.due = row, None, number
-    video.note_progress(number)
-    video.failed = video.unlisted = 0
-    video.listed = not video.is_final
+def _rank(video: VideoState) -> tuple[bool, bool, bool, bool, int]:
+    """Whose details go first, the longest wait before others of its kind."""
+    odd = video.failed > 0, video.unlisted > 0
+    return (not video.notified, *odd, video.is_final, video.requested)
 
 
 def _polls_apart(times: int) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
-from hooked_analytics.fetch.fetch_job import is_settled
+import pandas as pd
+
 from hooked_analytics.schema import (
     FINAL_STATUSES,
     NAMES,
@@ -14,21 +16,25 @@ from hooked_analytics.schema import (
     arrow_from_frame,
     failed_row,
     frame_from_rows,
+    is_final,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
-
 AT = {name: position for position, name in enumerate(NAMES)}
 # They describe one state of a render; a new state without them has none.
 OF_THE_STATE = ("progress", "message")
+_PROGRESS = ("status", "progress", "message", "updated_at")
 # They describe one response; a list item knows less, so it does not replace what details said.
 OF_THE_DETAILS = ("data_issues", "extra")
 NOT_YET = "its turn has not come yet"
 # Webhook events in a row that may turn out false before the next one waits for a poll.
 MAX_FALSE = 50
+# Credits may be booked or refunded after the end: such a video is requested again so long after
+# its end [h], if the last request was so long ago [h].
+SETTLED_AFTER_HOURS = 72
+AGAIN_AFTER_HOURS = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +62,15 @@ class VideoState:
         """Whether its last good values are its last."""
         return self.row is not None and self.row[AT["status"]] in FINAL_STATUSES
 
+    def take_item(self, item: Row, number: int) -> None:
+        """Take what the list says; the details of a video it calls ended are still to come."""
+        old, self.row = self.row, merge_rows(self.row, item, from_list=True)
+        moved = old is None or any(old[AT[name]] != self.row[AT[name]] for name in _PROGRESS)
+        self.unchanged = 0 if moved else self.unchanged + 1
+        self.failure, self.due, self.failed, self.unlisted = None, number, 0, 0
+        self.note_progress(number)
+        self.listed = not self.is_final
+
     def note_progress(self, number: int) -> None:
         """Expect its end from its own pace between the first observation and this one."""
         progress = self.row[AT["progress"]] if self.row else None
@@ -80,22 +95,17 @@ class VideoState:
 
 class FalseAlarmBudget:
     """
-    How many events may still be followed, learned from how many came true.
+    How many webhook events may still be followed, learned from how many came true.
 
     A true event costs nothing. A false one costs a unit, and time gives it back, so that a flood
     of forged events costs few requests and a burst of true ones all it needs.
 
-    Parameters
-    ----------
-    limit : int
-        False events in a row until it is used up.
-
     Examples
     --------
     >>> budget = FalseAlarmBudget(2)
-    >>> budget.was_false(); budget.was_false(); budget.left, budget.holds
+    >>> budget.note(came_true=False); budget.note(came_true=False); budget.left, budget.holds
     (0, False)
-    >>> budget.regain(); budget.was_true(); budget.left, budget.holds
+    >>> budget.regain(); budget.note(came_true=True); budget.left, budget.holds
     (1, True)
     """
 
@@ -105,15 +115,12 @@ class FalseAlarmBudget:
         self._limit = limit
         self._lock = threading.Lock()
 
-    def was_true(self) -> None:
-        """Note an event that the API confirmed."""
-        self.holds = True
-
-    def was_false(self) -> None:
-        """Note an event that the API did not confirm."""
-        with self._lock:
-            self.left = max(0, self.left - 1)
-        self.holds = False
+    def note(self, *, came_true: bool) -> None:
+        """Note whether the API confirmed an event."""
+        self.holds = came_true
+        if not came_true:
+            with self._lock:
+                self.left = max(0, self.left - 1)
 
     def missed(self) -> None:
         """Note an end without an event."""
@@ -153,6 +160,20 @@ def merge_rows(old: Row | None, new: Row, *, from_list: bool) -> Row:
         was, now = old[AT[name]], new[AT[name]]
         row[AT[name]] = (was or now) if from_list else now
     return tuple(row)
+
+
+def is_settled(videos: pd.DataFrame) -> pd.Series[bool]:
+    """Whether nothing of a video will change: it has ended, and so has the booking of credits."""
+    now = pd.Timestamp.now(UTC)
+    credits, status = videos["used_credits"], videos["status"]
+    # a completed video without credits may get them, a failed one with credits may lose them
+    booked = (status.eq("COMPLETED") & credits.notna()) | (status.eq("FAILED") & credits.eq(0))
+    ended = videos["updated_at"].fillna(videos["created_at"]).fillna(videos["fetched_at"])
+    old = now - ended > pd.Timedelta(hours=SETTLED_AFTER_HOURS)
+    fresh = now - videos["fetched_at"] < pd.Timedelta(hours=AGAIN_AFTER_HOURS)
+    went_well = is_final(videos) & videos["fetch_error"].isna()
+    settled: pd.Series[bool] = went_well & (booked.fillna(False) | old | fresh)
+    return settled.astype(bool)
 
 
 def to_frame(videos: Iterable[VideoState]) -> pd.DataFrame:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hooked_analytics.errors import HookedError
-from hooked_analytics.fetch import FalseAlarmBudget, fetch_videos
-from hooked_analytics.fetch.webhook_events import MAX_WAITING
+from hooked_analytics.fetch import MAX_WAITING, FalseAlarmBudget, fetch_videos
 from hooked_analytics.schema import ENDING_FAILURES, NAMES, empty_videos, is_final, parse_record
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class EventResolver:
             if end:
                 self._note_end(video_id)
                 continue
-            self._budget.was_false()
+            self._budget.note(came_true=False)
             if error in ENDING_FAILURES and len(chosen[video_id].ids) > 1:
                 del chosen[video_id].ids[0]
                 self._waiting[chosen[video_id].ids[0]] = chosen[video_id]

@@ -1,4 +1,4 @@
-"""Names instead of ids: avatars, voices and music, one request for each list."""
+"""Tables joined by id: details to a table of one's own, names of avatars, voices and music."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pandas as pd
 from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.client import HookedClient
 from hooked_analytics.errors import AuthenticationError, HookedError
+from hooked_analytics.fetch.fetch import fetch_videos
+from hooked_analytics.fetch.fetch_job import Archive, checked_id
+from hooked_analytics.schema import NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +41,77 @@ _LISTS = (
     _NameList("voice_id", "list_voices", {"voice_name": "name", "voice_language": "language"}),
     _NameList("music_id", "list_music", {"music_name": "name"}),
 )
+
+
+def add_details(
+    frame: pd.DataFrame,
+    *,
+    client: HookedClient | None = None,
+    archive: Archive | None = None,
+) -> pd.DataFrame:
+    """
+    Join the details of each video to a table of one's own.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any table with a column ``video_id``. Every row is kept, in order, with its index.
+    client : HookedClient, optional
+        Whose key, limit and connections to use. A new one for this call when missing.
+    archive : VideoArchive, optional
+        As in `fetch_videos`.
+
+    Returns
+    -------
+    DataFrame
+        The own columns, then those of `fetch_videos`; missing where the row has no id. An own
+        column with the name of one of these is kept as ``<name>_own``; those of a videos frame are
+        brought up to date. An id in several rows has its details in each, with a warning.
+
+    Raises
+    ------
+    TypeError, ValueError
+        *frame* is no pandas table, or has no ``video_id``. Nothing was requested.
+    HookedError, FetchInterrupted
+        As from `fetch_videos`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from hooked_analytics import Sandbox
+    >>> table = pd.DataFrame({"video_id": ["vid_abc123"], "campaign": ["spring"]})
+    >>> with Sandbox(videos=1) as sandbox, sandbox.client() as client:
+    ...     videos = add_details(table, client=client)
+    >>> videos[["video_id", "campaign", "used_credits"]].values.tolist()
+    [['vid_abc123', 'spring', 5.0]]
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(
+            f"add_details takes a pandas DataFrame, not {type(frame).__name__}: convert it, for "
+            "example by frame.to_pandas()"
+        )
+    if list(frame.columns).count("video_id") != 1:
+        raise ValueError("add_details needs one column video_id: rename the column of the ids")
+    with nullcontext(client) if client else HookedClient() as used:
+        shown = [checked_id(value, used).shown for value in frame["video_id"]]
+        ids = pd.Series(shown, frame.index, dtype=object)
+        _say_repeated(frame, ids)
+        details = fetch_videos(list(dict.fromkeys(shown)), client=used, archive=archive)
+    return join_details(frame.assign(video_id=ids), details)
+
+
+def join_details(frame: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
+    """Join what a fetch gave to a table with the same ids; rows without an id stay rows."""
+    ids = [_or_none(video_id) for video_id in frame["video_id"]]
+    by_id = details.set_axis(pd.Index(map(_or_none, details["video_id"]), dtype=object))
+    joined = by_id.reindex(pd.Index(ids, dtype=object)).set_axis(frame.index)
+    own_ids: pd.Series[Any] = pd.Series(ids, frame.index, dtype=object)
+    joined["video_id"] = own_ids.astype(details["video_id"].dtype)
+    own = frame.drop(columns="video_id")
+    if set(NAMES) <= set(frame.columns):
+        own = own.drop(columns=list(NAMES), errors="ignore")
+    own = own.rename(columns={name: f"{name}_own" for name in own if name in NAMES})
+    return pd.concat([joined[["video_id"]], own, joined.drop(columns="video_id")], axis=1)
 
 
 def add_names(
@@ -149,3 +223,23 @@ def _write(path: Path, known: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(known, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _say_repeated(frame: pd.DataFrame, shown: pd.Series[Any]) -> None:
+    """Warn of ids in several rows, and name the own columns in which these differ."""
+    repeated = shown.duplicated(keep=False) & shown.notna()
+    if not repeated.any():
+        return
+    rows, ids = frame[repeated.to_numpy()].drop(columns="video_id"), shown[repeated]
+    own = rows.drop(columns=[name for name in rows if name in NAMES])
+    differing = [name for name in own if own[name].astype(str).groupby(ids).nunique().gt(1).any()]
+    under = f", with different {', '.join(map(str, differing))}" if differing else ""
+    warnings.warn(
+        f"{ids.nunique():,} video ids stand in several rows{under}, the first {ids.iloc[0]}: the "
+        "details, credits included, are in each of them",
+        stacklevel=3,
+    )
+
+
+def _or_none(value: Any) -> str | None:
+    return None if pd.isna(value) else value
