@@ -40,13 +40,13 @@ def list_pages(
 
     A short page is no end: the API may give fewer than requested. The list ends at an empty
     page, at the stated total or, where none is stated, at a page that brings nothing new. Where
-    the total falls, videos were deleted and the others moved up: so many are read again. A list
-    that ignores the offset, or never ends, is a BadResponseError.
+    the total of a list of every status falls, videos were deleted and others moved up: they are
+    read again. A list that ignores the offset, or never ends, is a BadResponseError.
     """
     spelled = _STATUS.get(status.lower(), status) if status else None
     given = {k: v for k, v in {"type": type, "status": spelled}.items() if v}
     seen: set[str] = set()
-    offset, before = 0, None
+    offset, before, again = 0, None, False
     for _ in range(MAX_PAGES):
         query = urlencode({**given, "limit": PAGE_ITEMS, "offset": offset})
         response = request(f"/v1/video/list?{query}")
@@ -54,22 +54,18 @@ def list_pages(
         fresh = [record for record in records if _unseen(record, seen)]
         limit = min(_count(about.get("limit")) or PAGE_ITEMS, PAGE_ITEMS)
         full = len(records) >= limit
-        total = _count(about.get("total"))
-        if (
-            records
-            and total is not None
-            and (total < offset + len(records) or (full and not offset and total == len(records)))
-        ):
+        total, items = _count(about.get("total")), len(records)
+        if total is not None and (total < items or (total == items > 0 and (full or offset))):
             total = None  # it counts this page alone, or nothing
         if fresh:
             yield ListPage(fresh, response.seen_at, response.flags, total)
-        elif records and (full or (total or 0) > len(seen)):
+        elif records and not again and (full or (total or 0) > len(seen)):
             raise BadResponseError(
                 f"the list repeats videos instead of going on after {len(seen):,}, as if it "
                 "ignored the offset; the others cannot be listed"
             )
         # never past what came, whichever unit the offset counts
-        offset += max(1, min(len(records), limit))
+        here, offset = offset, offset + max(1, min(items, limit))
         if not records or (not fresh if total is None else offset >= total):
             if total is not None and len(seen) < total:
                 warnings.warn(
@@ -77,9 +73,11 @@ def list_pages(
                     stacklevel=3,
                 )
             return
-        if total is not None and before is not None:
-            offset = max(0, offset - max(0, before - total))
-        before = total
+        counted = total is not None and before is not None and not status
+        fell = max(0, (before or 0) - (total or 0)) if counted else 0
+        again, before = fell > 0, total
+        if again:
+            offset = max(0, here - fell)
     raise BadResponseError(
         f"the list had not ended after {MAX_PAGES:,} pages with {len(seen):,} videos; list fewer, "
         "by type or status"

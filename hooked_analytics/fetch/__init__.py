@@ -15,7 +15,6 @@ from hooked_analytics.fetch.poll import (
     last_frame,
     poll_loop,
     poll_videos,
-    summary,
     wait_for_videos,
 )
 from hooked_analytics.fetch.poll_executor import (
@@ -32,6 +31,7 @@ from hooked_analytics.fetch.video_state import (
     FalseAlarmBudget,
     VideoState,
     load_known,
+    summary,
     to_frame,
 )
 

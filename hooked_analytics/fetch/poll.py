@@ -14,7 +14,13 @@ from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, W
 from hooked_analytics.fetch.fetch_job import validate_ids
 from hooked_analytics.fetch.poll_executor import PollExecutor, PollTimer, WebhookListener
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
-from hooked_analytics.fetch.video_state import VideoState, load_known, to_frame, unsaved_rows
+from hooked_analytics.fetch.video_state import (
+    VideoState,
+    load_known,
+    summary,
+    to_frame,
+    unsaved_rows,
+)
 from hooked_analytics.schema import ENDING_FAILURES, frame_from_rows, is_final
 
 if TYPE_CHECKING:
@@ -326,27 +332,3 @@ def last_frame(
     if videos is None:
         raise ValueError("there was no poll to return the last frame of")
     return videos
-
-
-def summary(videos: pd.DataFrame) -> str:
-    """
-    Say in a line how many videos are in which state, and what they cost so far.
-
-    Examples
-    --------
-    >>> from hooked_analytics import videos_from_records
-    >>> print(summary(videos_from_records([
-    ...     {"id": "vid_1", "status": "COMPLETED", "usedCredits": 5},
-    ...     {"id": "vid_2", "status": "STARTED"},
-    ... ])))
-    2 videos: 1 completed, 1 rendering · 5 credits so far, 1 unknown
-    """
-    states = videos["status"].replace({"STARTED": "rendering"}).str.lower()
-    states = states.fillna(videos["fetch_error"]).fillna("unknown")
-    counts = ", ".join(
-        f"{count:,} {state}" for state, count in sorted(states.value_counts().items())
-    )
-    credits = videos["used_credits"]
-    told = f"{credits.sum():,.4g}" if credits.notna().any() else "no"
-    unknown = f", {credits.isna().sum():,} unknown" if credits.isna().any() else ""
-    return f"{len(videos):,} videos: {counts or 'none'} · {told} credits so far{unknown}"

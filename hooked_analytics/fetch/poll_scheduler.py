@@ -13,10 +13,15 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hooked_analytics.fetch.video_state import AT, FalseAlarmBudget, VideoState, merge_rows
+from hooked_analytics.fetch.video_state import (
+    AT,
+    FalseAlarmBudget,
+    ListReading,
+    VideoState,
+    merge_rows,
+)
 from hooked_analytics.schema import ENDING_FAILURES, FINAL_STATUSES
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ _log = logging.getLogger(__name__)
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 0.34
+LIST_SHARE = 0.37
 # Details of ends that the list has told leave this part of the limit: the next reading, and ends
 # that only details tell, go first. Not while they would take longer than a minute, or they pile up.
 RESERVED_SHARE = 0.25
@@ -39,26 +44,15 @@ MAX_POLLS_WITHOUT_LIST = 64  # before a list that failed or told nothing is trie
 REFUSAL = 4  # a list that is missing, or is none, counts as so many stray failures
 MAX_UNCHANGED = 24  # times that the list shows a video unchanged: it may be old
 # The list is read when, by their own pace, renders have waited for it so long, added up, for each
-# of its pages [polls]; and after so many polls, or part of all polls: a render may fail early.
+# of its pages [polls]; and, since a render may fail early, after so many polls for each of the
+# first pages, or this part of all polls.
 WAITED_PER_PAGE = 2.0
-MAX_QUIET, AGE_PER_QUIET = 6, 12
+MAX_QUIET, MAX_QUIET_PAGES, AGE_PER_QUIET = 4, 6, 12
 # Details of a single render are requested a poll later for each so many polls that it should take.
 QUIET_POLLS = 4
 POLLS_AFTER_NOTHING = 8  # before the whole list, which showed no end of ours, is read for a few
 MAX_SLOWER = 12  # times the interval, which doubles while nothing answers
 NOTIFIED_APART = 6  # intervals between polls while webhook events tell of every end
-
-
-@dataclass
-class ListReading:
-    """One reading of the list, over one poll or several."""
-
-    status: str | None
-    number: int
-    began: int
-    pages: int = 0
-    cost: int = 0  # pages of the whole reading, as far as the list says
-    news: bool = False  # whether it showed an end
 
 
 class PollScheduler:
@@ -131,13 +125,13 @@ class PollScheduler:
 
     def _news_expected(self, waiting: list[VideoState], pages: int) -> bool:
         """Whether enough have ended by their own pace, or the last reading is long ago."""
-        if not self._readings or self.poll - self._read >= self._max_quiet():
+        if not self._readings or self.poll - self._read >= self._max_quiet(pages):
             return True
         waited = sum(self.poll + 1 - video.ends for video in waiting if video.ends <= self.poll)
         return waited >= WAITED_PER_PAGE * pages
 
-    def _max_quiet(self) -> int:
-        return max(MAX_QUIET, self.poll // AGE_PER_QUIET)
+    def _max_quiet(self, pages: int = 1) -> int:
+        return max(MAX_QUIET * min(pages, MAX_QUIET_PAGES), self.poll // AGE_PER_QUIET)
 
     def _rendering(self) -> list[VideoState]:
         """Videos whose end is not known; before the first reading, all."""

@@ -1,4 +1,4 @@
-"""What is known of each polled video: responses merged into one row, rows into a frame."""
+"""What is known: of each polled video, of a reading of the list, of events; and as a frame."""
 
 from __future__ import annotations
 
@@ -91,6 +91,18 @@ class VideoState:
         row = list(self.row)
         row[AT["fetch_error"]], row[AT["fetch_error_message"]] = kind, message
         return tuple(row)
+
+
+@dataclass
+class ListReading:
+    """One reading of the list, over one poll or several."""
+
+    status: str | None
+    number: int
+    began: int
+    pages: int = 0
+    cost: int = 0  # pages of the whole reading, as far as the list says
+    news: bool = False  # whether it showed an end
 
 
 class FalseAlarmBudget:
@@ -197,3 +209,27 @@ def unsaved_rows(videos: Iterable[VideoState]) -> list[tuple[VideoState, Row]]:
     # an end that only the list told of is not kept: it would pass for the last word
     told = ((video, video.row) for video in videos if video.done or not video.is_final)
     return [(video, row) for video, row in told if row is not None and row is not video.kept]
+
+
+def summary(videos: pd.DataFrame) -> str:
+    """
+    Say in a line how many videos are in which state, and what they cost so far.
+
+    Examples
+    --------
+    >>> from hooked_analytics import videos_from_records
+    >>> print(summary(videos_from_records([
+    ...     {"id": "vid_1", "status": "COMPLETED", "usedCredits": 5},
+    ...     {"id": "vid_2", "status": "STARTED"},
+    ... ])))
+    2 videos: 1 completed, 1 rendering · 5 credits so far, 1 unknown
+    """
+    states = videos["status"].replace({"STARTED": "rendering"}).str.lower()
+    states = states.fillna(videos["fetch_error"]).fillna("unknown")
+    counts = ", ".join(
+        f"{count:,} {state}" for state, count in sorted(states.value_counts().items())
+    )
+    credits = videos["used_credits"]
+    told = f"{credits.sum():,.4g}" if credits.notna().any() else "no"
+    unknown = f", {credits.isna().sum():,} unknown" if credits.isna().any() else ""
+    return f"{len(videos):,} videos: {counts or 'none'} · {told} credits so far{unknown}"

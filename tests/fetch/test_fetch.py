@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from pathlib import Path
-from random import Random
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from hooked_analytics import (
-    AuthenticationError,
     FetchError,
-    FetchInterrupted,
     HookedClient,
     Sandbox,
     fetch_videos,
-    list_videos,
+    wait_for_videos,
 )
-from hooked_analytics.schema import VIDEOS_SCHEMA, empty_videos
+from hooked_analytics.schema import empty_videos
 from tests.scripted import Request, answer, echo, serving, video
 
 
@@ -47,23 +41,6 @@ def test_rows_come_in_the_order_asked():
         videos = fetch_videos(asked, client=client)
     assert videos["video_id"].tolist() == asked
     assert videos["fetch_error"].isna().all()
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "vid_1",
-        ["vid_1"],
-        ("vid_1",),
-        {"vid_1"},
-        iter(["vid_1"]),
-        pd.Series(["vid_1"]),
-        pd.Index(["vid_1"]),
-        np.array(["vid_1"]),
-    ],
-)
-def test_any_iterable_of_ids_and_a_single_one(echoing, given):
-    assert fetch_videos(given, client=echoing)["video_id"].tolist() == ["vid_1"]
 
 
 def test_no_ids_give_an_empty_typed_frame(echoing):
@@ -112,32 +89,13 @@ def test_errors_must_be_a_known_word(echoing):
         fetch_videos(["vid_1"], client=echoing, errors="ignore")
 
 
-def test_a_wrong_key_stops_the_batch_at_once():
-    def refuse(request: Request) -> bytes:
-        return answer({"success": False, "message": "Not authenticated"}, 403)
-
-    with serving(refuse) as server:
-        with HookedClient("k", base_url=server.url, max_workers=4) as client:
-            with pytest.raises(AuthenticationError, match="refused the API key"):
-                fetch_videos([f"vid_{n}" for n in range(200)], client=client)
-        time.sleep(0.2)
-        assert len(server.requests) <= 8
-
-
-def test_a_fault_in_the_code_is_raised_not_swallowed(echoing, monkeypatch):
-    monkeypatch.setattr("hooked_analytics.fetch.fetch_job.parse_record", lambda *a, **k: 1 / 0)
+@pytest.mark.parametrize(
+    ("function", "module"), [(fetch_videos, "fetch_job"), (wait_for_videos, "poll_executor")]
+)
+def test_a_fault_in_the_code_is_raised_not_swallowed(function, module, echoing, monkeypatch):
+    monkeypatch.setattr(f"hooked_analytics.fetch.{module}.parse_record", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        fetch_videos(["vid_1", "vid_2"], client=echoing)
-
-
-def test_no_thread_is_left(echoing):
-    fetch_videos([f"vid_{n}" for n in range(50)], client=echoing)
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        left = [t for t in threading.enumerate() if t.name.startswith("hooked-fetch")]
-        if not left:
-            return
-    pytest.fail(f"{len(left)} threads are left")
+        function(["vid_1", "vid_2"], client=echoing)
 
 
 def test_two_callers_share_one_limit(echoing):
@@ -165,141 +123,6 @@ def test_a_thousand_ids_with_one_fault_in_five():
     # what is left are faults that no retry may cure: an answer about another video
     assert set(videos["fetch_error"].dropna()) <= {"bad_response", "server", "timeout", "network"}
     assert videos["fetch_error"].isna().mean() > 0.9
-
-
-def test_an_interrupt_keeps_what_arrived_and_is_followed_by_silence():
-    def slow(request: Request) -> bytes:
-        time.sleep(0.05)
-        return echo(request)
-
-    with serving(slow) as server:
-        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
-            main = threading.main_thread().ident
-            threading.Timer(0.4, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
-            with pytest.raises(FetchInterrupted, match="Stopped after") as raised:
-                fetch_videos([f"vid_{n}" for n in range(2000)], client=client)
-        time.sleep(0.3)
-        sent = len(server.requests)
-        time.sleep(1)
-        assert len(server.requests) == sent
-    videos = raised.value.videos
-    arrived = videos["fetch_error"].isna().sum()
-    assert len(videos) == 2000
-    assert arrived >= sent - 2 * client.max_workers
-    assert set(videos["fetch_error"].dropna()) == {"not_fetched"}
-
-
-INTERRUPTED = """
-    import sys, threading
-    from hooked_analytics import HookedClient, FetchInterrupted, fetch_videos
-    with HookedClient("k", base_url=sys.argv[1], requests_per_minute=None) as client:
-        for run in range(int(sys.argv[2])):
-            try:
-                print("begin", flush=True)
-                fetch_videos([f"run{run}_{n}" for n in range(5000)], client=client)
-            except FetchInterrupted as stopped:
-                arrived = int(stopped.videos["fetch_error"].isna().sum())
-                print(arrived, len(stopped.videos), flush=True)
-            except KeyboardInterrupt:  # while the ids were still being checked
-                print(0, 5000, flush=True)
-            else:  # Python drops an interrupt that comes while it clears something away
-                print("unheard", flush=True)
-    print(sum(t.name.startswith("hooked-fetch") for t in threading.enumerate()), flush=True)
-"""
-
-
-def test_thirty_interrupts_at_random_moments_lose_nothing_and_fall_silent():
-    runs, random = 30, Random(5)
-
-    def slow(request: Request) -> bytes:
-        time.sleep(0.03)
-        return echo(request)
-
-    with serving(slow) as server:
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(INTERRUPTED), server.url, str(runs)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        silent_from, arrived = [], []
-        for _ in range(runs):
-            assert child.stdout.readline() == "begin\n"
-            time.sleep(random.uniform(0.02, 0.5))
-            os.kill(child.pid, signal.SIGINT)
-            silent_from.append(time.monotonic() + 1)
-            told = child.stdout.readline()
-            if told == "unheard\n":
-                arrived.append(None)
-                continue
-            came, rows = map(int, told.split())
-            arrived.append(came)
-            assert rows == 5000
-        threads_left = int(child.stdout.readline())
-        child.stdout.close()
-        assert child.wait(timeout=5) == 0
-        time.sleep(1)
-    assert threads_left <= 16
-    heard = [run for run in range(runs) if arrived[run] is not None]
-    assert len(heard) >= runs - 3
-    for run in heard:
-        sent = [r.at for r in server.requests if r.path.startswith(f"/v1/video/run{run}_")]
-        assert not [at for at in sent if at > silent_from[run]]
-        # what was on its way at the moment of the interrupt may be missing, nothing else
-        assert len(sent) - 16 <= arrived[run] <= len(sent)
-
-
-def test_list_videos_fills_a_frame_in_pages_of_a_hundred():
-    with Sandbox(videos=250) as sandbox, sandbox.client() as client:
-        videos = list_videos(client=client)
-        assert client.requests_sent == 3
-    assert sorted(videos["video_id"]) == sorted(sandbox.video_ids)
-    assert list(videos.columns) == VIDEOS_SCHEMA.names
-    assert videos["used_credits"].isna().all()
-    assert videos["duration_seconds"].notna().any()
-
-
-def test_list_videos_knows_the_type_it_asked_for():
-    with Sandbox(videos=100) as sandbox, sandbox.client() as client:
-        videos = list_videos(client=client, type="class")
-    assert set(videos["type"]) == {"class"}
-
-
-def pages_of(*pages: list[str], total: int | None = None, bare: bool = False):
-    def handler(request: Request) -> bytes:
-        items = [{"id": video_id} for video_id in pages[min(request.number, len(pages)) - 1]]
-        about = {} if total is None else {"total": total}
-        if bare:
-            return answer(items)
-        return answer({"success": True, "data": {"videos": items, **about}})
-
-    return handler
-
-
-@pytest.mark.parametrize(
-    ("handler", "ids", "requests"),
-    [
-        (pages_of(["a", "b"], ["c"], [], total=3), ["a", "b", "c"], 2),
-        (pages_of(["a"], ["b"], [], total=9), ["a", "b"], 3),
-        (pages_of(["a", "b"], ["b", "c"], []), ["a", "b", "c"], 3),
-        (pages_of(["a", "b"]), ["a", "b"], 2),
-        (pages_of(["a"], [], bare=True), ["a"], 2),
-        (pages_of([]), [], 1),
-    ],
-    ids=["total", "short pages", "repeats", "offset ignored", "bare list", "empty"],
-)
-def test_the_walk_over_pages_ends_and_repeats_nothing(handler, ids, requests):
-    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
-        assert [item["id"] for item in client.list_videos()] == ids
-        assert len(server.requests) == requests
-
-
-@pytest.mark.parametrize("status", ["STARTED", "processing", "started"])
-def test_the_filter_speaks_lower_case(status):
-    with serving(pages_of([])) as server, HookedClient("k", base_url=server.url) as client:
-        list(client.list_videos(status=status, type="class"))
-    assert server.requests[0].path == (
-        "/v1/video/list?type=class&status=processing&limit=100&offset=0"
-    )
 
 
 BOMB = """

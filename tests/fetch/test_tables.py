@@ -13,11 +13,9 @@ from hooked_analytics import (
     AuthenticationError,
     FetchError,
     HookedClient,
-    Sandbox,
     VideoArchive,
     add_details,
     fetch_videos,
-    list_videos,
     poll_videos,
     videos_from_records,
 )
@@ -43,6 +41,9 @@ def echoing():
         pd.Series(["a", "b"], dtype="category"),
         np.array([" a", "b\n"]),
         {"a": 1, "b": 2},
+        ("a", "b"),
+        iter(["a", "b"]),
+        pd.Index(["a", "b"]),
     ],
     ids=lambda given: type(given).__name__,
 )
@@ -143,18 +144,6 @@ def test_a_key_refused_in_mid_poll_leaves_the_last_frame_in_the_error():
     assert raised.value.videos["progress"].tolist() == [40]
 
 
-def test_a_list_stopped_half_way_leaves_its_pages_in_the_error():
-    def handler(request: Request) -> bytes:
-        if request.number == 2:
-            return answer({}, 401)
-        return answer({"data": {"videos": [{"id": "a"}, {"id": "b"}], "total": 9}})
-
-    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
-        with pytest.raises(AuthenticationError) as raised:
-            list_videos(client=client)
-    assert raised.value.videos["video_id"].tolist() == ["a", "b"]
-
-
 class Full:
     """An archive on a full disk."""
 
@@ -172,7 +161,7 @@ def test_an_archive_that_cannot_be_written_is_an_error_with_the_rows(function, e
     assert raised.value.videos["status"].tolist() == ["COMPLETED", "COMPLETED"]
 
 
-# --- settled late, listed by date, checked before
+# --- settled late, checked before
 
 
 def test_credits_that_are_booked_late_are_requested_again(tmp_path, echoing):
@@ -193,23 +182,6 @@ def test_credits_that_are_booked_late_are_requested_again(tmp_path, echoing):
     archive.append(videos_from_records([known("fresh", "COMPLETED", 10)], fetched_at=now))
     fetch_videos(["late", "refund", "booked", "old", "fresh"], client=echoing, archive=archive)
     assert echoing.requests_sent == 2
-
-
-def test_a_list_is_cut_by_date_and_stops_reading_where_it_can():
-    with Sandbox(videos=500) as sandbox, sandbox.client() as client:
-        everything = list_videos(client=client)
-        since = everything["created_at"].sort_values().iloc[-50]
-        sent = client.requests_sent
-        recent = list_videos(client=client, since=since)
-        assert client.requests_sent - sent <= 2
-    assert recent["video_id"].tolist() == everything["video_id"].tolist()[:50]
-
-
-@pytest.mark.parametrize("settings", [{"limit": -1}, {"limit": True}, {"since": "yesterdayish"}])
-def test_a_list_checks_its_arguments_first(settings, echoing):
-    with pytest.raises(ValueError, match=next(iter(settings))):
-        list_videos(client=echoing, **settings)
-    assert echoing.requests_sent == 0
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), "5"])

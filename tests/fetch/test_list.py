@@ -1,0 +1,149 @@
+"""The team's list: every page once, or an error that says what is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from hooked_analytics import (
+    AuthenticationError,
+    BadResponseError,
+    HookedClient,
+    Sandbox,
+    list_videos,
+)
+from hooked_analytics.client import pages
+from hooked_analytics.schema import VIDEOS_SCHEMA
+from tests.scripted import Request, answer, echo, serving
+
+ABC = [f"vid_{n}" for n in range(300)]
+
+
+@pytest.fixture
+def echoing():
+    with serving(echo) as server:
+        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
+            yield client
+
+
+def test_list_videos_fills_a_frame_in_pages_of_a_hundred():
+    with Sandbox(videos=250) as sandbox, sandbox.client() as client:
+        videos = list_videos(client=client)
+        assert client.requests_sent == 3
+        assert set(list_videos(client=client, type="class")["type"]) == {"class"}
+    assert sorted(videos["video_id"]) == sorted(sandbox.video_ids)
+    assert list(videos.columns) == VIDEOS_SCHEMA.names
+    assert videos["used_credits"].isna().all()
+    assert videos["duration_seconds"].notna().any()
+
+
+def pages_of(*pages: list[str], total: object = None, bare: bool = False):
+    """Answer with page after page, the last for ever; *total* may be a list, one for each."""
+
+    def handler(request: Request) -> bytes:
+        number = min(request.number, len(pages)) - 1
+        items = [{"id": video_id} for video_id in pages[number]]
+        stated = total[number] if isinstance(total, list) else total
+        about = {} if stated is None else {"total": stated}
+        return answer(items if bare else {"success": True, "data": {"videos": items, **about}})
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("handler", "ids", "requests"),
+    [
+        (pages_of(["a", "b"], ["c"], [], total=3), ["a", "b", "c"], 2),
+        (pages_of(["a", "b"], ["b", "c"], []), ["a", "b", "c"], 3),
+        (pages_of(["a", "b"]), ["a", "b"], 2),
+        (pages_of(["a"], [], bare=True), ["a"], 2),
+        (pages_of([]), [], 1),
+        (pages_of(ABC[:100], ABC[100:200], [], total=100), ABC[:200], 3),
+        (pages_of(["a"], ["b"], [], total=0), ["a", "b"], 3),
+        (pages_of(["a"], ["b"], [], total=True), ["a", "b"], 3),
+        (pages_of(ABC[:100], ABC[101:150], total=[150, 149]), ABC[:100] + ABC[101:150], 2),
+    ],
+    ids=["total", "repeats", "one page for ever", "bare list", "empty", "total of the page",
+         "total 0", "total true", "one created and deleted"],
+)  # fmt: skip
+def test_a_list_ends_and_repeats_nothing(handler, ids, requests):
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        assert [item["id"] for item in client.list_videos()] == ids
+        assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("deleted", [slice(30), slice(220, None)], ids=["before", "behind"])
+def test_videos_that_moved_up_when_others_were_deleted_are_read_too(deleted):
+    there = list(ABC[:250])
+
+    def handler(request: Request) -> bytes:
+        offset = int(request.path.rpartition("=")[2])
+        if request.number == 2:
+            del there[deleted]
+        page = [{"id": video_id} for video_id in there[offset : offset + 100]]
+        return answer({"data": {"videos": page, "total": len(there)}})
+
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        assert {item["id"] for item in client.list_videos()} >= set(there)
+        assert len(server.requests) == 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "message", "came"),
+    [
+        (pages_of(ABC[:100]), "repeats videos .* ignored the offset", 100),
+        (pages_of(ABC[:60], total=90), "repeats videos .* ignored the offset", 60),
+        (lambda request: answer([{"id": f"vid_{request.number}"}]), "not ended after 50 pages", 50),
+    ],
+    ids=["offset ignored", "offset ignored, short page", "no end"],
+)
+def test_half_a_list_is_an_error_with_what_came(handler, message, came, monkeypatch):
+    monkeypatch.setattr(pages, "MAX_PAGES", 50)
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        with pytest.raises(BadResponseError, match=message) as raised:
+            list_videos(client=client)
+    assert len(raised.value.videos) == came
+
+
+def test_a_list_that_ends_before_its_total_says_so():
+    handler = pages_of(["a"], ["b"], [], total=9)
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        with pytest.warns(UserWarning, match="ended after 2 of the 9 videos"):
+            assert list_videos(client=client)["video_id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("status", ["STARTED", "processing", "started"])
+def test_the_filter_speaks_lower_case(status):
+    with serving(pages_of([])) as server, HookedClient("k", base_url=server.url) as client:
+        list(client.list_videos(status=status, type="class"))
+    assert server.requests[0].path == (
+        "/v1/video/list?type=class&status=processing&limit=100&offset=0"
+    )
+
+
+def test_a_list_stopped_half_way_leaves_its_pages_in_the_error():
+    def handler(request: Request) -> bytes:
+        if request.number == 2:
+            return answer({}, 401)
+        return answer({"data": {"videos": [{"id": "a"}, {"id": "b"}], "total": 9}})
+
+    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+        with pytest.raises(AuthenticationError) as raised:
+            list_videos(client=client)
+    assert raised.value.videos["video_id"].tolist() == ["a", "b"]
+
+
+def test_a_list_is_cut_by_date_and_stops_reading_where_it_can():
+    with Sandbox(videos=500) as sandbox, sandbox.client() as client:
+        everything = list_videos(client=client)
+        since = everything["created_at"].sort_values().iloc[-50]
+        sent = client.requests_sent
+        recent = list_videos(client=client, since=since)
+        assert client.requests_sent - sent <= 2
+    assert recent["video_id"].tolist() == everything["video_id"].tolist()[:50]
+
+
+@pytest.mark.parametrize("settings", [{"limit": -1}, {"limit": True}, {"since": "yesterdayish"}])
+def test_a_list_checks_its_arguments_first(settings, echoing):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        list_videos(client=echoing, **settings)
+    assert echoing.requests_sent == 0
