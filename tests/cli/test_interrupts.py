@@ -10,9 +10,11 @@ import pytest
 
 from hooked_analytics import VideoArchive, fetch_videos, list_videos, read_videos
 from hooked_analytics.cli import main
+from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.main import KEEP_ROWS
 from hooked_analytics.cli.run import Run
 from hooked_analytics.fetch.fetch_job import FetchJob
+from tests.scripted import answer, echo, serving
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,27 @@ def test_a_signal_between_the_last_row_and_the_file_leaves_the_file(
         sys.setprofile(None)
     assert status == 130
     assert len(read_videos(out)) == 30
+
+
+def test_a_key_revoked_in_mid_fetch_leaves_the_file_and_says_so(
+    ids_file, tmp_path, monkeypatch, capsys
+):
+    def handler(request):
+        if request.number <= 5:
+            return echo(request)
+        time.sleep(0.3)  # the five come first
+        return answer({"success": False, "message": "Not authenticated"}, 401)
+
+    ids, out = [f"vid_{number}" for number in range(20)], tmp_path / "videos.csv"
+    with serving(handler) as server:
+        monkeypatch.setenv("HOOKED_API_URL", server.url)
+        monkeypatch.setenv("HOOKED_API_KEY", "k")
+        assert main(["fetch", ids_file(*ids), "-o", str(out)]) == Status.ERROR
+    assert "Hooked refused the API key" in capsys.readouterr().err
+    videos = read_videos(out)
+    assert videos["video_id"].tolist() == ids
+    assert videos["fetch_error"].isna().sum() == 5
+    assert set(videos["fetch_error"].dropna()) == {"not_fetched"}
 
 
 def test_an_interrupted_fetch_goes_on_from_its_archive(under_way, slow_sandbox, ids_file, tmp_path):

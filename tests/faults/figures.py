@@ -151,6 +151,12 @@ FIGURES = (
         at_most={"memory up [MB]": 5, "objects up [%]": 5, "threads at the end": 1},
     ),
     Figure(
+        "a day of polls, one a minute, each kept in an archive, by a virtual clock",
+        "archive_day", 100, 5,
+        "fewer than 600 files at any time, every video kept",
+        zero=("missing in the archive",), at_least={"appends": 50}, at_most={"files at most": 599},
+    ),
+    Figure(
         "histories made up by a state machine over sandbox, archive, poll, downloads and webhooks, "
         "with faults, interrupts, kills, dead links, late and false calls",
         "machine", 60, 3,
