@@ -36,8 +36,7 @@ class HookedClient:
     """
     The Hooked API: one key, one connection pool, one rate limit.
 
-    Safe to share between threads, which share its limit, and after a fork. Proxies and
-    certificates are read from the environment once; no proxy is used for this machine.
+    Safe to share between threads, which share its limit, and after a fork.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class HookedClient:
         Read the key from ``HOOKED_API_KEY_<PROFILE>`` instead.
     base_url : str, optional
         Read from ``HOOKED_API_URL`` when missing, else ``https://api.hooked.so``. Plain http is
-        accepted for this machine only.
+        for this machine only.
     requests_per_minute : float or None, default 60
         Most requests in any 60 s, burst allowed; None lifts the limit. When not given,
         ``HOOKED_REQUESTS_PER_MINUTE`` is read. A client refused below it learns a slower pace.
@@ -70,8 +69,7 @@ class HookedClient:
     HookedError
         This Python runs in a browser, without threads and sockets.
     ValueError
-        A setting out of range, a base URL the key must not go to, or a proxy or certificates
-        in the environment that cannot be used.
+        A setting out of range, a base URL the key must not go to, or an unusable proxy.
 
     Examples
     --------
@@ -297,7 +295,7 @@ class HookedClient:
         Parameters
         ----------
         type : {"library", "custom", "all"}, optional
-            Hooked's own avatars, the team's, or both. Missing: what the API gives by itself, both.
+            Hooked's own avatars, the team's, or both, as when missing.
 
         Returns
         -------

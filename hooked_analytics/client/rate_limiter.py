@@ -25,7 +25,7 @@ from hooked_analytics.errors import RateLimitError
 if TYPE_CHECKING:
     from hooked_analytics.client.shared_window import SharedWindow
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 60.0
@@ -39,12 +39,7 @@ _SLOWER_BY_AT_MOST = 1.25
 
 
 class RateLimiter:
-    """
-    Decide when each request may be sent, for all threads of a client together.
-
-    *requests_per_minute* is at least 1, or None for no limit of our own; *shared* counts the
-    requests of other processes too.
-    """
+    """Decide when each request may be sent, for all threads of a client together."""
 
     def __init__(
         self, requests_per_minute: float | None, *, shared: SharedWindow | None = None
@@ -65,12 +60,7 @@ class RateLimiter:
         self._logged_until = 0.0
 
     def acquire(self, cancel: CancelToken) -> None:
-        """
-        Wait for this caller's turn, then count the request as sent.
-
-        Cancelled: the batch was stopped first. RateLimitError: Hooked wants a longer wait than
-        is sensible, and until when.
-        """
+        """Wait for a turn, then count the request as sent; Cancelled, or RateLimitError."""
         entered = False
         try:
             while not cancel.stop.is_set():
@@ -82,7 +72,7 @@ class RateLimiter:
                     wait = self._seconds_to_wait(now)
                     if wait >= 0.5 and now + wait > self._logged_until + 0.5:  # for all threads
                         self._logged_until = now + wait
-                        logger.info("requests wait %.1f s for the limit", wait)
+                        _log.info("requests wait %.1f s for the limit", wait)
                     if wait <= 0:
                         self._in_flight += 1
                         self.requests_sent += 1
@@ -113,12 +103,7 @@ class RateLimiter:
                 self._interval /= _FASTER_BY
 
     def refused(self, *, sent_at: float, retry_after: float | None) -> None:
-        """
-        Pause everyone after an HTTP 429 and learn the pace from it.
-
-        *sent_at* is when the refused request was sent, on the monotonic clock; *retry_after* how
-        long the server wants us to wait [s], None when it did not say.
-        """
+        """Pause everyone after an HTTP 429 for *retry_after* [s], and learn the pace from it."""
         now = time.monotonic()
         with self._lock:
             same_episode = sent_at <= self._paused_from
@@ -132,7 +117,7 @@ class RateLimiter:
             if not same_episode:
                 self._paused_from = now
                 self._learn(now, wait)
-                logger.info("HTTP 429: every request waits %.2f s", wait)
+                _log.info("HTTP 429: every request waits %.2f s", wait)
             if self._shared is not None:
                 self._shared.pause(min(wait, MAX_PAUSE_SECONDS))
 
@@ -170,9 +155,8 @@ class RateLimiter:
         """
         Take the pace from one exhaustion to the next.
 
-        Between two moments at which the server's budget was empty, it accepted exactly what
-        it refills; the first time there is no earlier moment and the pause stands in for it.
-        Later refusals slow down by a bounded step, since one may have been a stray.
+        Between two moments at which the server's budget was empty, it accepted what it refills; at
+        first the pause stands in. Later steps are bounded, for a refusal may be a stray.
         """
         if not self._accepted:
             return
@@ -182,7 +166,7 @@ class RateLimiter:
         bound = self._interval * _SLOWER_BY_AT_MOST or learned
         self._interval = min(learned, bound)
         self._learned_at, self._accepted = busy, 0
-        logger.info("learned a pace of %.1f requests a minute", 60 / self._interval)
+        _log.info("learned a pace of %.1f requests a minute", 60 / self._interval)
 
     def _forget_before(self, moment: float) -> None:
         while self._ended and self._ended[0] <= moment:

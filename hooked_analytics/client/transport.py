@@ -82,7 +82,7 @@ class Transport:
         try:
             self._pool = open_pool(self._adapter, self._base_url, direct=direct)
         except (requests.RequestException, OSError) as error:
-            problem = next(said for kind, said in _ENVIRONMENT if isinstance(error, kind))
+            problem = next(said for kind, said in _ENVIRONMENT.items() if isinstance(error, kind))
         if problem is not None:  # raised here, where no frame holds the address of a proxy
             raise ValueError(problem)
         self._pool.ConnectionCls = with_deadline(self._pool.ConnectionCls)
@@ -93,12 +93,7 @@ class Transport:
         self._open()
 
     def get(self, path: str, *, video_id: str | None, seconds: float) -> HTTPResponse:
-        """
-        Send one request and read its response, whatever its status.
-
-        *path* is quoted; *seconds* limit connecting and sending, then the whole response. Without
-        a whole response of Hooked's size it raises NetworkError or BadResponseError.
-        """
+        """Send one request and read its response, whatever its status, in so many *seconds*."""
         # Failures come back as values and are raised here, where no frame holds a header:
         # neither a chained exception nor a traceback with locals can show the key.
         outcome = self._exchange(path, video_id, seconds)
@@ -185,32 +180,23 @@ def _read(raw: Any, largest: int) -> bytes:
     return b"".join(pieces)
 
 
-# kind of failure, which variable of the environment makes it, and the remedy
-_ENVIRONMENT: tuple[tuple[type[Exception], str], ...] = (
-    (
-        requests.exceptions.InvalidSchema,
-        "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs one more package: "
-        "pip install 'requests[socks]'; or unset the variable",
-    ),
-    (
-        requests.RequestException,
-        "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port, or "
-        "unset the variable",
-    ),
-    (
-        OSError,
-        "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of certificates that does not exist; "
-        "correct the path, or unset the variable",
-    ),
-)
-# kind of failure, how it is said
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (urllib3.exceptions.ProxyError, "the proxy on the way to {host} did not answer"),
-    (urllib3.exceptions.SSLError, "the certificate of {host} was not accepted"),
-    (urllib3.exceptions.NameResolutionError, "no address is known for {host}"),
-    (urllib3.exceptions.NewConnectionError, "nothing answers at {host}"),
-    (Exception, "the connection to {host} broke before the response was complete"),
-)
+# kind of failure, and which variable of the environment makes it, with the remedy
+_ENVIRONMENT: dict[type[Exception], str] = {
+    requests.exceptions.InvalidSchema: "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs "
+    "one more package: pip install 'requests[socks]'; or unset the variable",
+    requests.RequestException: "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write "
+    "http://host:port, or unset the variable",
+    OSError: "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of certificates that does not "
+    "exist; correct the path, or unset the variable",
+}
+# kind of failure, and how it is said
+_REASONS: dict[type[Exception], str] = {
+    urllib3.exceptions.ProxyError: "the proxy on the way to {host} did not answer",
+    urllib3.exceptions.SSLError: "the certificate of {host} was not accepted",
+    urllib3.exceptions.NameResolutionError: "no address is known for {host}",
+    urllib3.exceptions.NewConnectionError: "nothing answers at {host}",
+    Exception: "the connection to {host} broke before the response was complete",
+}
 
 
 def is_timeout(error: Exception) -> bool:
@@ -222,4 +208,6 @@ def is_timeout(error: Exception) -> bool:
 
 def failure_reason(error: Exception, host: str) -> str:
     """Say what kind of failure it is; the error's own text may quote a whole request."""
-    return next(reason for kind, reason in _REASONS if isinstance(error, kind)).format(host=host)
+    return next(reason for kind, reason in _REASONS.items() if isinstance(error, kind)).format(
+        host=host
+    )
