@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -17,8 +18,7 @@ from hooked_analytics._internal.server_thread import ServerThread, bind_socket
 from hooked_analytics.client import HookedClient, check_video_id
 from hooked_analytics.errors import FetchError
 from hooked_analytics.fetch import EventQueue
-from hooked_analytics.webhooks.path_token import checked_token
-from hooked_analytics.webhooks.resolver import EventResolver
+from hooked_analytics.webhooks.resolver import EventFiles, EventResolver
 from hooked_analytics.webhooks.webhook_app import WebhookApp
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ MISSING_EXTRA = (
     "WebhookReceiver needs starlette and uvicorn, which are not installed; "
     'install them with: pip install "hooked-analytics[webhooks]"'
 )
+MIN_TOKEN_LENGTH = 16
 MAX_CONNECTIONS = 256
 CONNECTION_SECONDS = 10.0
 # How often `listen` takes the events that came [s].
@@ -44,24 +45,23 @@ class WebhookReceiver:
     """
     A small server that Hooked calls when a render has ended.
 
-    An event is a hint and nothing more: its id is checked, the API is asked, and only the API's
-    response enters a frame or an archive. So a forged, repeated or late event changes nothing, and
-    a thousand of them cost less than two hundred requests. Hand the receiver to `poll_videos`, or
-    go through `listen`. An event that comes while nobody polls or listens waits for `listen`; when
-    4,096 wait, the next is refused (503), and Hooked sends it again later.
+    An event is a hint: only the API's own response enters a frame or an archive. So a forged,
+    repeated or late event changes nothing, and a thousand of them cost less than two hundred
+    requests. Hand the receiver to `poll_videos`, or go through `listen`. An event that comes while
+    nobody polls or listens waits for `listen`; when 4,096 wait, the next is refused (503), and
+    Hooked sends it again later.
 
-    Hooked sends to https addresses only: let a tunnel or a proxy pass events on to the port, and
-    give its address as *public_url*. Whoever knows `url` can send events; keep it to yourself.
+    Hooked sends to https addresses only: let a tunnel or a proxy pass events on to the port.
+    Whoever knows `url` can send events; keep it to yourself.
 
     Parameters
     ----------
     host : str, default "127.0.0.1"
-        Address to listen at; this machine alone, if missing.
+        Address to listen at.
     port : int, default 0
         0 for any free one.
     client : HookedClient, optional
-        Used by `listen`; a new one when missing. Its ``video_id_pattern`` also decides what can be
-        an id.
+        Used by `listen`; a new one when missing. Its ``video_id_pattern`` holds for events too.
     public_url : str, optional
         The https address of the tunnel or proxy in front, perhaps with a path.
     token : str, optional
@@ -69,10 +69,8 @@ class WebhookReceiver:
 
     Raises
     ------
-    ImportError
-        The extra ``webhooks`` is not installed.
-    ValueError
-        A token too short, or an address that is none.
+    ImportError, ValueError
+        The extra ``webhooks`` is not installed; a token is too short, or an address is none.
     OSError
         From `start`: the port is taken.
 
@@ -102,7 +100,7 @@ class WebhookReceiver:
         token: str | None = None,
     ) -> None:
         try:
-            chosen = checked_token(token)
+            chosen = _checked_token(token)
         finally:
             del token
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
@@ -117,6 +115,7 @@ class WebhookReceiver:
         self._lock = threading.Lock()
         self._listeners: WeakSet[EventQueue] = WeakSet()
         self._unclaimed = EventQueue()
+        self._files: EventFiles | None = None  # of the archive that listens, or did last
         self._listening = 0  # how many `listen`
         self._server: ServerThread | None = None
 
@@ -142,7 +141,7 @@ class WebhookReceiver:
     @property
     def counts(self) -> dict[str, int]:
         """How many requests came, by what became of them: ``taken``, ``wrong path``, ..."""
-        return self._app.counts if self._app else {}
+        return self._app.counts.copy() if self._app else {}
 
     def start(self) -> Self:
         """
@@ -152,11 +151,6 @@ class WebhookReceiver:
         -------
         WebhookReceiver
             Itself.
-
-        Examples
-        --------
-        >>> receiver = WebhookReceiver().start()
-        >>> receiver.close()
         """
         if self._server is not None:
             return self
@@ -176,15 +170,7 @@ class WebhookReceiver:
         return self
 
     def close(self) -> None:
-        """
-        Stop the server and free its port; closing twice does nothing.
-
-        Who polls goes on at its ordinary pace.
-
-        Examples
-        --------
-        >>> WebhookReceiver().close()
-        """
+        """Stop the server and free its port; who polls goes on at its ordinary pace."""
         server, self._server, self._address = self._server, None, None
         if server is not None:
             self._say_listening(False)
@@ -203,12 +189,13 @@ class WebhookReceiver:
         Parameters
         ----------
         archive : VideoArchive, optional
-            Keeps what is given out. Where it cannot be written, the events wait for the next
-            `listen`.
+            Keeps what is given out, and the events until then: what a killed process had taken
+            comes with the next `listen` to the same archive. Where it cannot be written, events
+            wait for the next `listen`, and new ones are refused (503).
         timeout_seconds : float, optional
             Ends it after so long; None listens until the receiver is closed [s].
         stop : threading.Event, optional
-            Set it, from any thread, and it ends.
+            Ends it too.
 
         Returns
         -------
@@ -235,12 +222,22 @@ class WebhookReceiver:
         True
         """
         self._running()
+        directory = getattr(archive, "directory", None)
+        files = EventFiles(directory) if directory else None
         with self._lock:
+            if files is not None:
+                self._files = files
+                for ids in [] if self._listening else files.read():
+                    self._unclaimed.add(ids)
             self._listening += 1
-        return self._ends(archive, timeout_seconds, stop or threading.Event())
+        return self._ends(archive, files, timeout_seconds, stop or threading.Event())
 
     def _ends(
-        self, archive: Archive | None, timeout_seconds: float | None, stop: threading.Event
+        self,
+        archive: Archive | None,
+        files: EventFiles | None,
+        timeout_seconds: float | None,
+        stop: threading.Event,
     ) -> Iterator[pd.DataFrame]:
         client = self._client or HookedClient()
         resolver = EventResolver(client)
@@ -249,9 +246,13 @@ class WebhookReceiver:
             with stopped_at_exit(stop):
                 while self._server is not None and time.monotonic() < until:
                     resolver.take(self._unclaimed.take())
+                    if files is not None:
+                        files.keep(resolver.waiting())
                     videos = resolver.ends()
                     if len(videos):
-                        self._keep(videos, archive)
+                        self._append(videos, archive)
+                        if files is not None:
+                            files.keep(resolver.waiting())
                         yield videos
                     elif stop.wait(_SLICE_SECONDS):
                         return
@@ -263,8 +264,8 @@ class WebhookReceiver:
             if self._client is None:
                 client.close()
 
-    def _keep(self, videos: pd.DataFrame, archive: Archive | None) -> None:
-        """Append to the archive; where that fails, the events wait for the next `listen`."""
+    def _append(self, videos: pd.DataFrame, archive: Archive | None) -> None:
+        """Keep ends in the archive; where that fails, the events wait for the next `listen`."""
         if archive is None:
             return
         try:
@@ -286,12 +287,6 @@ class WebhookReceiver:
         -------
         EventQueue
             Events that come from now on.
-
-        Examples
-        --------
-        >>> receiver = WebhookReceiver()
-        >>> receiver.subscribe().listening
-        False
         """
         events = EventQueue(listening=self._server is not None)
         with self._lock:
@@ -306,11 +301,6 @@ class WebhookReceiver:
         ----------
         events : EventQueue
             From `subscribe`.
-
-        Examples
-        --------
-        >>> receiver = WebhookReceiver()
-        >>> receiver.unsubscribe(receiver.subscribe())
         """
         with self._lock:
             self._listeners.discard(events)
@@ -328,7 +318,10 @@ class WebhookReceiver:
             if self._listening or not self._listeners:
                 if self._unclaimed.full and not self._listeners:
                     return False
+                # in this order: what is taken at once is known to have a file
+                kept = self._files is None or self._files.add(video_ids)
                 self._unclaimed.add(video_ids)
+                return kept
         return True
 
     def _say_listening(self, listening: bool) -> None:
@@ -337,18 +330,36 @@ class WebhookReceiver:
                 events.listening = listening
 
 
+def _checked_token(token: str | None) -> SecretStr | None:
+    """Take a token from the user; an error never repeats it."""
+    if token is None:
+        return None
+    cleaned = token.strip() if isinstance(token, str) else ""
+    long = len(cleaned) >= MIN_TOKEN_LENGTH
+    secret = SecretStr(cleaned) if re.fullmatch("[A-Za-z0-9_-]+", cleaned) else None
+    # a traceback with locals must not show a token that was refused
+    del token, cleaned
+    if not long:
+        raise ValueError(
+            f"the token is text of at least {MIN_TOKEN_LENGTH} characters; make one with "
+            "secrets.token_urlsafe()"
+        )
+    if secret is None:
+        raise ValueError("the token has characters that do not fit into a path")
+    return secret
+
+
 def _checked_public_url(public_url: str | None) -> str | None:
     if public_url is None:
         return None
     try:
         parts = urlsplit(public_url.strip().rstrip("/"))
-        fits = bool(parts.hostname) and (parts.port or 1) > 0
+        host, fits = parts.hostname or "", (parts.port or 1) > 0
     except (ValueError, AttributeError):
-        fits = False
-    if fits:
-        local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        host, fits = "", False
+    if fits and host:
+        local = parts.scheme == "http" and is_loopback(host)
         plain = not (parts.query or parts.fragment or parts.username or parts.password)
-        fits = (parts.scheme == "https" or local) and plain
-    if not fits:
-        raise ValueError("public_url is an address such as https://hooks.example.org, and no more")
-    return parts.geturl()
+        if (parts.scheme == "https" or local) and plain:
+            return parts.geturl()
+    raise ValueError("public_url is an address such as https://hooks.example.org, and no more")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,8 @@ from hooked_analytics.fetch import MAX_WAITING, FalseAlarmBudget, fetch_videos
 from hooked_analytics.schema import ENDING_FAILURES, NAMES, empty_videos, is_final, parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -26,7 +29,7 @@ _REMEMBERED = 10_000
 
 @dataclass
 class _Event:
-    ids: list[str]
+    ids: tuple[str, ...]  # that it may mean, the likeliest first
     due: float
     tries: int = 0
 
@@ -41,22 +44,23 @@ class EventResolver:
     _budget: FalseAlarmBudget = field(default_factory=FalseAlarmBudget)
     _regained: float = field(default_factory=time.monotonic)
 
-    def waiting(self) -> list[list[str]]:
+    def waiting(self) -> set[tuple[str, ...]]:
         """Ids of the events that are not settled yet."""
-        return [event.ids for event in self._waiting.values()]
+        return {event.ids for event in self._waiting.values()}
 
     def take(self, events: Iterable[tuple[str, ...]]) -> None:
         """Note events, but those about videos whose end is known."""
         for ids in events:
             if not any(video_id in self._ended for video_id in ids):
-                self._waiting.setdefault(ids[0], _Event(list(ids), due=time.monotonic()))
+                self._waiting.setdefault(ids[0], _Event(ids, due=time.monotonic()))
         while len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
 
     def ends(self) -> pd.DataFrame:
         """Request the videos of the events that are due; give those that have ended."""
-        self._regain()
-        now = time.monotonic()
+        while (now := time.monotonic()) - self._regained >= _REGAIN_SECONDS:
+            self._regained += _REGAIN_SECONDS
+            self._budget.regain()
         due = [first for first, event in self._waiting.items() if event.due <= now]
         chosen = {first: self._waiting.pop(first) for first in due[: self._budget.left]}
         if not chosen:
@@ -67,25 +71,29 @@ class EventResolver:
             self._waiting |= chosen
             raise
         ended = is_final(videos)
-        errors = videos["fetch_error"].fillna("")
-        for video_id, end, error in zip(videos["video_id"], ended, errors, strict=True):
+        unknown = videos["fetch_error"].isin(ENDING_FAILURES)
+        nameless = []
+        for video_id, end, is_unknown in zip(videos["video_id"], ended, unknown, strict=True):
+            event = chosen[video_id]
             if end:
-                self._note_end(video_id)
+                self._ended[video_id] = None
                 continue
             self._budget.note(came_true=False)
-            if error in ENDING_FAILURES and len(chosen[video_id].ids) > 1:
-                del chosen[video_id].ids[0]
-                self._waiting[chosen[video_id].ids[0]] = chosen[video_id]
-            elif error not in ENDING_FAILURES:
-                self._again(chosen[video_id])
-        unknown = videos.loc[errors.isin(ENDING_FAILURES), "video_id"]
-        self._find_failures([chosen[i] for i in unknown if len(chosen[i].ids) == 1])
+            if not is_unknown:
+                self._again(event)
+            elif len(event.ids) > 1:
+                event.ids = event.ids[1:]
+                self._waiting[event.ids[0]] = event
+            else:
+                nameless.append(event)
+        while len(self._ended) > _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        self._find_failures(nameless)
         return videos[ended].reset_index(drop=True)
 
     def _find_failures(self, events: list[_Event]) -> None:
         """Find the video of a failed render: its event may name the project alone."""
-        projects = {event.ids[0] for event in events}
-        if not projects:
+        if not events:
             return
         try:
             page = next(self.client.list_pages(status="failed"), None)
@@ -95,9 +103,8 @@ class EventResolver:
             for event in events:
                 self._again(event)
             return
-        if page is None:
-            return
-        for record in page.records:
+        projects = {event.ids[0] for event in events}
+        for record in page.records if page else []:
             row = dict(zip(NAMES, parse_record(record, fetched_at=page.seen_at), strict=True))
             if row["project_id"] in projects:
                 self._budget.regain()
@@ -109,12 +116,49 @@ class EventResolver:
             event.tries += 1
             self._waiting.setdefault(event.ids[0], event)
 
-    def _note_end(self, video_id: str) -> None:
-        self._ended[video_id] = None
-        if len(self._ended) > _REMEMBERED:
-            del self._ended[next(iter(self._ended))]
 
-    def _regain(self) -> None:
-        while time.monotonic() - self._regained >= _REGAIN_SECONDS:
-            self._regained += _REGAIN_SECONDS
-            self._budget.regain()
+class EventFiles:
+    """
+    Events that wait, each a small hidden file in an archive's folder, which readers pass over.
+
+    One file an event, so that threads and processes add and remove without a lock, and a process
+    that is killed loses none.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._kept: set[tuple[str, ...]] = set()
+
+    def add(self, ids: Sequence[str]) -> bool:
+        """Write an event; tell whether it is there."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._path(ids).write_text("\n".join(ids), encoding="utf-8")
+        except OSError:
+            return False
+        return True
+
+    def keep(self, waiting: set[tuple[str, ...]]) -> None:
+        """Remove what has been settled since the last call, and write what is new."""
+        for ids in waiting - self._kept:
+            self.add(ids)
+        for ids in self._kept - waiting:
+            with suppress(OSError):
+                self._path(ids).unlink()
+        self._kept = waiting
+
+    def read(self) -> list[list[str]]:
+        """Read what a killed process left; a file cut short was never answered with 200."""
+        found = []
+        for path in self._directory.glob(".event-*.txt"):
+            with suppress(OSError):
+                ids = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                if ids and self._path(ids) == path:
+                    found.append(ids)
+                else:
+                    path.unlink()
+        return found
+
+    def _path(self, ids: Sequence[str]) -> Path:
+        name = hashlib.blake2s("\n".join(ids).encode(), digest_size=12).hexdigest()
+        return self._directory / f".event-{name}.txt"
