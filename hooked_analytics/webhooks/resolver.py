@@ -103,8 +103,10 @@ class EventResolver:
             for event in events:
                 self._again(event)
             return
+        if page is None:
+            return
         projects = {event.ids[0] for event in events}
-        for record in page.records if page else []:
+        for record in page.records:
             row = dict(zip(NAMES, parse_record(record, fetched_at=page.seen_at), strict=True))
             if row["project_id"] in projects:
                 self._budget.regain()
