@@ -187,14 +187,14 @@ def time_left_text(left: TimeLeft | None) -> str:
     Examples
     --------
     >>> nan = float("nan")
-    >>> time_left_text(TimeLeft(100, 200, 290, 5, 12)), time_left_text(TimeLeft(nan, 50, nan, 5, 0))
-    ('2–5 min', 'about 50 s')
+    >>> time_left_text(TimeLeft(100, 200, 290, 5, 12)), time_left_text(TimeLeft(nan, 103, nan, 5, 0))
+    ('2–5 min', 'about 2 min')
     """
     if left is None:
         return ""
     if not math.isnan(left.low_seconds):
         return seconds_range_text(left.low_seconds, left.high_seconds)
-    unit, name = _unit(left.seconds)
+    unit, name = _unit(left.seconds if left.seconds < 90 else max(left.seconds, 120))
     return f"about {max(round(left.seconds / unit), 1)} {name}"
 
 

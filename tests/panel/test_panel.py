@@ -138,7 +138,7 @@ def test_the_time_left_is_that_of_the_pace_of_the_batch():
     seen = AT + timedelta(seconds=100)
     snapshot = shown(videos_from_records(batch, fetched_at=seen))
     totals = snapshot.totals()
-    assert (totals["text"], totals["remaining"], totals.get("left")) == ("about 100 s", 1, None)
+    assert (totals["text"], totals["remaining"], totals.get("left")) == ("about 2 min", 1, None)
     snapshot.update(videos_from_records([batch[0], {**ended, "id": "vid_2"}], fetched_at=seen))
     assert "text" not in snapshot.totals()  # nothing renders
 
