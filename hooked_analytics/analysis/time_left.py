@@ -187,7 +187,7 @@ def time_left_text(left: TimeLeft | None) -> str:
     Examples
     --------
     >>> nan = float("nan")
-    >>> time_left_text(TimeLeft(100, 200, 290, 5, 12)), time_left_text(TimeLeft(nan, 103, nan, 5, 0))
+    >>> time_left_text(TimeLeft(100, 200, 290, 5, 12)), time_left_text(TimeLeft(nan, 99, nan, 5, 0))
     ('2–5 min', 'about 2 min')
     """
     if left is None:
