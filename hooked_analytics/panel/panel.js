@@ -51,6 +51,7 @@ function element(tag, settings = {}, ...children) {
   made.append(...children);
   return made;
 }
+const pause = () => new Promise((done) => { setTimeout(done); }); // so that no task of the page is long
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const button = (text, onclick, settings) => element("button", { type: "button", onclick, ...settings }, text);
 const quiet = (settings) => element("span", { class: "hk-quiet", ...settings });
@@ -78,8 +79,10 @@ function store(listeners) {
   async function everything(buffer) {
     const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("deflate"));
     const { columns, ...sent } = await new Response(stream).json();
+    await pause();
     Object.assign(data, sent, { rows: [] });
     data.ids.forEach((_, at) => put(at, (place) => columns[place][at]));
+    await pause();
   }
 
   function changed(sent) {
