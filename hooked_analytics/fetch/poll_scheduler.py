@@ -44,9 +44,9 @@ MAX_POLLS_WITHOUT_LIST = 64  # before a list that failed or told nothing is trie
 REFUSAL = 4  # a list that is missing, or is none, counts as so many stray failures
 MAX_UNCHANGED = 24  # times that the list shows a video unchanged: it may be old
 # The list is read when, by their own pace, renders have waited for it so long, added up, for each
-# of its pages [polls]; and, since a render may fail early, after so many polls for each of the
-# first pages, or this part of all polls.
-WAITED_PER_PAGE = 2.0
+# of its pages [polls], more for each page after the second, for they delay details; and, since a
+# render may fail early, after so many polls for each of the first pages, or this part of all polls.
+WAITED_PER_PAGE, MAX_TIMES = 2.0, 16
 MAX_QUIET, MAX_QUIET_PAGES, AGE_PER_QUIET = 4, 6, 12
 # Details of a single render are requested a poll later for each so many polls that it should take.
 QUIET_POLLS = 4
@@ -128,7 +128,7 @@ class PollScheduler:
         if not self._readings or self.poll - self._read >= self._max_quiet(pages):
             return True
         waited = sum(self.poll + 1 - video.ends for video in waiting if video.ends <= self.poll)
-        return waited >= WAITED_PER_PAGE * pages
+        return waited >= WAITED_PER_PAGE * pages * min(max(1, 2 * pages - 4), MAX_TIMES)
 
     def _max_quiet(self, pages: int = 1) -> int:
         return max(MAX_QUIET * min(pages, MAX_QUIET_PAGES), self.poll // AGE_PER_QUIET)

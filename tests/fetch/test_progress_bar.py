@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -40,22 +41,22 @@ def test_a_log_gets_the_line_and_no_bar():
     assert said.count("\n") == 1
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_time_left_and_then_the_line():
+def run_on_a_terminal(code: str) -> str:
     parent, child = pty.openpty()
     termios.tcsetwinsize(child, (24, 80))
-    process = subprocess.Popen(
-        [sys.executable, "-c", FETCH.format(progress=None)], stderr=child, stdout=child
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=child, stdout=child)
     os.close(child)
     said = b""
-    try:
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is on the other side
         while chunk := os.read(parent, 4096):
             said += chunk
-    except OSError:
-        pass
     os.close(parent)
-    assert process.wait() == 0
-    text = said.decode()
+    assert process.wait(60) == 0
+    return said.decode()
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time_left_and_then_the_line():
+    text = run_on_a_terminal(FETCH.format(progress=None))
     assert "video/s" in text
     assert "<00:0" in text
     assert text.rstrip().splitlines()[-1].rpartition("\r")[2].strip().startswith("60 videos: 60")
@@ -82,20 +83,9 @@ with Sandbox(videos=6, faults={"file_drip": 1.0}) as sandbox, sandbox.client() a
 
 
 def test_downloads_are_shown_in_bytes():
-    parent, child = pty.openpty()
-    termios.tcsetwinsize(child, (24, 80))
-    process = subprocess.Popen([sys.executable, "-c", BYTES], stderr=child, stdout=child)
-    os.close(child)
-    said = b""
-    try:
-        while chunk := os.read(parent, 4096):
-            said += chunk
-    except OSError:  # how a terminal says that nobody is left on the other side
-        pass
-    os.close(parent)
-    assert process.wait(60) == 0
-    assert re.search(rb"\d+%\|.*\| \d+(\.\d+)?k/\d+(\.\d+)?k .*B/s", said)
-    assert re.search(rb"\d of 6 files, 0\.\d MB", said)
+    said = run_on_a_terminal(BYTES)
+    assert re.search(r"\d+%\|.*\| \d+(\.\d+)?k/\d+(\.\d+)?k .*B/s", said)
+    assert re.search(r"\d of 6 files, 0\.\d MB", said)
 
 
 COLOURS = """
