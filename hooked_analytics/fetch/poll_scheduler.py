@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 0.36
+LIST_SHARE = 0.37
 # Details of ends that the list has told leave this part of the limit: the next reading, and ends
 # that only details tell, go first. Not while they would take longer than a minute, or they pile up.
 RESERVED_SHARE = 0.25
