@@ -138,9 +138,9 @@ FIGURES = (
     Figure(
         "hostile answers × signals × a full disk or a file in place of the folder, over fetch, "
         "list, poll, download and the command line",
-        "generator", 2_000, "tests/cli/test_interrupts.py",
+        "generator", 2_000, 25,
         "0 rows lost, 0 bare exceptions, 0 requests begun more than 1 s after the stop",
-        zero=("rows lost", "bare exceptions"), at_least={"runs": 40},
+        zero=("rows lost", "bare exceptions"), at_least={"runs": 25},
         in_time={"requests after the stop": 0},
     ),
     Figure(
