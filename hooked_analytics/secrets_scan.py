@@ -308,8 +308,6 @@ def check_files(paths: Iterable[Path], keys: SearchedKeys | None) -> Checked:
     r"""
     Search files, and folders with everything in them, for keys and live links.
 
-    Examples
-    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "notes.txt").write_text("well\nx-api-key: " + "9f86d081" * 4)

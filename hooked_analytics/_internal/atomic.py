@@ -27,8 +27,6 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     """
     Expand ``~``, and refuse an address with a ValueError.
 
-    Examples
-    --------
     >>> local_path("~/videos.csv") == Path.home() / "videos.csv"
     True
     """
@@ -42,8 +40,6 @@ def require_space(path: Path, rows: int = 0) -> None:
     """
     Raise an OSError where the disk is plainly full, before anything is requested for a file.
 
-    Examples
-    --------
     >>> require_space(Path("no", "such", "folder", "videos.csv"), 1_000)
     """
     places = (path.absolute(), *path.absolute().parents)
@@ -64,19 +60,6 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     as it was and removes the temporary one. A killed process leaves its temporary file; the
     next write to the same target removes such orphans when they are older than an hour.
 
-    Parameters
-    ----------
-    path : str or Path
-        Where the file is to be. A missing folder is made. A link is followed: the file it points to
-        is replaced. The new file's mode comes from the umask.
-
-    Yields
-    ------
-    an empty file in the same folder, to be written by name
-        It ends in ``.tmp``, so tell a library that goes by the suffix which format you want.
-
-    Examples
-    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     target = Path(folder, "new", "note.txt")
@@ -104,8 +87,6 @@ def move_into_place(beside: Path, target: Path) -> None:
     """
     Bring a finished file to the disk and move it over *target*, in the same folder.
 
-    Examples
-    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.part").write_text("done")
@@ -127,8 +108,6 @@ def atomic_directory(path: Path, owned: Callable[[Path], set[str]]) -> Iterator[
     a killed process left is put right by the next call; `read_swapped` finds it until then.
     *owned* gives the names in a directory that the new one replaces; anything else moves over.
 
-    Examples
-    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     target = Path(folder, "set")

@@ -29,11 +29,6 @@ def collected(
     Collect the columns needed, and the *keys* as they are, as pandas, each video once.
 
     *only* chooses rows on the engine, before they are counted and collected.
-
-    Raises
-    ------
-    ValueError
-        A column is missing, or there are more than 5 million rows on an engine.
     """
     wanted = list(dict.fromkeys([*columns, *keys]))
     if not isinstance(videos, pd.DataFrame):

@@ -85,8 +85,6 @@ def batch_numbers(created: NDArray[np.datetime64]) -> NDArray[np.intp]:
     """
     Number the batches: videos created less than five minutes apart; -1 where it is unknown.
 
-    Examples
-    --------
     >>> at = np.array(["2024-01-15T10:09", "2024-01-15T10:00", "2024-01-15T10:04", "NaT"])
     >>> batch_numbers(at.astype("datetime64[us]")).tolist()
     [1, 0, 0, -1]

@@ -151,8 +151,6 @@ def conditional_quantile(curve: Curve, elapsed: ArrayLike, p: ArrayLike) -> Floa
     The smallest t beyond *elapsed* with S(t) <= (1 - p) S(elapsed). It is *elapsed* itself
     where p is 0 or less, and missing where p is above 1 or the curve does not get there.
 
-    Examples
-    --------
     >>> curve = kaplan_meier(count_ends([1, 2, 3, 4], completed=1))
     >>> conditional_quantile(curve, [0, 2, 2], [0.5, 0.5, 1.1]).tolist()
     [2.0, 3.0, nan]
@@ -194,8 +192,6 @@ def percentiles(drawn: Floats, sizes: ArrayLike = 1000) -> tuple[Floats, Floats]
     The ends lie further out for few videos, where plain percentiles are too narrow
     (Hesterberg 2015, "expanded percentile"); missing below two videos.
 
-    Examples
-    --------
     >>> low, high = percentiles(np.arange(1001.0)[:, None])
     >>> low.round().tolist(), high.round().tolist()
     ([25.0], [975.0])

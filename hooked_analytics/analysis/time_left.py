@@ -54,28 +54,9 @@ def batch_time_left(
 
     A batch is videos created less than five minutes apart. Where it has renders that ended, the
     rest is expected at the same pace; until one has, the progress of those under way counts.
+    The errors that this rule made on ten or more past batches in *history* give the 80 % range.
+    None where nothing is under way, or one of the batches shows no pace yet.
 
-    Parameters
-    ----------
-    videos : DataFrame
-        One row per video: those under way, and those of their batch that ended.
-    history : DataFrame, optional
-        Earlier videos; *videos* itself when missing. The errors that the same rule made on at
-        least ten past batches of a similar size, at the same share finished, give the 80 % range.
-
-    Returns
-    -------
-    TimeLeft or None
-        Of the latest batch to end, where several are under way. The range is NaN without ten such
-        batches. None where nothing is under way or one of the batches shows no pace yet.
-
-    Raises
-    ------
-    ValueError
-        A needed column is not there.
-
-    Examples
-    --------
     >>> import pandas as pd
     >>> at = pd.to_datetime(["2024-01-15T10:00Z"] * 4)
     >>> videos = pd.DataFrame({
@@ -184,8 +165,6 @@ def time_left_text(left: TimeLeft | None) -> str:
     """
     Write the time left of a batch; nothing where there is none.
 
-    Examples
-    --------
     >>> nan = float("nan")
     >>> time_left_text(TimeLeft(100, 200, 290, 5, 12)), time_left_text(TimeLeft(nan, 99, nan, 5, 0))
     ('2–5 min', 'about 2 min')
@@ -202,8 +181,6 @@ def seconds_range_text(low: float, high: float) -> str:
     """
     Write a range of time left; "+" where its far end is missing, nothing where both are.
 
-    Examples
-    --------
     >>> nan = float("nan")
     >>> [seconds_range_text(*ends) for ends in ((100, 290), (20, 45), (130, nan), (9, 400))]
     ['2–5 min', '20–45 s', '2+ min', '≤ 7 min']

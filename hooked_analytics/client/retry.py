@@ -36,8 +36,6 @@ def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> f
     """
     Read ``Retry-After``: seconds, a fraction of them, or a date; None when it says nothing.
 
-    Examples
-    --------
     >>> retry_after_seconds("2"), retry_after_seconds("0.5"), retry_after_seconds("soon")
     (2.0, 0.5, None)
     >>> noon = datetime(2024, 1, 15, 12, tzinfo=UTC)

@@ -121,8 +121,6 @@ def check_video_id(value: object, *, pattern: str = VIDEO_ID_PATTERN) -> str:
     r"""
     Return the id without surrounding white space, or refuse it before any request.
 
-    Examples
-    --------
     >>> check_video_id(" vid_abc123\n")
     'vid_abc123'
     """

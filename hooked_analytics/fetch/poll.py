@@ -313,8 +313,6 @@ def last_frame(
     """
     Go through all frames and return the last; an interrupt anywhere carries what is known.
 
-    Examples
-    --------
     >>> import pandas as pd
     >>> last_frame(iter([pd.DataFrame({"progress": [100]})]), each=len)
        progress

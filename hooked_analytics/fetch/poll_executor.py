@@ -202,8 +202,6 @@ class EventQueue:
 
     Of distinct events the newest are kept, *capacity* of them: what is dropped, polling repairs.
 
-    Examples
-    --------
     >>> events = EventQueue(2)
     >>> for video_id in ("vid_1", "vid_2", "vid_2", "vid_3"):
     ...     events.add([video_id])

@@ -112,8 +112,6 @@ class FalseAlarmBudget:
     A true event costs nothing. A false one costs a unit, and time gives it back, so that a flood
     of forged events costs few requests and a burst of true ones all it needs.
 
-    Examples
-    --------
     >>> budget = FalseAlarmBudget(2)
     >>> budget.note(came_true=False); budget.note(came_true=False); budget.left, budget.holds
     (0, False)
@@ -148,8 +146,6 @@ def merge_rows(old: Row | None, new: Row, *, from_list: bool) -> Row:
     """
     Merge a response into an older one: what it lacks stays, and so does an end.
 
-    Examples
-    --------
     >>> from datetime import UTC, datetime
     >>> from hooked_analytics.schema import parse_record
     >>> now = datetime(2024, 1, 15, tzinfo=UTC)
@@ -215,8 +211,6 @@ def summary(videos: pd.DataFrame) -> str:
     """
     Say in a line how many videos are in which state, and what they cost so far.
 
-    Examples
-    --------
     >>> from hooked_analytics import videos_from_records
     >>> print(summary(videos_from_records([
     ...     {"id": "vid_1", "status": "COMPLETED", "usedCredits": 5},

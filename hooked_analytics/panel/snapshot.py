@@ -61,8 +61,6 @@ class Snapshot:
 
     The newest renders of an archive are learnt from, and pictures begin with what it has seen.
 
-    Examples
-    --------
     >>> from hooked_analytics import videos_from_records
     >>> snapshot = Snapshot()
     >>> record = {"id": "vid_1", "status": "STARTED", "progress": 40}

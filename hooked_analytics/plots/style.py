@@ -76,8 +76,6 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
     """
     Move labels apart until none overlaps, each as near to its place as the others let it.
 
-    Examples
-    --------
     >>> apart([10.0, 50.0, 51.0], 10), apart([5.0, 5.0, 5.0], 2)
     ([10.0, 45.5, 55.5], [3.0, 5.0, 7.0])
     """
@@ -194,8 +192,6 @@ def shortened(text: str, longest: int = MAX_LABEL) -> str:
     """
     Write one line, cut in the middle: names of a series differ at their ends.
 
-    Examples
-    --------
     >>> shortened("Autumn campaign, portrait, take 17")
     'Autumn campaig…rait, take 17'
     """

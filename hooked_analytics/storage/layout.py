@@ -103,8 +103,6 @@ def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> st
     """
     Name a part so that no other process makes the same name, and names sort by time.
 
-    Examples
-    --------
     >>> new_name("merged", 7)[:27]
     'merged-0000000000000000007-'
     """

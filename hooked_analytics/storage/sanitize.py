@@ -146,8 +146,6 @@ def guard_formulas(column: pa.Array, *, formula_safe: bool) -> pa.Array:
     A text that already looks guarded gets one more, so that `unguard_formulas` is the exact
     way back; that much is done even without *formula_safe*.
 
-    Examples
-    --------
     >>> cells = pa.array(["=1+1", "'=1+1", "it's"], pa.large_string())
     >>> guard_formulas(cells, formula_safe=True).to_pylist()
     ["'=1+1", "''=1+1", "it's"]
