@@ -2,15 +2,10 @@
 The Hooked API on localhost: a real HTTP server with invented videos that render by a clock.
 
 Needs the extra ``sandbox`` (starlette and uvicorn), and no key.
-
->>> with Sandbox(videos=20) as sandbox:
-...     len(sandbox.video_ids)
-20
 """
 
 from hooked_analytics.sandbox.sandbox import Sandbox, serve
-from hooked_analytics.sandbox.signed_files import LINK_LIFE_SECONDS, mp4_file
-from hooked_analytics.sandbox.video import FRAMES_PER_SECOND
+from hooked_analytics.sandbox.video import FRAMES_PER_SECOND, LINK_LIFE_SECONDS, mp4_file
 from hooked_analytics.sandbox.webhook_sender import RETRY_SECONDS
 
 __all__ = [

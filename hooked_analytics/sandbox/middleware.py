@@ -8,8 +8,9 @@ import json
 import logging
 import math
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from email.utils import formatdate
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,7 +18,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from hooked_analytics._internal.server_thread import App, Receive, Scope, Send
 from hooked_analytics.sandbox.seed_data import seeded
-from hooked_analytics.sandbox.signed_files import s3_error
 from hooked_analytics.sandbox.video_store import Clock
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ KIND_BY_PREFIX = {
     "/thumbnails/": "thumbnail",
 }
 
-Start = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
 
 
 def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
@@ -65,10 +65,8 @@ def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
     >>> fault_rates({"drop": 0.1}), round(fault_rates(0.18)["drop"], 3)
     ({'drop': 0.1}, 0.02)
     """
-    if faults is None:
-        return {}
     if not isinstance(faults, Mapping):
-        faults = dict.fromkeys(FAULTS, faults / len(FAULTS))
+        faults = dict.fromkeys(FAULTS, faults / len(FAULTS)) if faults is not None else {}
     kinds = {**FAULTS, **FILE_FAULTS}
     if unknown := sorted(set(faults) - set(kinds)):
         raise ValueError(f"unknown faults {unknown}; the kinds are {', '.join(kinds)}")
@@ -87,27 +85,27 @@ class FixedWindow:
 
     >>> limit = FixedWindow(2)
     >>> [limit.take(now) for now in (100.0, 110.0, 115.0, 160.0)]
-    [None, None, 45.0, None]
+    [0.0, 0.0, 45.0, 0.0]
     """
 
-    def __init__(self, requests_per_minute: int) -> None:
-        if requests_per_minute < 1:
+    def __init__(self, requests_per_minute: int | None) -> None:
+        if requests_per_minute is not None and requests_per_minute < 1:
             raise ValueError(
                 f"requests_per_minute must be 1 or more, not {requests_per_minute!r}; "
                 "None lifts the limit"
             )
-        self._limit = requests_per_minute
+        self._limit = requests_per_minute or math.inf
         self._opened = -math.inf
         self._taken = 0
 
-    def take(self, now: float) -> float | None:
-        """Count a request: None lets it pass, else the seconds until the next window."""
+    def take(self, now: float) -> float:
+        """Count a request: 0 lets it pass, else the seconds until the next window."""
         if now >= self._opened + MINUTE_SECONDS:
             self._opened, self._taken = now, 0
         if self._taken >= self._limit:
             return self._opened + MINUTE_SECONDS - now
         self._taken += 1
-        return None
+        return 0.0
 
 
 class Middleware:
@@ -127,11 +125,11 @@ class Middleware:
         self.counts = dict.fromkeys([*KIND_BY_PREFIX.values(), "other"], 0)
         self._clock = clock
         rates = fault_rates(faults)
-        self._rates = {kind: rate for kind, rate in rates.items() if kind in FAULTS}
-        self._random = seeded(seed, "faults")
-        self._file_rates = {kind: rate for kind, rate in rates.items() if kind in FILE_FAULTS}
-        self._file_random = seeded(seed, "file faults")
-        self._limit = None if requests_per_minute is None else FixedWindow(requests_per_minute)
+        self._faults, self._file_faults = (
+            ({k: r for k, r in rates.items() if k in table}, seeded(seed, purpose))
+            for table, purpose in ((FAULTS, "faults"), (FILE_FAULTS, "file faults"))
+        )
+        self._limit = FixedWindow(requests_per_minute)
         self._api_key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,20 +140,29 @@ class Middleware:
         kinds = (kind for prefix, kind in KIND_BY_PREFIX.items() if path.startswith(prefix))
         kind = next(kinds, "other")
         self.counts[kind] += 1
-        app, fault = self._pass_on, None
+        app: App = self._pass_on
+        fault = None
         if path.startswith(API_PREFIX):
-            app, fault = self._admit, _draw(self._rates, self._random)
+            app, fault = self._admit, _draw(*self._faults)
         elif kind != "other":
-            fault = _draw(self._file_rates, self._file_random)
+            fault = _draw(*self._file_faults)
+        if fault is not None:
+            _log.debug("fault %s", fault)
+            app = INSTEAD[fault]() if fault in INSTEAD else app
 
         async def dated(scope: Scope, receive: Receive, send: Send) -> None:
-            await app(scope, receive, self._with_date(send))
+            async def send_dated(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    date = formatdate(self._clock.now(), usegmt=True).encode()
+                    message = _with_header(message, b"date", date)
+                await send(message)
 
-        if fault is None:
+            await app(scope, receive, send_dated)
+
+        if fault is None or fault in INSTEAD:
             await dated(scope, receive, send)
         else:
-            _log.debug("fault %s", fault)
-            await _play(fault, dated, scope, receive, self._with_date(send))
+            await _play(fault, dated, scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.app is not None, "set before the server starts"  # noqa: S101
@@ -163,24 +170,12 @@ class Middleware:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+        app: App = self._pass_on
         if not hmac.compare_digest(given, self._api_key):
-            await failure(403, "Not authenticated")(scope, receive, send)
-            return
-        wait = None if self._limit is None else self._limit.take(self._clock.now())
-        if wait is None:
-            await self._pass_on(scope, receive, send)
-        else:
-            seconds = max(1, math.ceil(self._clock.real_seconds(wait)))
-            await too_many_requests(seconds)(scope, receive, send)
-
-    def _with_date(self, send: Send) -> Send:
-        async def send_dated(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                date = formatdate(self._clock.now(), usegmt=True).encode()
-                message = _with_header(message, b"date", date)
-            await send(message)
-
-        return send_dated
+            app = failure(403, "Not authenticated")
+        elif wait := self._limit.take(self._clock.now()):
+            app = too_many_requests(max(1, math.ceil(self._clock.real_seconds(wait))))
+        await app(scope, receive, send)
 
 
 def failure(
@@ -197,45 +192,22 @@ def too_many_requests(seconds: int) -> JSONResponse:
     return failure(429, "Too many requests", headers, code="RATE_LIMITED")
 
 
-async def _play(kind: str, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Respond as this kind of fault does; *app* gives the good response where one is needed."""
-    if (instead := _response_instead(kind)) is not None:
-        await instead(scope, receive, send)
-        return
-    transport: asyncio.Transport = scope["state"]["transport"]
-    if kind == "drop":
-        transport.abort()
-        await _until_disconnected(receive)
-        return
-    if kind == "slow":
-        await asyncio.sleep(SLOW_SECONDS)
-    if kind == "file_whole":
-        scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
-    start, body = await _collected(app, scope, receive)
-    if kind in {"truncate", "file_cut"}:
-        transport.write(_head(start) + body[: len(body) // 2])
-        transport.close()
-        await _until_disconnected(receive)
-    elif kind in {"drip", "file_drip"}:
-        await _drip(start, body, transport, send)
-    else:
-        body = _spoiled(kind, body)
-        await send(_with_header(start, b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+def s3_error(status_code: int, code: str, message: str, more: str = "") -> Response:
+    """Error in the XML of S3."""
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>"
+    )
+    return Response(body, status_code, {"Content-Type": "application/xml"})
 
 
-def _response_instead(kind: str) -> Response | None:
-    if kind == "error_500":
-        return failure(500, "Internal server error")
-    if kind == "html_502":
-        page = "<html><body><center><h1>502 Bad Gateway</h1></center></body></html>"
-        return HTMLResponse(page, status_code=502)
-    if kind == "rate_limit":
-        return too_many_requests(1)
-    if kind == "file_expired":
-        file = s3_error(403, "AccessDenied", "Request has expired")
-        return Response(file.content, file.status_code, file.headers)
-    return None
+# fault -> the response that is sent in place of the good one
+INSTEAD: Mapping[str, Callable[[], Response]] = {
+    "error_500": partial(failure, 500, "Internal server error"),
+    "html_502": partial(HTMLResponse, "<html><h1>502 Bad Gateway</h1></html>", 502),
+    "rate_limit": partial(too_many_requests, 1),
+    "file_expired": partial(s3_error, 403, "AccessDenied", "Request has expired"),
+}
 
 
 def _draw(rates: Mapping[str, float], random: Random) -> str | None:
@@ -248,17 +220,42 @@ def _draw(rates: Mapping[str, float], random: Random) -> str | None:
     return None
 
 
-async def _collected(app: App, scope: Scope, receive: Receive) -> tuple[Start, bytes]:
-    messages: list[MutableMapping[str, Any]] = []
+async def _play(kind: str, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Spoil the good response of *app* as this kind of fault does."""
+    transport: asyncio.Transport = scope["state"]["transport"]
+    if kind == "drop":
+        transport.abort()
+        await _until_disconnected(receive)
+        return
+    if kind == "slow":
+        await asyncio.sleep(SLOW_SECONDS)
+    if kind == "file_whole":
+        scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
+    messages: list[Message] = []
 
-    async def keep(message: MutableMapping[str, Any]) -> None:
+    async def keep(message: Message) -> None:
         messages.append(message)
 
     await app(scope, receive, keep)
-    return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+    start, body = messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+    if kind in {"truncate", "file_cut"}:
+        lines = [b"HTTP/1.1 %d " % start["status"], *map(b": ".join, start["headers"])]
+        transport.write(b"\r\n".join([*lines, b"", body[: len(body) // 2]]))
+        transport.close()
+        await _until_disconnected(receive)
+    elif kind in {"drip", "file_drip"}:
+        await _drip(start, body, transport, send)
+    else:
+        if kind in {"wrong_id", "flat"}:
+            content = json.loads(body)
+            data = content.get("data", content)
+            data |= {"id": f"{data['id']}x"} if kind == "wrong_id" and "id" in data else {}
+            body = json.dumps(data if kind == "flat" else content).encode()
+        await send(_with_header(start, b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def _drip(start: Start, body: bytes, transport: asyncio.Transport, send: Send) -> None:
+async def _drip(start: Message, body: bytes, transport: asyncio.Transport, send: Send) -> None:
     await send(start)
     width = math.ceil(len(body) * min(1.0, SLICE_SECONDS / DRIP_SECONDS)) or 1
     pause = DRIP_SECONDS / max(1, math.ceil(len(body) / width))
@@ -277,22 +274,6 @@ async def _until_disconnected(receive: Receive) -> None:
         pass
 
 
-def _with_header(start: Start, name: bytes, value: bytes) -> Start:
+def _with_header(start: Message, name: bytes, value: bytes) -> Message:
     headers = [pair for pair in start["headers"] if pair[0] != name]
     return {**start, "headers": [*headers, (name, value)]}
-
-
-def _head(start: Start) -> bytes:
-    lines = [b"HTTP/1.1 %d " % start["status"]]
-    lines += [name + b": " + value for name, value in start["headers"]]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _spoiled(kind: str, body: bytes) -> bytes:
-    if kind not in {"wrong_id", "flat"}:
-        return body
-    content = json.loads(body)
-    data = content.get("data", content)
-    if kind == "wrong_id" and "id" in data:
-        data["id"] = f"{data['id']}x"
-    return json.dumps(data if kind == "flat" else content).encode()

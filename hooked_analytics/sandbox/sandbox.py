@@ -1,4 +1,4 @@
-"""The sandbox as its user holds it."""
+"""The sandbox: its server, its clock, its videos; and one in the foreground of a terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
+from hooked_analytics.sandbox.video import SignedLinks
 from hooked_analytics.sandbox.video_store import Clock, VideoStore
 from hooked_analytics.sandbox.webhook_sender import WebhookSender
 
@@ -116,7 +117,6 @@ class Sandbox:
         """
         from hooked_analytics._internal.server_thread import ServerThread, bind_socket
         from hooked_analytics.sandbox.api_endpoints import build_app
-        from hooked_analytics.sandbox.signed_files import SignedLinks
 
         with self._lock:
             if self._server is not None:
@@ -161,7 +161,7 @@ class Sandbox:
     @property
     def other_team_video_ids(self) -> list[str]:
         """Ids that belong to another team and are refused."""
-        return self._store.other_team_ids
+        return list(self._store.other_team)
 
     @property
     def requests_seen(self) -> list[tuple[str, str]]:
@@ -186,19 +186,13 @@ class Sandbox:
         Parameters
         ----------
         **settings : Any
-            Further settings of `HookedClient`; without a ``requests_per_minute`` it keeps to the
-            sandbox's limit, counted in real time.
+            Those of `HookedClient`; without a ``requests_per_minute`` it keeps to the sandbox's
+            limit, counted in real time.
 
         Returns
         -------
         HookedClient
             A new client, to be closed by its user.
-
-        Examples
-        --------
-        >>> with Sandbox(videos=1) as sandbox, sandbox.client() as client:
-        ...     client.get_video("vid_abc123")["name"]
-        'Product Tutorial'
         """
         from hooked_analytics import HookedClient
 
@@ -229,14 +223,6 @@ class Sandbox:
         ----------
         seconds : float
             How far, in sandbox time [s].
-
-        Examples
-        --------
-        >>> sandbox = Sandbox(videos=1, time_scale=0)
-        >>> before = sandbox.now()
-        >>> sandbox.advance(3600)
-        >>> print(sandbox.now() - before)
-        1:00:00
         """
         self._clock.advance(seconds)
         self._sender.wake()
@@ -266,18 +252,15 @@ class Sandbox:
             Its id.
         created_at : datetime, optional
             With a time zone; now, if not given.
-        duration_seconds : float, optional
-            Length of the finished video [s].
-        render_seconds : float, optional
-            From creation to the end, good or bad [s].
+        duration_seconds, render_seconds : float, optional
+            Length of the finished video; from creation to the end, good or bad [s].
         fails : bool or str, optional
             Whether it fails; a text is its message.
         used_credits : float, optional
             What it will have cost [credits].
         webhook : str, optional
-            URL for the event when the render has ended, on this machine only. An event that gets
-            no status 2xx within 5 s (real time) is sent again 1, 5 and 15 minutes later (sandbox
-            time).
+            URL on this machine for the event at the end. Without a status 2xx within 5 s (real
+            time) the event is sent again 1, 5 and 15 minutes later (sandbox time).
         fields : mapping of str to object, optional
             Laid over the body of the details endpoint, for answers out of the ordinary.
         **values : object
@@ -299,18 +282,17 @@ class Sandbox:
         """
         if created_at is not None and created_at.tzinfo is None:
             raise ValueError("created_at needs a time zone; add tzinfo=datetime.UTC")
-        video = self._store.create(
-            type,
-            None if created_at is None else created_at.timestamp(),
-            duration_seconds=duration_seconds,
-            render_seconds=render_seconds,
-            fails=fails,
-            used_credits=used_credits,
-            id=video_id,
-            webhook=webhook,
-            fields=fields,
-            **values,
-        )
+        given = {
+            "id": video_id,
+            "duration_seconds": duration_seconds,
+            "render_seconds": render_seconds,
+            "fails": fails,
+            "used_credits": used_credits,
+            "webhook": webhook,
+            "fields": fields,
+        }
+        moment = None if created_at is None else created_at.timestamp()
+        video = self._store.create(type, moment, **given, **values)
         self._sender.expect(video)
         return video.id
 
@@ -340,15 +322,7 @@ def serve(
     stop: threading.Event | None = None,
     **settings: Any,
 ) -> None:
-    """
-    Run a sandbox in the foreground until Ctrl-C, or until *stop* is set.
-
-    *say* takes each line of text for the person at the terminal; *settings* are those of `Sandbox`.
-
-    >>> over = threading.Event()
-    >>> over.set()
-    >>> serve(port=0, videos=20, say=lambda line: None, stop=over)
-    """
+    """Run a sandbox until Ctrl-C, or until *stop* is set; *say* takes each line of text."""
     stop = threading.Event() if stop is None else stop
     sandbox = Sandbox(**settings).start(port=port)
     url, key = sandbox.url, sandbox.api_key

@@ -1,8 +1,7 @@
 """
 The videos that the sandbox starts with, and how a new one is drawn.
 
-Hooked publishes no figures of this kind. Every number and text here is invented so that renders,
-failures and spending look plausible; none of it describes the real service.
+Every number and text here is invented to look plausible; none of it describes the real service.
 """
 
 from __future__ import annotations
@@ -109,7 +108,6 @@ SAMPLE_VIDEO = Video(
     created_at=datetime(2024, 1, 15, 10, tzinfo=UTC).timestamp(),
     render_seconds=300,
     planned_seconds=300,
-    failure=None,
     duration_frames=7500,
     used_credits=5,
     avatar_id="avatar_sarah_01",
@@ -121,7 +119,6 @@ SAMPLE_VIDEO = Video(
     script="Hello! Welcome to this tutorial...",
     project_id="proj_abc123",
     team_id=TEAM_ID,
-    webhook=None,
     milliseconds=False,
 )
 
@@ -140,16 +137,10 @@ def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
     (200, 'vid_abc123', 8)
     """
     live = max(5, round(count * LIVE_SHARE)) if count >= 20 else (count - 1) // 4
-    history = _history(seeded(seed, "history"), started_at)
-    random = seeded(seed, "live")
-    return sorted(
-        [
-            SAMPLE_VIDEO,
-            *(next(history) for _ in range(count - 1 - live)),
-            *(_live_video(random, started_at) for _ in range(live)),
-        ],
-        key=lambda video: video.created_at,
-    )
+    history, random = _history(seeded(seed, "history"), started_at), seeded(seed, "live")
+    past = [next(history) for _ in range(count - 1 - live)]
+    rendering = [_live_video(random, started_at) for _ in range(live)]
+    return sorted([SAMPLE_VIDEO, *past, *rendering], key=lambda video: video.created_at)
 
 
 def other_team_videos(count: int, seed: int, started_at: float) -> list[Video]:
@@ -221,7 +212,6 @@ def _draw_video(
         created_at=_rounded(created_at, milliseconds),
         render_seconds=planned,
         planned_seconds=planned,
-        failure=None,
         duration_frames=frames,
         used_credits=_credits(type_name, frames),
         avatar_id=random.choice(AVATARS) if kind.has_avatar else None,
@@ -233,7 +223,6 @@ def _draw_video(
         script=f"{opener} {product} {benefit}. {closer}",
         project_id=f"proj_{code}" if random.random() >= WITHOUT_PROJECT_SHARE else None,
         team_id=TEAM_ID,
-        webhook=None,
         milliseconds=milliseconds,
     )
     fails = random.random() < kind.failure_rate if succeeds is None else not succeeds
@@ -259,7 +248,8 @@ def _failing(video: Video, random: Random, *, reason: str | None = None) -> Vide
 def _history(random: Random, started_at: float) -> Iterator[Video]:
     midnight = started_at - started_at % DAY_SECONDS
     ages = range(HISTORY_DAYS)
-    day_weights = [_day_weight(midnight - age * DAY_SECONDS, age) for age in ages]
+    weekdays = (datetime.fromtimestamp(midnight - age * DAY_SECONDS, UTC).weekday() for age in ages)
+    day_weights = [WEEKDAY_WEIGHTS[d] / (1 + DAILY_GROWTH) ** age for age, d in enumerate(weekdays)]
     while True:
         age = random.choices(ages, day_weights)[0]
         hour = random.choices(range(24), HOUR_WEIGHTS)[0]
@@ -270,25 +260,17 @@ def _history(random: Random, started_at: float) -> Iterator[Video]:
         if video.ended_at > started_at - RETRY_ROOM_SECONDS:
             continue
         yield video
-        if video.failure is not None and random.random() < RETRY_SHARE:
-            yield _retry(random, video)
-
-
-def _day_weight(day: float, age: int) -> float:
-    weekday = datetime.fromtimestamp(day, UTC).weekday()
-    return WEEKDAY_WEIGHTS[weekday] / (1 + DAILY_GROWTH) ** age
-
-
-def _retry(random: Random, failed: Video) -> Video:
-    moment = failed.ended_at + random.uniform(90, 900)
-    return replace(
-        _draw_video(random, failed.type, moment, succeeds=True),
-        name=failed.name,
-        script=failed.script,
-        avatar_id=failed.avatar_id,
-        duration_frames=failed.duration_frames,
-        used_credits=_credits(failed.type, failed.duration_frames),
-    )
+        if video.failure is None or random.random() >= RETRY_SHARE:
+            continue
+        moment = video.ended_at + random.uniform(90, 900)
+        yield replace(
+            _draw_video(random, video.type, moment, succeeds=True),
+            name=video.name,
+            script=video.script,
+            avatar_id=video.avatar_id,
+            duration_frames=video.duration_frames,
+            used_credits=_credits(video.type, video.duration_frames),
+        )
 
 
 def _live_video(random: Random, started_at: float) -> Video:
@@ -311,8 +293,7 @@ def _credits(type_name: str, frames: int) -> float:
     """Credits of a finished video, a multiple of a half."""
     row = _type_named(type_name)
     raw = row.credits_base + row.credits_per_minute * frames / FRAMES_PER_SECOND / 60
-    halves = max(1, math.ceil(2 * raw - 1e-9))
-    return halves // 2 if halves % 2 == 0 else halves / 2
+    return max(1, math.ceil(2 * raw - 1e-9)) / 2
 
 
 def _rounded(seconds: float, milliseconds: bool) -> float:

@@ -1,14 +1,18 @@
-"""One video of the sandbox, and what the API says about it at a given moment."""
+"""One video of the sandbox: what the API says of it at a moment, its signed link, its file."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from hooked_analytics.sandbox.signed_files import SignedLinks
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
 
 FRAMES_PER_SECOND = 25
 # Real progress bars rush through the cheap first steps and crawl at the end.
@@ -16,6 +20,11 @@ PROGRESS_POWER = 0.6
 # invented, so that longer videos have larger files [B]
 FIXED_BYTES = 56_240
 FRAME_BYTES = 14
+THUMBNAIL_SHAPE = (9, 16)
+
+LINK_LIFE_SECONDS = 86_400
+ALGORITHM = "AWS4-HMAC-SHA256"
+DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 LIST_FIELDS = (
     "id", "name", "status", "url", "durationInFrames", "projectId", "thumbnail", "size",
@@ -48,7 +57,6 @@ class Video:
     created_at: float
     render_seconds: float
     planned_seconds: float
-    failure: str | None
     duration_frames: int
     used_credits: float | None
     avatar_id: str | None
@@ -60,8 +68,9 @@ class Video:
     script: str | None
     project_id: str | None
     team_id: str
-    webhook: str | None
     milliseconds: bool
+    failure: str | None = None
+    webhook: str | None = None
     fields: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, object] | None = None
 
@@ -75,14 +84,9 @@ class Video:
         """Length of the finished video [s]."""
         return self.duration_frames / FRAMES_PER_SECOND
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of the finished video's file [B]."""
-        return FIXED_BYTES + FRAME_BYTES * max(1, self.duration_frames)
-
 
 class State(NamedTuple):
-    """What changes while a video renders."""
+    """What changes while a video renders; `updated_at` is its end, or its last step of progress."""
 
     status: str
     progress: int
@@ -91,27 +95,23 @@ class State(NamedTuple):
 
 
 def state_at(video: Video, now: float) -> State:
-    """
-    State of a video, a pure function of the clock.
-
-    `updated_at` is the end of the render, or the last step of progress while it goes on.
-    """
+    """Where a video stands at Unix time *now*."""
     if now >= video.ended_at:
         if video.failure is None:
             return State("COMPLETED", 100, "Video completed successfully", video.ended_at)
-        progress = _progress(video.render_seconds, video.planned_seconds)
-        return State("FAILED", progress, video.failure, video.ended_at)
-    elapsed = max(0.0, now - video.created_at)
-    progress = _progress(elapsed, video.planned_seconds)
+        return State("FAILED", _progress(video, now), video.failure, video.ended_at)
+    progress = _progress(video, now)
     stepped = video.planned_seconds * (progress / 100) ** (1 / PROGRESS_POWER)
     message = next(text for start, text in reversed(STAGES) if progress >= start)
+    elapsed = max(0.0, now - video.created_at)
     return State("STARTED", progress, message, video.created_at + min(stepped, elapsed))
 
 
-def _progress(elapsed_seconds: float, planned_seconds: float) -> int:
-    if planned_seconds <= 0:
+def _progress(video: Video, now: float) -> int:
+    elapsed = min(max(0.0, now - video.created_at), video.render_seconds)
+    if video.planned_seconds <= 0:
         return 0
-    return min(99, int(100 * (elapsed_seconds / planned_seconds) ** PROGRESS_POWER))
+    return min(99, int(100 * (elapsed / video.planned_seconds) ** PROGRESS_POWER))
 
 
 def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
@@ -122,12 +122,13 @@ def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
     them be null.
     """
     state = state_at(video, now)
-    body: dict[str, object] = {
+    done = state.status == "COMPLETED"
+    return {
         "id": video.id,
         "name": video.name,
         "type": video.type,
         "status": state.status,
-        "thumbnail": None,
+        "thumbnail": links.thumbnail(video.id) if done else None,
         "progress": state.progress,
         "message": state.message,
         "durationInFrames": video.duration_frames,
@@ -146,12 +147,13 @@ def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
         "updatedAt": iso_time(state.updated_at, milliseconds=video.milliseconds),
         "usedCredits": _number(video.used_credits) if state.status != "STARTED" else None,
         "webhook": video.webhook,
+        **(
+            {"url": links.download(video.id, now), "size": size_bytes(video.duration_frames)}
+            if done
+            else {}
+        ),
+        **video.fields,
     }
-    if state.status == "COMPLETED":
-        body["url"] = links.download(video.id, now)
-        body["thumbnail"] = links.thumbnail(video.id)
-        body["size"] = video.size_bytes
-    return {**body, **video.fields}
 
 
 def list_item(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
@@ -174,3 +176,82 @@ def iso_time(unix_seconds: float, *, milliseconds: bool = False) -> str:
 def _number(value: float | None) -> float | int | None:
     # JSON from JavaScript has no 5.0: whole numbers come without a point.
     return int(value) if value is not None and value == int(value) else value
+
+
+class SignedLinks:
+    """Writes links as S3 signs them and checks those that come back; the seed makes the key."""
+
+    def __init__(self, base_url: str, *, seed: int) -> None:
+        self.base_url = base_url
+        self._key = hashlib.sha256(f"hooked sandbox {seed}".encode()).digest()
+
+    def download(self, video_id: str, now: float) -> str:
+        """Fresh link to a video's file, good for 24 h."""
+        date = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
+        signature = self._signature(video_id, date, str(LINK_LIFE_SECONDS))
+        return (
+            f"{self.base_url}/hooked-videos/{quote(video_id, safe='')}.mp4"
+            f"?X-Amz-Algorithm={ALGORITHM}&X-Amz-Date={date}"
+            f"&X-Amz-Expires={LINK_LIFE_SECONDS}&X-Amz-Signature={signature}"
+        )
+
+    def thumbnail(self, video_id: str) -> str:
+        """Address of a video's picture, which needs no signature."""
+        return f"{self.base_url}/thumbnails/{quote(video_id, safe='')}.png"
+
+    def refusal(self, video_id: str, query: Mapping[str, str], now: float) -> list[str]:
+        """Check the query of a link: nothing when it is good, else S3's code, message and times."""
+        date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
+        signature = query.get("X-Amz-Signature", "")
+        expected = self._signature(video_id, date, expires)
+        if not hmac.compare_digest(signature.encode(), expected.encode()):
+            return ["SignatureDoesNotMatch", "The request signature does not match."]
+        signed_at = datetime.strptime(date, DATE_FORMAT).replace(tzinfo=UTC).timestamp()
+        if now < (ends_at := signed_at + int(expires)):
+            return []
+        more = f"<Expires>{iso_time(ends_at)}</Expires><ServerTime>{iso_time(now)}</ServerTime>"
+        return ["AccessDenied", "Request has expired", more]
+
+    def _signature(self, video_id: str, date: str, expires: str) -> str:
+        text = f"{ALGORITHM}\n{video_id}\n{date}\n{expires}"
+        return hmac.new(self._key, text.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+
+@cache
+def _sample() -> bytes:
+    """Read a real film: one second of H.264, 18 x 32 pixels."""
+    return Path(__file__).with_name("sample.mp4").read_bytes()
+
+
+def size_bytes(frames: int) -> int:
+    """Size of a finished video's file [B]."""
+    return FIXED_BYTES + FRAME_BYTES * max(1, frames)
+
+
+def mp4_file(video_id: str, frames: int) -> bytes:
+    """
+    Bytes of a video's MP4 file: a real film, padded to the size that *frames* decides.
+
+    It plays for one second, whatever duration its record states. A ``free`` box behind the film
+    repeats the id, so that every video has other bytes.
+
+    >>> film = mp4_file("vid_abc123", 7500)
+    >>> film[4:12], len(film)
+    (b'ftypisom', 161240)
+    """
+    size = size_bytes(frames) - len(_sample())
+    word = video_id.encode(errors="replace") + b"\0"
+    padding = (word * (size // len(word) + 1))[: size - 8]
+    return _sample() + struct.pack(">I4s", size, b"free") + padding
+
+
+def png_file(video_id: str) -> bytes:
+    """Bytes of a video's thumbnail: 9 x 16 pixels of one colour, which the id decides."""
+    width, height = THUMBNAIL_SHAPE
+    colour = hashlib.sha256(video_id.encode(errors="replace")).digest()[:3]
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + colour * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    )

@@ -6,7 +6,6 @@ import bisect
 import math
 import threading
 import time
-from collections.abc import Iterable
 
 from hooked_analytics.sandbox.seed_data import new_video, other_team_videos, own_videos, seeded
 from hooked_analytics.sandbox.video import Video, state_at
@@ -67,23 +66,13 @@ class VideoStore:
         self._created = 0
         self._lock = threading.Lock()
         start = clock.now()
-        other = other_team_videos(OTHER_TEAM_VIDEOS, seed, start)
-        self.own = own_videos(videos, seed, start)
+        self.own = own_videos(videos, seed, start)  # oldest first
         self._own = {video.id: video for video in self.own}
-        self._other_team = {video.id: video for video in other}
-
-    @property
-    def other_team_ids(self) -> list[str]:
-        """Ids of the other team's videos, oldest first."""
-        return list(self._other_team)
+        self.other_team = {v.id: v for v in other_team_videos(OTHER_TEAM_VIDEOS, seed, start)}
 
     def find(self, video_id: str) -> Video | None:
         """Video of that id, whoever owns it."""
-        return self._own.get(video_id) or self._other_team.get(video_id)
-
-    def owns(self, video_id: str) -> bool:
-        """Whether the video is one of the team's own."""
-        return video_id in self._own
+        return self._own.get(video_id) or self.other_team.get(video_id)
 
     def create(self, type_name: str, created_at: float | None = None, **values: object) -> Video:
         """Draw a video, replace what *values* say, and add it to the team's."""
@@ -111,10 +100,9 @@ class VideoStore:
 
     def select(self, now: float, *, type_name: str | None, status: str | None) -> list[Video]:
         """Videos that pass the list endpoint's filters, newest first; None lets all pass."""
-        videos: Iterable[Video] = reversed(self.own)
-        if type_name is not None:
-            videos = (video for video in videos if video.type == type_name)
-        if status is not None:
-            wanted = STATUS_FILTERS[status]
-            videos = (video for video in videos if state_at(video, now).status == wanted)
-        return list(videos)
+        return [
+            video
+            for video in reversed(self.own)
+            if (type_name is None or video.type == type_name)
+            and (status is None or state_at(video, now).status == STATUS_FILTERS[status])
+        ]

@@ -14,8 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from hooked_analytics._internal.net import is_loopback
-from hooked_analytics.sandbox.signed_files import SignedLinks
-from hooked_analytics.sandbox.video import Video, iso_time
+from hooked_analytics.sandbox.video import SignedLinks, Video, iso_time
 from hooked_analytics.sandbox.video_store import Clock
 
 _log = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ RETRY_SECONDS = (60.0, 300.0, 900.0)
 RESPONSE_SECONDS = 5.0  # real time for a receiver to respond
 SENDER_THREADS = 8
 MAX_DELIVERIES = 10_000
-ASPECT_RATIOS = {"ratio_9_16": "9:16", "ratio_16_9": "16:9", "ratio_1_1": "1:1"}
 
 
 class Delivery(NamedTuple):
@@ -50,8 +48,8 @@ class WebhookSender:
 
     def start(self, links: SignedLinks) -> None:
         """Begin to send, with links to the running server."""
+        self._links = links
         with self._changed:
-            self._links = links
             self._start_threads()
 
     def stop(self) -> None:
@@ -125,24 +123,22 @@ class WebhookSender:
 
 
 def _event(video: Video, link: str) -> dict[str, object]:
-    completed = video.failure is None
-    state = "completed" if completed else "failed"
+    state = "completed" if video.failure is None else "failed"
     body: dict[str, object] = {
         "event": f"project.{state}",
         "projectId": video.project_id or video.id,
         "status": state,
         "createdAt": iso_time(video.created_at),
+        **({} if video.metadata is None else {"metadata": video.metadata}),
     }
-    if video.metadata is not None:
-        body["metadata"] = video.metadata
-    if not completed:
+    if video.failure is not None:
         return {**body, "message": video.failure}
     file = {
         "id": video.id,
         "url": link,
         "duration": video.duration_seconds,
         "thumbnail": None,
-        "aspectRatio": ASPECT_RATIOS.get(video.aspect_ratio, video.aspect_ratio),
+        "aspectRatio": video.aspect_ratio.removeprefix("ratio_").replace("_", ":"),
         "resolution": "1080p",
     }
     return {**body, "video": file, "completedAt": iso_time(video.ended_at)}
