@@ -1,8 +1,8 @@
 """
 Finished videos to disk: several at once, checked, whole or not at all.
 
-``tasks`` reads the frame, ``links`` judges links, ``downloader`` requests files, ``part`` holds
-the unfinished file, ``worker`` does one video with all of these.
+``tasks`` reads the frame, ``downloader`` judges links and requests files, ``part`` holds the
+unfinished file, ``worker`` does one video with all of these.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from hooked_analytics._internal.atomic import local_path
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
-from hooked_analytics.download.downloader import HTTPDownloader
-from hooked_analytics.download.links import LinkRules
+from hooked_analytics.download.downloader import HTTPDownloader, LinkRules
 from hooked_analytics.download.tasks import (
     FILE_KINDS,
     DownloadResult,
@@ -59,29 +58,25 @@ def download_videos(
     """
     Download the files of finished videos into a folder, several at a time.
 
-    A file is called ``<video_id>.mp4`` and gets that name only when it is whole: it begins
-    as an MP4, and two of server, API and the file itself agree on its length. Until then it
-    is a ``.part`` beside it, which a later call resumes, if the server still has the same
-    file. What is whole already costs no request.
+    A file gets its name, ``<video_id>.mp4``, only when it is whole: it begins as an MP4, and two
+    of server, API and the file itself agree on its length. Until then it is a ``.part``, which a
+    later call resumes if the server still has the same file. What is there costs no request.
 
     Parameters
     ----------
     videos : pandas.DataFrame
         Needs ``video_id``, ``status``, ``url`` and ``size_bytes``, or ``thumbnail`` instead
-        of the last two. The API is asked once for a fresh link where a link is refused, has
-        lost its signature, has ended, or has a minute left.
+        of the last two. A link that is refused, or has ended, is requested anew once.
     directory : path
-        Folder to fill; made if absent. Two processes may fill one folder: each file is
-        downloaded by one of them.
+        Folder to fill; made if absent. Two processes may fill one folder together.
     client : HookedClient, optional
-        Whose key and limit to use for fresh links. The key goes to the API alone, never to
-        a link.
+        For fresh links. Its key goes to the API alone, never to a link.
     max_workers : int, optional
         How many files at the same time.
     asset : {"video", "thumbnail"}, optional
         Pictures are named ``<video_id>.png`` and the like.
     progress : bool, optional
-        Whether to show a bar, in bytes; when missing, only where somebody watches.
+        Whether to show a bar; when missing, only where somebody watches.
     allowed_hosts : iterable of str, optional
         The only hosts to follow links to, as ``cdn.example.com`` or ``*.example.com``. When
         missing, a link that the API gives in this call may lead to any public https host; a
@@ -89,8 +84,7 @@ def download_videos(
         addresses and plain http are refused always, after a redirect too; a client of this
         machine's sandbox may be led to this machine.
     timeout_seconds : float, optional
-        In every stretch as long, 64 KiB must arrive, else the connection is given up; three
-        attempts, each resuming where the last ended.
+        In every stretch as long, 64 KiB must arrive [s]; else one of three attempts has failed.
 
     Returns
     -------
@@ -99,7 +93,6 @@ def download_videos(
         sha256, error, error_message``. *error* is missing where the file is there; else it is
         one of ``invalid_id, no_link, not_ready, link_refused, forbidden, not_found,
         rate_limited, timeout, network, server, bad_response, disk, in_use, not_fetched``.
-        Files that are whole but not of the length the API gives are warned of.
 
     Raises
     ------
@@ -157,14 +150,13 @@ def _finish(
     progress: bool | None,
 ) -> pd.DataFrame:
     """Run to the end, to the first fault, or to the interrupt."""
-    todo = [task for task in tasks if task.result is None]
-    threads = min(max_workers, len(todo))
-    jobs = [partial(worker.run, task) for task in todo]
+    jobs = [partial(worker.run, task) for task in tasks if task.result is None]
+    threads = min(max_workers, len(jobs))
     pool: WorkerPool | None = None
     try:
         with ProgressBar(_bytes(tasks)[1], shown=progress, unit="B") as bar:
             pool = WorkerPool(jobs, stop, threads=threads, name="hooked-file")
-            while threads and not pool.done.wait(_SHOW_SECONDS):
+            while not pool.done.wait(_SHOW_SECONDS):
                 done, total = _bytes(tasks)
                 bar.show(done, total=total)
             if pool.fault is not None:
@@ -174,7 +166,7 @@ def _finish(
         return files
     except KeyboardInterrupt:
         stop.set()
-        if pool is not None and threads:
+        if pool is not None:
             pool.done.wait(_GRACE_SECONDS)
         files = _frame(tasks)
     finally:

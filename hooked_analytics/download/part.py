@@ -1,9 +1,8 @@
 """
 The unfinished file of one download, beside its target, and what is needed to resume it.
 
-The lock is on the open ``.part`` itself and not a `filelock`: that wants a file of its own
-which stays beside every video (older versions empty the file they lock), while this lock moves
-into place with the file and ends with the process, so nothing is ever left or stale.
+The lock is on the open ``.part`` and not a `filelock`, which wants a file of its own beside every
+video: this lock moves into place with the file and ends with the process, so none is ever left.
 """
 
 from __future__ import annotations
@@ -49,17 +48,8 @@ class ResumeInfo:
 
     @classmethod
     def of(cls, place: str, total: int | None, headers: Mapping[str, str]) -> ResumeInfo | None:
-        """
-        Read an answer's headers; None where its file could not be resumed.
-
-        That takes a length and a strong ETag: a date has whole seconds, in which a file may
-        change twice.
-
-        >>> ResumeInfo.of("here", 9, {"ETag": '"a1"'}).validator
-        '"a1"'
-        >>> ResumeInfo.of("here", 9, {"ETag": 'W/"a1"'}) is None
-        True
-        """
+        """Read an answer's headers; without a length and a strong ETag nothing is resumed."""
+        # a date has whole seconds, in which a file may change twice
         tag = headers.get("ETag", "").strip()
         return cls(place, total, tag) if total and _STRONG_TAG.fullmatch(tag) else None
 
@@ -78,8 +68,7 @@ class Part:
     """
     A locked ``.part`` file: what has arrived so far, and its hash.
 
-    Another owner is waited for as long as its file grows within *patience_seconds*, then the
-    error is ``in_use``. A part that nobody could resume is removed on closing.
+    Another owner is waited for as long as its file grows within *patience_seconds*.
     """
 
     def __init__(self, path: Path, stop: threading.Event, *, patience_seconds: float) -> None:
@@ -110,11 +99,8 @@ class Part:
             if now_size != size:
                 size, until = now_size, time.monotonic() + patience_seconds
             if time.monotonic() > until:
-                fail(
-                    "in_use",
-                    f"{self.path.name} belongs to another download that does not move on; "
-                    "try again when that has ended",
-                )
+                said = "belongs to another download that does not move on; try again later"
+                fail("in_use", f"{self.path.name} {said}")
             if self._stop.wait(_POLL_SECONDS):
                 raise Cancelled
 

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hooked_analytics.client import Cancelled, CancelToken, HookedClient
 from hooked_analytics.client.retry import MAX_RETRY_AFTER_SECONDS, backoff_seconds
-from hooked_analytics.download.links import ends_soon
-from hooked_analytics.download.part import (
-    CHUNK_BYTES,
-    Part,
-    ResumeInfo,
-    hash_file,
-    info_path,
-)
+from hooked_analytics.download.downloader import ends_soon
+from hooked_analytics.download.part import CHUNK_BYTES, Part, ResumeInfo, hash_file, info_path
 from hooked_analytics.download.tasks import HEAD_BYTES, DownloadError, DownloadResult, fail
 from hooked_analytics.errors import HookedError
 from hooked_analytics.schema import NAMES, parse_record
@@ -26,8 +20,7 @@ from hooked_analytics.schema import NAMES, parse_record
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hooked_analytics.download.downloader import HTTPDownloader
-    from hooked_analytics.download.links import Link, LinkRules
+    from hooked_analytics.download.downloader import HTTPDownloader, Link, LinkRules
     from hooked_analytics.download.tasks import DownloadTask
 
 MAX_ATTEMPTS = 3
@@ -36,12 +29,7 @@ _log = logging.getLogger("hooked_analytics.download")
 
 
 class DownloadWorker:
-    """
-    What the downloads of one call share; `run` does one of them.
-
-    The client gives fresh links, one for each video at most. Another owner of a part that
-    does not grow is waited for *patience_seconds*.
-    """
+    """What the downloads of one call share; `run` does one of them."""
 
     def __init__(
         self,
@@ -93,11 +81,8 @@ class DownloadWorker:
     def _fetched(self, task: DownloadTask) -> DownloadResult:
         if self._disk_is_full:
             fail("disk", "not begun, for the disk is full; make room and call again")
-        part = Part(
-            task.path(task.kind.part_suffix),
-            self._token.stop,
-            patience_seconds=self._patience_seconds,
-        )
+        path = task.path(task.kind.part_suffix)
+        part = Part(path, self._token.stop, patience_seconds=self._patience_seconds)
         try:
             # while this one waited for the lock, its last owner may have finished
             there = self._there(task)
@@ -123,27 +108,25 @@ class DownloadWorker:
                     fresh, link = True, None
                     continue
                 attempt += 1
-                self._wait_or_raise(failed, attempt)
-
-    def _wait_or_raise(self, failed: DownloadError, attempt: int) -> None:
-        delay = max(failed.retry_after_seconds, backoff_seconds(attempt))
-        if not failed.retryable or attempt >= MAX_ATTEMPTS or delay > MAX_RETRY_AFTER_SECONDS:
-            raise failed
-        if self._token.stop.wait(delay):
-            raise Cancelled
+                delay = max(failed.retry_after_seconds, backoff_seconds(attempt))
+                last = attempt >= MAX_ATTEMPTS or delay > MAX_RETRY_AFTER_SECONDS
+                if last or not failed.retryable:
+                    raise
+                if self._token.stop.wait(delay):
+                    raise Cancelled from None
 
     def _fresh_link(self, task: DownloadTask) -> Link:
         """Request the video's details, and take its link of now."""
         answer = self._client.request_video(task.video_id, cancel=self._token)
         row = parse_record(answer.record, fetched_at=answer.seen_at, flags=answer.flags)
         now = dict(zip(NAMES, row, strict=True))
+        link, kind = now[task.kind.column], task.kind
         if now["status"] != "COMPLETED":
             fail("not_ready", f"Hooked now says {now['status']}")
-        if not now[task.kind.column]:
-            fail("no_link", f"Hooked no longer gives a link to its {task.kind.name}")
-        if task.kind.size_column and now[task.kind.size_column]:
-            task.api_bytes = now[task.kind.size_column]
-        return self._rules.check(str(now[task.kind.column]), is_fresh=True)
+        if not link:
+            fail("no_link", f"Hooked no longer gives a link to its {kind.name}")
+        task.api_bytes = (kind.size_column and now[kind.size_column]) or task.api_bytes
+        return self._rules.check(str(link), is_fresh=True)
 
     def _transfer(self, task: DownloadTask, part: Part, link: Link) -> None:
         """Request once and write what comes; afterwards the part has all that was announced."""

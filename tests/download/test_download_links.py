@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from hooked_analytics import HookedClient, download_videos
-from hooked_analytics.download.links import LinkRules
+from hooked_analytics.download.downloader import LinkRules
 from tests.download.film_server import (
     FILM,
     SECRET,
