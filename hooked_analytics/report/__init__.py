@@ -1,7 +1,7 @@
 """Metrics, pictures and sentences on one page, and the same tables in one folder."""
 
 from hooked_analytics.report.build import build_report
-from hooked_analytics.report.folder import read_report
+from hooked_analytics.report.exports import read_report
 from hooked_analytics.report.report import Report
 from hooked_analytics.report.videos_table import show
 

@@ -36,7 +36,6 @@ from hooked_analytics.storage.sanitize import scrub_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hooked_analytics.analysis import Forecast
     from hooked_analytics.report.periods import Periods
 
 _COLUMNS = [
@@ -56,6 +55,16 @@ _FROM_TIMES = [
     "p90_seconds", "p90_low", "p90_high", "failure_rate", "censored_share", "time_source",
 ]  # fmt: skip
 _OVER_TIME = {"credits_by_day": "D", "credits_by_week": "W", "credits_by_month": "M"}
+# fields of a `Forecast` and their dtypes in its table of one row
+_NUMBERS = dict.fromkeys(
+    ("balance", "month_to_date", "month_total", "month_low", "month_high", "over_budget_chance"),
+    "float64",
+)
+_FROM_FORECAST = (
+    "total", "total_low", "total_high", "run_out", "run_out_low", "run_out_high",
+    "run_out_chance", "backtest_error", "backtest_origins", "history_days", "credits_unknown",
+    "filled_share", *_NUMBERS, "budget_date",
+)  # fmt: skip
 
 
 def build_report(
@@ -80,12 +89,12 @@ def build_report(
     Parameters
     ----------
     videos : DataFrame
-        One row per video, with the columns of a videos frame. May be empty.
+        A videos frame. May be empty.
     by : str or list of str, default "type"
         Columns to group by, your own too; the report has a section for each.
     period : str, optional
-        Month ``"2026-10"``, quarter, year or day to report on. The other videos are the history
-        of the figures by day and of the forecast. When missing, the report is about all videos.
+        Month ``"2026-10"``, quarter, year or day to report on; all videos when missing. The
+        others are the history of the figures by day and of the forecast.
     before : DataFrame or "previous", optional
         Videos of an earlier period to compare with. ``"previous"`` takes the period before
         *period* out of *videos*; of a period under way the same days.
@@ -96,7 +105,7 @@ def build_report(
     price_per_credit : float, optional
         Adds cost.
     currency : str, optional
-        Currency of the price, such as ``"EUR"``; shown beside each cost.
+        Of the price, such as ``"EUR"``; shown beside each cost.
     timezone : str, default "UTC"
         Whose midnight begins a day.
     title : str, optional
@@ -134,14 +143,10 @@ def build_report(
     _require_amounts(price_per_credit=price_per_credit, balance=balance, budget=budget)
     once = _usable(videos, keys)
     earlier = _usable(before, keys) if isinstance(before, pd.DataFrame) else before
-    cut_videos = cut(once, period, earlier, timezone)
-    forecast, reason = _forecast(cut_videos.history, balance, budget, timezone)
-    totals = _totals(cut_videos, len(videos) - len(once), timezone)
-    tables = {
-        "totals": totals,
-        **_tables(cut_videos, keys, price_per_credit, timezone),
-        **(_forecast_tables(forecast) if forecast is not None else {}),
-    }
+    periods = cut(once, period, earlier, timezone)
+    totals = _totals(periods, len(videos) - len(once), timezone)
+    forecast, reason = _forecast(periods.history, balance, budget, timezone)
+    tables = {"totals": totals, **_tables(periods, keys, price_per_credit, timezone), **forecast}
     return Report(
         title=title if title is not None else _title(totals),
         tables=Tables({name: _without_signatures(table) for name, table in tables.items()}),
@@ -181,20 +186,18 @@ def _usable(videos: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def _tables(
-    cut_videos: Periods, keys: list[str], price: float | None, timezone: str
+    periods: Periods, keys: list[str], price: float | None, timezone: str
 ) -> dict[str, pd.DataFrame]:
     """Every table but the totals and the forecast, in the order of the folder."""
-    now, before, history = cut_videos.now, cut_videos.before, cut_videos.history
-    reasons = now["fetch_error_message"].fillna(now["message"])
-    failed = failures(now.assign(message=reasons))
-    tables: dict[str, pd.DataFrame] = {}
-    for at, key in enumerate(keys):
-        suffix = "" if not at else f"_{at + 1}"
-        tables |= {f"{name}{suffix}": each for name, each in _grouped(now, key, price).items()}
-    tables |= {
-        name: credits_over_time(history, freq=freq, timezone=timezone)
-        for name, freq in _OVER_TIME.items()
+    now, before, history = periods.now, periods.before, periods.history
+    failed = failures(now.assign(message=now["fetch_error_message"].fillna(now["message"])))
+    tables = {
+        name + (f"_{at}" if at > 1 else ""): table
+        for at, key in enumerate(keys, 1)
+        for name, table in _grouped(now, key, price).items()
     }
+    for name, freq in _OVER_TIME.items():
+        tables[name] = credits_over_time(history, freq=freq, timezone=timezone)
     tables |= {
         "failures": failed,
         "failure_reasons": _failure_reasons(failed),
@@ -223,16 +226,13 @@ def _grouped(videos: pd.DataFrame, key: str, price: float | None) -> dict[str, p
 def _within(alarms: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Keep the unusual days of the period; the history is only there to compare with."""
     first, last = now["created_at"].min(), now["created_at"].max()
-    if pd.isna(first):
-        return alarms.iloc[:0]
-    day = pd.Timedelta(1, "D")
-    inside = alarms["period"].between(first - day, last, inclusive="right")
+    inside = alarms["period"].between(first - pd.Timedelta(1, "D"), last, inclusive="right")
     return alarms[inside].reset_index(drop=True)
 
 
 def _forecast(
     history: pd.DataFrame, balance: float | None, budget: float | None, timezone: str
-) -> tuple[Forecast | None, str]:
+) -> tuple[dict[str, pd.DataFrame], str]:
     """Forecast as far ahead as the history allows, or say why nothing can be said."""
     reason = ""
     for days in _HORIZONS_DAYS:
@@ -243,8 +243,15 @@ def _forecast(
         except ValueError as refused:
             reason = str(refused).split(";")[0]  # what follows is for those who write code
         else:
-            return forecast, ""
-    return None, reason
+            day = forecast.daily["day"].dtype
+            times = dict.fromkeys(("run_out", "run_out_low", "run_out_high", "budget_date"), day)
+            kinds = {**_NUMBERS, **times}
+            total = {
+                name: pd.Series([getattr(forecast, name)], dtype=kinds.get(name))
+                for name in _FROM_FORECAST
+            }
+            return {"forecast": forecast.daily, "forecast_total": pd.DataFrame(total)}, ""
+    return {}, reason
 
 
 def _curves(videos: pd.DataFrame, times: pd.DataFrame, key: str) -> pd.DataFrame:
@@ -263,18 +270,15 @@ def _title(totals: pd.DataFrame) -> str:
     return f"Credit spend, {f'{first:%B %Y}' if in_one_month else dates(first, last)}"
 
 
-def _totals(cut_videos: Periods, repeated: int, timezone: str) -> pd.DataFrame:
+def _totals(periods: Periods, repeated: int, timezone: str) -> pd.DataFrame:
     """One row for the period, and one for the period before."""
-    rows = [_total("this", cut_videos.now, timezone, days=cut_videos.days, repeated=repeated)]
-    if cut_videos.before is not None:
-        days = cut_videos.days_before
-        rows.append(_total("before", cut_videos.before, timezone, days=days, repeated=0))
+    rows = [_total("this", periods.now, periods.days, timezone).assign(repeated=repeated)]
+    if periods.before is not None:
+        rows.append(_total("before", periods.before, periods.days_before, timezone))
     return pd.concat(rows, ignore_index=True)
 
 
-def _total(
-    name: str, videos: pd.DataFrame, timezone: str, *, days: int, repeated: int
-) -> pd.DataFrame:
+def _total(name: str, videos: pd.DataFrame, days: int, timezone: str) -> pd.DataFrame:
     """Sum a period up in one row; counts are counts, a figure nobody knows is missing."""
     one, usable = videos.assign(period=name), dated(videos)
     created = credits_over_time(usable, timezone=timezone)["period"]
@@ -292,7 +296,7 @@ def _total(
             not_fetched=int(videos["fetch_error"].notna().sum()),
             undated=len(videos) - len(usable),
             refused=int(videos["data_issues"].notna().sum()),
-            repeated=repeated,
+            repeated=0,
             days=days,
             first_day=pd.Series([created.min()], dtype=created.dtype),
             last_day=pd.Series([created.max()], dtype=created.dtype),
@@ -310,24 +314,6 @@ def _failure_reasons(failed: pd.DataFrame) -> pd.DataFrame:
     return table[["reason", "videos", "credits", "credits_unknown"]].sort_values(
         ["credits", "videos"], ascending=False, kind="stable", ignore_index=True
     )
-
-
-def _forecast_tables(forecast: Forecast) -> dict[str, pd.DataFrame]:
-    """Lay a `Forecast` out as its days and one row of everything else."""
-    times = ("run_out", "run_out_low", "run_out_high", "budget_date")
-    names = (
-        "total", "total_low", "total_high", "run_out", "run_out_low", "run_out_high",
-        "run_out_chance", "backtest_error", "backtest_origins", "history_days",
-        "credits_unknown", "filled_share", "balance", "month_to_date", "month_total",
-        "month_low", "month_high", "over_budget_chance", "budget_date",
-    )  # fmt: skip
-    numbers = ("balance", "month_to_date", "month_total", "month_low", "month_high")
-    kinds = {
-        **dict.fromkeys((*numbers, "over_budget_chance"), "float64"),
-        **dict.fromkeys(times, forecast.daily["day"].dtype),
-    }
-    total = {n: pd.Series([getattr(forecast, n)], dtype=kinds.get(n)) for n in names}
-    return {"forecast": forecast.daily, "forecast_total": pd.DataFrame(total)}
 
 
 def _without_signatures(table: pd.DataFrame) -> pd.DataFrame:

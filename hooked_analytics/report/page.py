@@ -1,25 +1,42 @@
-"""The page: one HTML file without script, whose appearance is in ``templates``."""
+"""The page: one HTML file without script. Its appearance is in ``templates``, its pictures here."""
 
 from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from hooked_analytics import __version__
 from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.safe_text import one_line
-from hooked_analytics.report.pictures import pictures
+from hooked_analytics._internal.svg import draw_svg
+from hooked_analytics.plots.credits_plots import draw_ahead, draw_days, draw_usage, with_headroom
+from hooked_analytics.plots.render_plots import draw_curves, groups_drawn, name_curves
+from hooked_analytics.plots.style import INK, PALETTE, canvas, date_axis, labels, nothing, rows
 from hooked_analytics.report.sections import LEFT_ALIGNED, sections
 from hooked_analytics.report.sentences import first_row, headlines, not_known, scope, sentence
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from hooked_analytics.report.report import Report
     from hooked_analytics.report.sections import Section
 
 _EXTRA = 'the page of a report needs {name}: pip install "hooked-analytics[report]"'
+_MAX_BARS, _MAX_DAYS = 12, 92
+# colours of matplotlib and the names under which the page's style may set others
+_VARIABLES = {**PALETTE, "muted": INK}
+# picture -> what it shows
+_ALT = {
+    "credits": "Bars: credits of each group, on finished and on failed videos",
+    "times": "Lines: share of renders completed after so many minutes, per group",
+    "days": "Bars: credits of each day; line and band: forecast with its range",
+}
 
 
 def page_html(report: Report) -> str:
@@ -36,7 +53,7 @@ def notebook_html(report: Report) -> str:
 
 
 def _render(template: str, report: Report, *, inline: bool) -> str:
-    jinja2, markup = _need("jinja2"), _need("markupsafe").Markup
+    jinja2 = _need("jinja2")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hooked_analytics.report", "templates"),
         autoescape=True,
@@ -44,13 +61,7 @@ def _render(template: str, report: Report, *, inline: bool) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    drawn = {
-        name: [
-            (kind, markup(_image(getattr(picture, kind), picture.alt, inline=inline)))
-            for kind in ("wide", "narrow")
-        ]
-        for name, picture in pictures(report).items()
-    }
+    drawn = pictures(report)
     now = first_row(report.tables["totals"])
     days = report.tables["credits_by_day"]["period"].dropna()
     page: str = environment.get_template(template).render(
@@ -59,8 +70,8 @@ def _render(template: str, report: Report, *, inline: bool) -> str:
         headlines=headlines(report),
         not_known=not_known(report),
         forecast=sentence("forecast", report),
-        pictures=drawn,
-        sections=[(section, markup(_table(section))) for section in sections(report)],
+        pictures=drawn if inline else {name: _images(name, drawn[name]) for name in drawn},
+        sections=[(section, _table(section)) for section in sections(report)],
         measured=count(now.completed + now.failed + now.rendering, "video"),
         now=now,
         outside=bool((~days.between(now.first_day, now.last_day)).any()),
@@ -79,12 +90,10 @@ def _need(name: str) -> Any:
         raise ImportError(_EXTRA.format(name=name.replace("_", "-"))) from missing
 
 
-def _image(svg: str, alt: str, *, inline: bool) -> str:
-    """Inline the page may colour it; in a notebook an image cannot meet other ids or styles."""
-    if inline:
-        return svg
-    data = base64.b64encode(svg.encode()).decode()
-    return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'
+def _images(name: str, drawn: dict[str, str]) -> dict[str, str]:
+    """Pictures of a notebook: as images they cannot meet other ids or styles."""
+    start, end = ('<img src="data:image/svg+xml;base64,', f'" alt="{_ALT[name]}">')
+    return {w: start + base64.b64encode(svg.encode()).decode() + end for w, svg in drawn.items()}
 
 
 def _table(section: Section) -> str:
@@ -93,10 +102,64 @@ def _table(section: Section) -> str:
     table = great_tables.GT(section.cells, id=f"table-{section.name}").cols_label(
         **section.headings
     )
-    for is_left, side in ((True, "left"), (False, "right")):
-        chosen = [name for name in section.headings if (name in LEFT_ALIGNED) is is_left]
-        table = table.cols_align(side, chosen)
+    left = [name for name in section.headings if name in LEFT_ALIGNED]
+    table = table.cols_align("right").cols_align("left", left)
     if section.summed:
         last = great_tables.loc.body(rows=[len(section.cells) - 1])
         table = table.tab_style(great_tables.style.text(weight="bold"), last)
     return re.sub(r"<style>.*?</style>", "", table.as_raw_html(), flags=re.DOTALL)
+
+
+def pictures(report: Report) -> dict[str, dict[str, str]]:
+    """Draw every picture of a report, as SVG in two widths, from its tables."""
+    bars = 0.55 + 0.3 * max(min(len(_with_credits(report)), _MAX_BARS), 3)
+    tall = max(bars, 3.0)
+    drawn = {
+        "credits": (_credits, {"wide": (5.5, tall), "narrow": (3.7, bars)}),
+        "times": (_times, {"wide": (5.5, tall), "narrow": (3.7, 2.9)}),
+        "days": (_days, {"wide": (11.4, 2.9), "narrow": (3.7, 2.6)}),
+    }
+    return {
+        name: {
+            width: draw_svg(partial(draw, report), f"{name}-{width}", size, _ALT[name], _VARIABLES)
+            for width, size in sizes.items()
+        }
+        for name, (draw, sizes) in drawn.items()
+    }
+
+
+def _with_credits(report: Report) -> pd.DataFrame:
+    return report.tables["credit_usage"].dropna(subset=["credits"])
+
+
+def _credits(report: Report, ax: Axes) -> None:
+    known = _with_credits(report).head(_MAX_BARS)
+    rows(ax, labels(known, [report.by[0]]), "")
+    draw_usage(ax, known)
+
+
+def _times(report: Report, ax: Axes) -> None:
+    canvas(ax, "", grid="y")
+    drawn = groups_drawn(report.tables["render_times"])
+    if drawn.empty:
+        nothing(ax)
+        return
+    name_curves(ax, draw_curves(ax, drawn, report.tables["completion_curve"], [report.by[0]]))
+
+
+def _days(report: Report, ax: Axes) -> None:
+    canvas(ax, "", grid="y")
+    by_day = report.tables["credits_by_day"].dropna(subset=["period"])
+    if by_day["credits"].isna().all():
+        nothing(ax)
+        return
+    now = first_row(report.tables["totals"])
+    first = by_day["period"].max() - pd.Timedelta(_MAX_DAYS, "D")
+    by_day = by_day[by_day["period"] > min(first, now.first_day - pd.Timedelta(1, "D"))]
+    inside = by_day["period"].between(now.first_day, now.last_day)
+    for chosen, colour in ((~inside, PALETTE["unknown"]), (inside, PALETTE["rendering"])):
+        draw_days(ax, by_day[chosen], colour)
+    if "forecast" in report.tables:
+        draw_ahead(ax, report.tables["forecast"], mark="forecast")
+    with_headroom(ax)
+    date_axis(ax)

@@ -1,10 +1,9 @@
-"""The report: a frozen set of tables."""
+"""The report: a frozen set of tables, and the units of their columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +13,43 @@ from hooked_analytics._internal.atomic import atomic_write, local_path
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
+
+_COLUMNS_OF_UNIT = {
+    "credits": "credits credits_before credits_after change volume mix rate used_credits low high "
+    "failed_credits total total_low total_high balance success_credits median_credits usual "
+    "volume_low volume_high mix_low mix_high rate_low rate_high month_to_date month_total "
+    "month_low month_high",
+    "videos": "videos completed failed rendering other not_fetched undated refused repeated "
+    "credits_unknown failed_unknown unknown_before unknown_after attempts failures "
+    "duration_unknown videos_before videos_now",
+    "share, 0 to 1": "share failed_share failure_rate failure_low failure_high censored_share "
+    "completed_share run_out_chance backtest_error filled_share over_budget_chance p_value",
+    "s": "median_seconds median_low median_high p90_seconds p90_low p90_high at_seconds "
+    "median_before median_now",
+    "UTC": "created_at seen_at first_created_at last_created_at",
+    "day, by the report's time zone": "first_day last_day period day run_out run_out_low "
+    "run_out_high budget_date",
+    "credits per video": "credits_per_video",
+    "credits per finished minute": "credits_per_minute",
+    "currency of the price per credit": "cost",
+    "past forecasts": "backtest_origins",
+    "days": "history_days days days_before days_after",
+    "times the usual": "ratio",
+}
+_UNITS = {name: unit for unit, names in _COLUMNS_OF_UNIT.items() for name in names.split()}
+_COMPARED = ("value", "low", "high", "shrunk", "difference", "difference_low", "difference_high")
+# in some tables the same name has another unit
+_OWN_UNITS = {
+    "completion_curve": dict.fromkeys(("low", "high"), "share, 0 to 1"),
+    "comparison": dict.fromkeys(_COMPARED, "credits per finished minute"),
+}
+DAY_COLUMNS = [name for name, unit in _UNITS.items() if unit.startswith("day,")]
+
+
+def units_of(table: str) -> dict[str, str]:
+    """Units of the columns of one table; a column that is not here is text."""
+    return _UNITS | _OWN_UNITS.get(table.rstrip("_0123456789"), {})
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -23,15 +59,12 @@ class Tables(Mapping[str, pd.DataFrame]):
         self._tables = {name: table.copy() for name, table in tables.items()}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """Copy of one table."""
         return self._tables[name].copy()
 
     def __iter__(self) -> Iterator[str]:
-        """Names, in the order of the report."""
         return iter(self._tables)
 
     def __len__(self) -> int:
-        """How many tables there are."""
         return len(self._tables)
 
     def __repr__(self) -> str:
@@ -50,11 +83,9 @@ class Report:
     ----------
     tables : Tables
         Name -> frame, read-only: ``totals`` (one row per period), ``credit_usage``,
-        ``render_times``, ``completion_curve``, ``credits_by_day``, ``credits_by_month``,
-        ``failures``, ``failure_reasons``, ``retry_chains``, ``credit_outliers``;
-        ``credit_change`` with a period to compare; ``forecast`` and ``forecast_total`` where
-        there is enough history. A missing figure is missing.
-    title, timezone, price_per_credit, balance
+        ``render_times``, ``credits_by_day``, ``failures`` and more; ``credit_change`` with a
+        period to compare; ``forecast`` and ``forecast_total`` where there is enough history.
+    title, timezone, price_per_credit, balance, by, budget, currency
         As given to `build_report`.
     no_forecast : str
         Why there is none; empty when there is one.
@@ -86,7 +117,7 @@ class Report:
         figures = headlines(self)
         width = max(len(headline.figure) for headline in figures)
         lines = [f"  {each.figure.rjust(width)}  {each.sentence}" for each in figures]
-        return "\n".join([self.title, scope(self), *lines, *not_known(self).sentences])
+        return "\n".join([self.title, scope(self), *lines, *not_known(self)])
 
     def _repr_html_(self) -> str:
         from hooked_analytics.report.page import notebook_html
@@ -114,11 +145,7 @@ class Report:
         """
         from hooked_analytics.report.page import page_html
 
-        target = local_path(path)
-        page = page_html(self)
-        with atomic_write(target) as beside:
-            beside.write_text(page, encoding="utf-8")
-        return target
+        return _written(local_path(path), page_html(self).encode())
 
     def to_excel(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -141,14 +168,12 @@ class Report:
         ValueError
             The suffix is not ``.xlsx``.
         """
-        from hooked_analytics.report.workbook import write_workbook
+        from hooked_analytics.report.exports import workbook_bytes
 
         target = local_path(path)
         if target.suffix.lower() != ".xlsx":
             raise ValueError(f"a workbook is a file .xlsx, not {target.name!r}")
-        with atomic_write(target) as beside:
-            write_workbook(self, beside)
-        return target
+        return _written(target, workbook_bytes(self))
 
     def export(self, directory: str | os.PathLike[str]) -> list[Path]:
         """
@@ -173,6 +198,12 @@ class Report:
             The folder has a ``manifest.json`` that is not of a report, or is the one this
             process works in.
         """
-        from hooked_analytics.report.folder import export_folder
+        from hooked_analytics.report.exports import export_folder
 
         return export_folder(self, local_path(directory))
+
+
+def _written(target: Path, content: bytes) -> Path:
+    with atomic_write(target) as beside:
+        beside.write_bytes(content)
+    return target

@@ -1,8 +1,9 @@
 """
-The sentences of a report, as one table of templates.
+The sentences of a report, as two tables of templates.
 
-`facts` takes the figures out of the tables. Each `Clause` says when it holds, and what it says.
-A sentence is every clause of its place that holds, in the order of the table.
+A clause holds where every figure in it is known and its condition is true. Each place says the
+first of its `STARTS` that holds, then all of its `ADDITIONS` that hold. The place is the name up
+to the comma.
 """
 
 from __future__ import annotations
@@ -13,29 +14,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from hooked_analytics._internal.formatting import (
-    MISSING,
-    count,
-    date,
-    dates,
-    joined,
-    number,
-    share,
-)
+from hooked_analytics._internal.formatting import MISSING, count, date, dates, joined, number, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hooked_analytics.report.report import Report
 
+_FORMATTER = string.Formatter()
+
+
+class Facts(SimpleNamespace):
+    """Figures by name; one that is not there is missing."""
+
+    def __getattr__(self, name: str) -> float:
+        return float("nan")
+
 
 class Clause(NamedTuple):
-    """Words that hold when their figures say so; the first figure of a place leads it."""
+    """Words with places for figures; the figure of a headline stands apart."""
 
-    place: str
-    when: Callable[[Any], bool]
     text: str
     figure: str = ""
+    when: Callable[[Any], object] = lambda _: True
+
+    def holds(self, facts: Facts) -> bool:
+        """Whether its figures are known and its condition is true."""
+        names = [name for _, name, *_ in _FORMATTER.parse(self.text + self.figure) if name]
+        return _known(*(getattr(facts, name) for name in names)) and bool(self.when(facts))
 
 
 class Headline(NamedTuple):
@@ -45,237 +51,153 @@ class Headline(NamedTuple):
     sentence: str
 
 
-class NotKnown(NamedTuple):
-    """What the report cannot know, in sentences; *serious* when it touches a total."""
-
-    sentences: list[str]
-    serious: bool
-
-
 def _known(*values: Any) -> bool:
     return not any(pd.isna(value) for value in values)
 
 
-def _spent(f: Any) -> bool:
-    return bool(f.videos) and _known(f.credits)
+_MIN_CHANGE = 0.5  # credits; below it two sums count as the same
+_EXPECTED = "credits expected for {month}, {month_to_date:number} of them so far"
 
-
-def _failing(f: Any) -> bool:
-    return bool(f.failed) and _known(f.failed_credits)
-
-
-def _ranged(f: Any) -> bool:
-    return bool(f.ahead) and _known(f.total_low)
-
-
-def _lasting(f: Any) -> bool:
-    return bool(f.ahead) and f.balance is not None and _known(f.run_out_chance)
-
-
-def _budgeted(f: Any) -> bool:
-    return bool(f.ahead) and f.budget is not None and _known(f.month_total)
-
-
-_RATE_MATTERS = 0.5  # credits; below it two sums count as the same
-_UNKNOWN_IDS = "could not be fetched; failures say why."
-_RENDERING = "still rendering: credits may change, the time counts as “longer than”."
-
-CLAUSES = {
-    # credits spent
+STARTS = {
     "spent, no video": Clause(
-        "spent", lambda f: not f.videos, "credits: there is no video to count", MISSING
+        "credits: there is no video to count", MISSING, lambda f: not f.videos
     ),
+    "spent": Clause("credits spent", "{credits:number}"),
     "spent, no figure": Clause(
-        "spent", lambda f: f.videos and not _known(f.credits),
-        "credits spent: none of {videos:count:video} has a figure", MISSING,
+        "credits spent: none of {videos:count:video} has a figure", MISSING
     ),
-    "spent": Clause("spent", _spent, "credits spent", "{credits:number}"),
-    "spent, worth": Clause(
-        "spent", lambda f: _spent(f) and f.price is not None,
-        "worth {cost:money}{currency} at {price:g}{currency} each",
-    ),
-    "spent, against": Clause(
-        "spent", lambda f: _spent(f) and _known(f.credits_before) and f.credits_before > 0,
-        "{change:signed} ({change_share:share}) on the period before",
-    ),
-    "spent, against none": Clause(
-        "spent", lambda f: _spent(f) and f.credits_before == 0,
-        "{change:signed} on the period before",
-    ),
-    "spent, a day": Clause(
-        "spent",
-        lambda f: _spent(f) and _known(f.a_day, f.a_day_before) and f.days != f.days_before,
-        "{a_day:number} a day against {a_day_before:number}",
-    ),
-    "spent, without": Clause(
-        "spent", lambda f: _spent(f) and f.credits_unknown > 0,
-        "without {credits_unknown:count:video} whose figure is not known",
-    ),
-    # credits per minute
+    "per minute": Clause("credits per finished minute, failures included", "{per_minute:number}"),
     "per minute, none": Clause(
-        "per_minute", lambda f: not _known(f.per_minute),
-        "credits per finished minute: no finished video has both figures", MISSING,
+        "credits per finished minute: no finished video has both figures", MISSING
     ),
-    "per minute": Clause(
-        "per_minute", lambda f: _known(f.per_minute),
-        "credits per finished minute, failures included", "{per_minute:number}",
-    ),
-    "per minute, was": Clause(
-        "per_minute", lambda f: _known(f.per_minute, f.per_minute_before),
-        "{per_minute_before:number} in the period before",
-    ),
-    # failures
     "failures, nothing ended": Clause(
-        "failures", lambda f: f.failed + f.completed == 0,
         "credits on failed videos: no render has ended yet", MISSING,
+        lambda f: f.failed + f.completed == 0,
     ),
     "failures, none": Clause(
-        "failures", lambda f: f.completed and not f.failed,
-        "credits on failed videos: none of {completed:whole} failed", "0",
+        "credits on failed videos: none of {completed:whole} failed", "0", lambda f: not f.failed
     ),
+    "failures": Clause("credits on {failed:count:failed video}", "{failed_credits:number}"),
     "failures, no figure": Clause(
-        "failures", lambda f: f.failed and not _known(f.failed_credits),
-        "credits on {failed:count:failed video}: none has a figure", MISSING,
+        "credits on {failed:count:failed video}: none has a figure", MISSING
     ),
-    "failures": Clause(
-        "failures", _failing, "credits on {failed:count:failed video}", "{failed_credits:number}"
+    "next, runs out": Clause(
+        "a balance of {balance:number} runs out, in 8 of 10 cases", "{run_out_days}"
     ),
-    "failures, part": Clause(
-        "failures", lambda f: _failing(f) and _known(f.failed_share),
-        "{failed_share:share} of what ended videos cost",
+    "next, runs out from": Clause(
+        "a balance of {balance:number} may run out; in {ahead} in {run_out_chance:share} of cases",
+        "from {run_out_low:day}",
     ),
-    "failures, without": Clause(
-        "failures", lambda f: _failing(f) and f.failed_unknown > 0,
-        "{failed_unknown:whole} of them without a figure",
+    "next, lasts": Clause(
+        "chance that a balance of {balance:number} lasts in {ahead}", "{lasts:share}"
     ),
-    # what comes next
-    "next, none": Clause("next", lambda f: not f.ahead, "no forecast: {no_forecast}", MISSING),
+    "next, range": Clause(
+        "credits in {ahead}, in 8 of 10 similar lists", "{total_low:number}–{total_high:number}"
+    ),
     "next, about": Clause(
-        "next", lambda f: f.ahead and not _lasting(f) and not _ranged(f),
-        "credits {ahead} if they go on like the last {history_days:whole}; "
+        "credits in {ahead} if they go on like the last {history_days:whole}; "
         "under 28 complete days there is no range",
         "about {total:number}",
     ),
-    "next, range": Clause(
-        "next", lambda f: _ranged(f) and not _lasting(f),
-        "credits {ahead}, in 8 of 10 similar lists", "{total_low:number}–{total_high:number}",
-    ),
-    "next, lasts": Clause(
-        "next", lambda f: _lasting(f) and not _known(f.run_out_low),
-        "chance that a balance of {balance:number} lasts {ahead}", "{lasts:share}",
-    ),
-    "next, runs out from": Clause(
-        "next", lambda f: _lasting(f) and _known(f.run_out_low) and not _known(f.run_out_high),
-        "a balance of {balance:number} may run out; {ahead} in {run_out_chance:share} of cases",
-        "from {run_out_low:day}",
-    ),
-    "next, runs out": Clause(
-        "next", lambda f: _lasting(f) and _known(f.run_out_low, f.run_out_high),
-        "a balance of {balance:number} runs out, in 8 of 10 cases", "{run_out_days}",
-    ),
-    # the budget of the month
-    "budget": Clause(
-        "budget", lambda f: _budgeted(f) and not _known(f.month_low),
-        "credits expected for {month}, {month_to_date:number} of them so far",
-        "about {month_total:number}",
-    ),
-    "budget, range": Clause(
-        "budget", lambda f: _budgeted(f) and _known(f.month_low),
-        "credits expected for {month}, {month_to_date:number} of them so far",
-        "{month_low:number}–{month_high:number}",
-    ),
-    "budget, chance": Clause(
-        "budget", lambda f: _budgeted(f) and _known(f.over_budget_chance),
-        "{over_budget_chance:share} chance to exceed the budget of {budget:number}",
-    ),
-    "budget, date": Clause(
-        "budget", lambda f: _budgeted(f) and _known(f.budget_date),
-        "reached about {budget_date:date}",
-    ),
-    # the sentence over the picture of days
-    "forecast, none": Clause("forecast", lambda f: not f.ahead, "No forecast: {no_forecast}."),
-    "forecast, about": Clause(
-        "forecast", lambda f: f.ahead and not _known(f.total_low),
-        "{Ahead}: about {total:number} credits, without a range: {history_days:whole} days of "
-        "history are too few.",
-    ),
+    "next, none": Clause("no forecast: {no_forecast}", MISSING),
+    "budget, range": Clause(_EXPECTED, "{month_low:number}–{month_high:number}"),
+    "budget": Clause(_EXPECTED, "about {month_total:number}"),
     "forecast": Clause(
-        "forecast", _ranged,
-        "{Ahead}: {total_low:number} to {total_high:number} credits, in 8 of 10 similar lists.",
+        "In {ahead}: {total_low:number} to {total_high:number} credits, in 8 of 10 similar lists."
     ),
-    "forecast, untested": Clause(
-        "forecast", lambda f: _ranged(f) and not _known(f.backtest_error),
-        "There is too little history to test that by.",
+    "forecast, about": Clause(
+        "In {ahead}: about {total:number} credits, without a range: {history_days:whole} days of "
+        "history are too few."
     ),
-    "forecast, tested": Clause(
-        "forecast", lambda f: _ranged(f) and _known(f.backtest_error),
-        "{backtest_origins:count:such forecast} made in the past of this list were off by "
-        "{backtest_error:share} in the middle.",
-    ),
-    "forecast, filled": Clause(
-        "forecast", lambda f: f.ahead and f.filled_share > 0,
-        "{filled_share:share} of the history had no credit figure and was filled in.",
-    ),
-    # why it changed
+    "forecast, none": Clause("No forecast: {no_forecast}."),
+    "change, none": Clause("No change.", when=lambda f: abs(f.changed) < _MIN_CHANGE),
+    "change, causes": Clause("{changed:signed} credits: {causes}."),
+    "change": Clause("{changed:signed} credits. No single cause stands out from chance."),
     "change, nothing": Clause(
-        "change", lambda f: not _known(f.changed),
-        "One of the periods has no video with a credit figure, so nothing can be compared.",
+        "One of the periods has no video with a credit figure, so nothing can be compared."
     ),
-    "change, none": Clause(
-        "change", lambda f: _known(f.changed) and abs(f.changed) < _RATE_MATTERS, "No change."
-    ),
-    "change": Clause(
-        "change",
-        lambda f: _known(f.changed) and abs(f.changed) >= _RATE_MATTERS and not f.causes,
-        "{changed:signed} credits. No single cause stands out from chance.",
-    ),
-    "change, causes": Clause(
-        "change", lambda f: _known(f.changed) and abs(f.changed) >= _RATE_MATTERS and f.causes,
-        "{changed:signed} credits: {causes}.",
-    ),
-    "change, without": Clause(
-        "change", lambda f: _known(f.changed) and f.unknown_before + f.unknown_after > 0,
-        "Left out without a figure: {unknown_before:whole} videos before, "
-        "{unknown_after:whole} after.",
-    ),
-    # what is not known
-    "known, no video": Clause(
-        "known", lambda f: not f.videos, "There are no videos in this report."
-    ),
-    "known, all": Clause(
-        "known", lambda f: f.videos and not f.credits_unknown, "Every video has a credit figure."
-    ),
+    "known, no video": Clause("There are no videos in this report.", when=lambda f: not f.videos),
+    "known, all": Clause("Every video has a credit figure.", when=lambda f: not f.credits_unknown),
     "known, one": Clause(
-        "known", lambda f: f.credits_unknown == 1,
         "Not known: 1 of {videos:count:video} has no credit figure ({unknown_share:share}). "
         "It is counted as a video and left out of every credit total.",
+        when=lambda f: f.credits_unknown == 1,
     ),
     "known, some": Clause(
-        "known", lambda f: f.credits_unknown > 1,
         "Not known: {credits_unknown:whole} of {videos:count:video} have no credit figure "
-        "({unknown_share:share}). They are counted as videos and left out of every credit total.",
+        "({unknown_share:share}). They are counted as videos and left out of every credit total."
+    ),
+}  # fmt: skip
+ADDITIONS = {
+    "spent, worth": Clause("worth {cost:money}{currency} at {price:g}{currency} each"),
+    "spent, against": Clause("{change:signed} ({change_share:share}) on the period before"),
+    "spent, against none": Clause(
+        "{change:signed} on the period before", when=lambda f: f.credits_before == 0
+    ),
+    "spent, a day": Clause(
+        "{a_day:number} a day against {a_day_before:number}",
+        when=lambda f: f.days != f.days_before,
+    ),
+    "spent, without": Clause(
+        "without {credits_unknown:count:video} whose figure is not known",
+        when=lambda f: _known(f.credits) and f.credits_unknown > 0,
+    ),
+    "per minute, was": Clause(
+        "{per_minute_before:number} in the period before", when=lambda f: _known(f.per_minute)
+    ),
+    "failures, part": Clause(
+        "{failed_share:share} of what ended videos cost",
+        when=lambda f: f.failed and _known(f.failed_credits),
+    ),
+    "failures, without": Clause(
+        "{failed_unknown:whole} of them without a figure",
+        when=lambda f: _known(f.failed_credits) and f.failed_unknown > 0,
+    ),
+    "budget, chance": Clause(
+        "{over_budget_chance:share} chance to exceed the budget of {budget:number}"
+    ),
+    "budget, date": Clause("reached about {budget_date:date}"),
+    "forecast, untested": Clause(
+        "There is too little history to test that by.",
+        when=lambda f: _known(f.total_low) and not _known(f.backtest_error),
+    ),
+    "forecast, tested": Clause(
+        "{backtest_origins:count:such forecast} made in the past of this list were off by "
+        "{backtest_error:share} in the middle.",
+        when=lambda f: _known(f.total_low),
+    ),
+    "forecast, filled": Clause(
+        "{filled_share:share} of the history had no credit figure and was filled in.",
+        when=lambda f: f.filled_share > 0,
+    ),
+    "change, without": Clause(
+        "Left out without a figure: {unknown_before:whole} videos before, {unknown_after:whole} "
+        "after.",
+        when=lambda f: _known(f.changed) and f.unknown_before + f.unknown_after > 0,
     ),
     "known, rendering": Clause(
-        "known", lambda f: f.rendering > 0, "{rendering:count:video} " + _RENDERING
+        "{rendering:count:video} still rendering: credits may change, the time counts as "
+        "“longer than”.",
+        when=lambda f: f.rendering > 0,
     ),
     "known, not fetched": Clause(
-        "known", lambda f: f.not_fetched > 0, "{not_fetched:count:id} " + _UNKNOWN_IDS
+        "{not_fetched:count:id} could not be fetched; failures say why.",
+        when=lambda f: f.not_fetched > 0,
     ),
     "known, status": Clause(
-        "known", lambda f: f.other > 0,
-        "{other:count:video} with a status this report does not know.",
+        "{other:count:video} with a status this report does not know.", when=lambda f: f.other > 0
     ),
     "known, undated": Clause(
-        "known", lambda f: f.undated > 0,
         "{undated:count:video} without a usable date, in no figure by day.",
+        when=lambda f: f.undated > 0,
     ),
     "known, refused": Clause(
-        "known", lambda f: f.refused > 0,
         "{refused:count:video} with a value that was repaired or refused as impossible.",
+        when=lambda f: f.refused > 0,
     ),
     "known, repeated": Clause(
-        "known", lambda f: f.repeated > 0,
         "{repeated:count:row} repeated a video and left out: a video counts once.",
+        when=lambda f: f.repeated > 0,
     ),
 }  # fmt: skip
 _PARTS = {
@@ -283,163 +205,145 @@ _PARTS = {
     "mix": ("a shift to dearer {key}", "a shift to cheaper {key}"),
     "rate": ("dearer videos", "cheaper videos"),
 }
+_WRITERS: dict[str, Callable[..., str]] = {
+    "number": number,
+    "signed": lambda value: number(value, signed=True),
+    "whole": "{:,}".format,
+    "money": "{:,.2f}".format,
+    "share": share,
+    "date": date,
+    "day": lambda day: f"{day.day} {day:%b}",
+    "count": count,
+}
 
 
 class _Words(string.Formatter):
-    """Format fields as people read them: ``{credits:number}``, ``{videos:count:video}``."""
+    """Write figures as people read them: ``{credits:number}``, ``{videos:count:video}``."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Write a value by the word after the colon."""
-        name, _, noun = format_spec.partition(":")
-        writers: dict[str, Callable[[Any], str]] = {
-            "number": number,
-            "signed": lambda each: number(each, signed=True),
-            "whole": "{:,}".format,
-            "money": "{:,.2f}".format,
-            "share": share,
-            "date": date,
-            "day": lambda each: f"{each.day} {each:%b}",
-            "count": lambda each: count(each, noun),
-        }
-        write = writers.get(name)
-        return write(value) if write else str(super().format_field(value, format_spec))
+        """Write a value by the word after the colon, with the noun after the second."""
+        name, *noun = format_spec.split(":")
+        write = _WRITERS.get(name)
+        return write(value, *noun) if write else str(super().format_field(value, format_spec))
 
 
-def clauses(place: str, facts: Any) -> list[Clause]:
-    """Every clause of a place that holds, its words filled in."""
-    words = _Words()
-    return [
-        Clause(
-            place,
-            each.when,
-            words.vformat(each.text, (), vars(facts)),
-            words.vformat(each.figure, (), vars(facts)),
-        )
-        for each in CLAUSES.values()
-        if each.place == place and each.when(facts)
-    ]
+def clauses(place: str, facts: Facts) -> dict[str, Headline]:
+    """Every clause of a place that is said, by its name, with its figures filled in."""
+    starts, additions = (
+        [name for name, each in table.items() if name.split(",")[0] == place and each.holds(facts)]
+        for table in (STARTS, ADDITIONS)
+    )
+    said = {name: (STARTS | ADDITIONS)[name] for name in (*starts[:1], *additions)}
+    fill, figures = _Words().vformat, vars(facts)
+    return {
+        name: Headline(fill(each.figure, (), figures), fill(each.text, (), figures))
+        for name, each in said.items()
+    }
 
 
 def headlines(report: Report) -> list[Headline]:
     """Put the answers first: spent, per minute, on failures, what comes next, the budget."""
     figures = facts(report)
-    found = (
-        clauses(each, figures) for each in ("spent", "per_minute", "failures", "next", "budget")
-    )
-    return [
-        Headline(said[0].figure, ", ".join(each.text for each in said)) for said in found if said
-    ]
+    places = ("spent", "per minute", "failures", "next", "budget")
+    found = [list(clauses(each, figures).values()) for each in places]
+    return [Headline(s[0].figure, ", ".join(each.sentence for each in s)) for s in found if s]
 
 
 def sentence(place: str, report: Report) -> str:
     """Write the sentence of ``forecast`` or ``change``."""
-    return " ".join(each.text for each in clauses(place, facts(report)))
+    return " ".join(each.sentence for each in clauses(place, facts(report)).values())
 
 
-def not_known(report: Report) -> NotKnown:
-    """Say what is missing, where it touches a total and where not."""
-    figures = facts(report)
-    sentences = [each.text for each in clauses("known", figures)]
-    return NotKnown(sentences, serious=bool(figures.credits_unknown or len(sentences) > 1))
+def not_known(report: Report) -> list[str]:
+    """Say what is missing, the sentence on the totals first."""
+    return [each.sentence for each in clauses("known", facts(report)).values()]
 
 
 def scope(report: Report) -> str:
     """Say which videos the report is about, and as of when."""
-    now, before = _periods(report)
+    now, *before = _rows(report.tables["totals"])
     parts = [f"{_created(now)} ({report.timezone})"]
-    if before is not None:
-        parts.append(f"compared with {_created(before)}")
-    if pd.notna(now.seen_at):
-        parts.append(f"as seen {now.seen_at.day} {now.seen_at:%b %Y %H:%M} UTC")
+    parts += [f"compared with {_created(each)}" for each in before]
+    if _known(now.seen_at):
+        parts.append(f"as seen {date(now.seen_at)} {now.seen_at:%H:%M} UTC")
     return " · ".join(parts)
 
 
-def _created(period: Any) -> str:
+def _created(period: Facts) -> str:
     when = dates(period.first_day, period.last_day)
     return count(period.videos, "video") + (f" created {when}" if when != MISSING else "")
 
 
-def _periods(report: Report) -> tuple[Any, Any]:
-    totals = report.tables["totals"]
-    before = totals[totals["period"].eq("before")]
-    return first_row(totals), first_row(before) if len(before) else None
+def _rows(table: pd.DataFrame) -> list[Facts]:
+    return [Facts(**row._asdict()) for row in table.itertuples(index=False)]
 
 
-def first_row(table: pd.DataFrame) -> Any:
+def first_row(table: pd.DataFrame) -> Facts:
     """Take the first row, its columns as attributes."""
-    return next(table.itertuples(index=False))
+    return next(iter(_rows(table.head(1))), Facts())
 
 
-def facts(report: Report) -> Any:
+def facts(report: Report) -> Facts:
     """Take every figure that a clause may use out of the tables of a report."""
-    now, before = _periods(report)
-    price, currency = report.price_per_credit, report.currency
-    was = before.credits if before is not None else float("nan")
-    change = now.credits - was
-    return SimpleNamespace(
-        **{name: getattr(now, name) for name in _FROM_TOTALS},
-        per_minute=now.credits_per_minute,
-        per_minute_before=float("nan") if before is None else before.credits_per_minute,
-        unknown_share=now.credits_unknown / now.videos if now.videos else 0.0,
-        price=price,
-        cost=now.credits * price if price is not None else float("nan"),
-        currency=f" {currency}" if currency else "",
-        credits_before=was,
-        change=change,
-        change_share=abs(change) / was if was else float("nan"),
-        days_before=0 if before is None else before.days,
-        a_day=now.credits / now.days if now.days else float("nan"),
-        a_day_before=was / before.days if before is not None and before.days else float("nan"),
-        no_forecast=report.no_forecast,
-        budget=report.budget,
-        **_ahead(report),
-        **_causes(report),
+    now, before = (*_rows(report.tables["totals"]), Facts())[:2]
+    change, price = now.credits - before.credits, report.price_per_credit
+    return Facts(
+        **_ahead(report)
+        | _causes(report)
+        | vars(now)
+        | {
+            "per_minute": now.credits_per_minute,
+            "per_minute_before": before.credits_per_minute,
+            "unknown_share": _ratio(now.credits_unknown, now.videos),
+            "price": price,
+            "cost": float("nan") if price is None else now.credits * price,
+            "currency": f" {report.currency}" if report.currency else "",
+            "credits_before": before.credits,
+            "change": change,
+            "change_share": _ratio(abs(change), before.credits),
+            "days_before": before.days,
+            "a_day": _ratio(now.credits, now.days),
+            "a_day_before": _ratio(before.credits, before.days),
+            "no_forecast": report.no_forecast,
+            "balance": report.balance,
+            "budget": report.budget,
+        }
     )
 
 
-_FROM_TOTALS = (
-    "videos", "credits", "credits_unknown", "completed", "failed", "failed_credits",
-    "failed_share", "failed_unknown", "rendering", "not_fetched", "other", "undated", "refused",
-    "repeated", "days",
-)  # fmt: skip
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
 
 
 def _ahead(report: Report) -> dict[str, Any]:
-    """Figures of the forecast; ``ahead`` is empty without one."""
+    """Figures of the forecast, and of the days it is about."""
     if "forecast_total" not in report.tables:
-        return {"ahead": "", "Ahead": "", "balance": report.balance, "filled_share": 0.0}
-    total = first_row(report.tables["forecast_total"].drop(columns="credits_unknown"))._asdict()
-    days = report.tables["forecast"]["day"]
-    ahead = f"in the {len(days)} days {dates(days.iloc[0], days.iloc[-1])}"
-    run_out = (total["run_out_low"], total["run_out_high"])
-    return {
-        "month_total": float("nan"),
-        **total,
-        "balance": report.balance,
-        "ahead": ahead,
-        "Ahead": ahead[0].upper() + ahead[1:],
+        return {}
+    total, days = first_row(report.tables["forecast_total"]), report.tables["forecast"]["day"]
+    run_out = (total.run_out_low, total.run_out_high)
+    return vars(total) | {
+        "ahead": f"the {len(days)} days {dates(days.iloc[0], days.iloc[-1])}",
         "month": f"{days.iloc[0]:%B %Y}",
-        "lasts": 1 - total["run_out_chance"],
-        "run_out_days": dates(*run_out).rpartition(" ")[0] if _known(*run_out) else "",
+        "lasts": 1 - total.run_out_chance,
+        "run_out_days": dates(*run_out).rpartition(" ")[0] if _known(*run_out) else None,
     }
 
 
 def _causes(report: Report) -> dict[str, Any]:
     """Name each part of the change whose interval leaves out zero."""
     if "credit_change" not in report.tables:
-        return {"changed": float("nan"), "causes": "", "unknown_before": 0, "unknown_after": 0}
-    change, parts = report.tables["credit_change"], dict.fromkeys(_PARTS, 0.0)
-    if len(report.tables.get("change_parts", ())):
-        parts = first_row(report.tables["change_parts"])._asdict()
-    said = [
-        f"{words[parts[part] < 0].format(key=report.by[0])} {number(parts[part], signed=True)}"
+        return {}
+    change, parts = report.tables["credit_change"], first_row(report.tables["change_parts"])
+    figures = {part: getattr(parts, part) for part in _PARTS}
+    causes = [
+        f"{words[figures[part] < 0].format(key=report.by[0])} {number(figures[part], signed=True)}"
         for part, words in _PARTS.items()
-        if parts.get(f"{part}_low", 0) > 0 or parts.get(f"{part}_high", 0) < 0
+        if getattr(parts, f"{part}_low") > 0 or getattr(parts, f"{part}_high") < 0
     ]
-    compared = change[["volume", "mix", "rate"]].sum(min_count=1).notna().all()
+    compared = change[list(_PARTS)].sum(min_count=1).notna().all()
     return {
         "changed": change["change"].sum(min_count=1) if compared else float("nan"),
-        "causes": joined(said) if said else "",
+        "causes": joined(causes) if causes else None,
         "unknown_before": int(change["unknown_before"].sum()),
         "unknown_after": int(change["unknown_after"].sum()),
     }

@@ -18,8 +18,7 @@ import pytest
 
 from hooked_analytics import build_report, read_report, videos_from_records
 from hooked_analytics.cli import main
-from hooked_analytics.report.page import page_html
-from hooked_analytics.report.pictures import pictures
+from hooked_analytics.report.page import page_html, pictures
 from hooked_analytics.report.sentences import headlines, not_known, sentence
 from hooked_analytics.schema import empty_videos
 from hooked_analytics.storage import export_videos
@@ -229,7 +228,7 @@ def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(nam
             report.export(tmp_path)
         back = read_report(tmp_path) if name in DRAWN else report
     assert figures(report) == expected
-    assert said in " ".join(not_known(report).sentences)
+    assert said in " ".join(not_known(report))
     for never in ("<script", "<img", "Signature"):
         assert never not in page
     assert repr(back) == repr(report)
@@ -255,11 +254,11 @@ def test_pictures_hold_hostile_text_as_text():
     frame, *_ = CASES["hostile"]
     drawn = pictures(build_report(frame))
     for picture in (drawn["credits"], drawn["times"]):
-        assert "&lt;img src=x onerror=alert" in picture.wide
-        assert "<script" not in picture.wide
-        assert r"$\frac{$ {{7*7}}" in picture.narrow
+        assert "&lt;img src=x onerror=alert" in picture["wide"]
+        assert "<script" not in picture["wide"]
+        assert r"$\frac{$ {{7*7}}" in picture["narrow"]
     # nothing but ids of its own, so that several pictures may stand in one page
-    ids = [part.split('"')[0] for part in drawn["times"].wide.split(' id="')[1:]]
+    ids = [part.split('"')[0] for part in drawn["times"]["wide"].split(' id="')[1:]]
     assert ids
     assert all(name.startswith("times-wide-") for name in ids)
 
