@@ -27,7 +27,7 @@ _FORMATTER = string.Formatter()
 class Facts(SimpleNamespace):
     """Figures by name; one that is not there is missing."""
 
-    def __getattr__(self, name: str) -> float:
+    def __getattr__(self, name: str) -> Any:
         return float("nan")
 
 
@@ -275,7 +275,8 @@ def _created(period: Facts) -> str:
 
 
 def _rows(table: pd.DataFrame) -> list[Facts]:
-    return [Facts(**row._asdict()) for row in table.itertuples(index=False)]
+    tuples: Any = table.itertuples(index=False)  # its rows have no fields for mypy
+    return [Facts(**row._asdict()) for row in tuples]
 
 
 def first_row(table: pd.DataFrame) -> Facts:
