@@ -168,7 +168,7 @@ def list_videos(
             videos=videos,
         ) from None
     except HookedError as error:
-        error.videos = frame_from_rows(rows)
+        error.videos = despite_interrupts(lambda: frame_from_rows(rows))
         raise
 
 

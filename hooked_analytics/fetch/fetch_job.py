@@ -262,9 +262,7 @@ class FetchJob:
             raise despite_interrupts(self._interrupted) from self._writer.fault
         except BaseException as error:
             self.token.stop.set()
-            if isinstance(error, HookedError) and error.videos is None:
-                error.videos = self._so_far()
-            self._writer.close()
+            despite_interrupts(partial(self._keep, error))
             raise
 
     def _work(self, bar: ProgressBar) -> None:
@@ -295,6 +293,11 @@ class FetchJob:
         self._writer.put(row)  # first, so that what a frame shows has been kept
         self.rows[at] = row
         self._arrived.append(at)
+
+    def _keep(self, error: BaseException) -> None:
+        if isinstance(error, HookedError) and error.videos is None:
+            error.videos = self._so_far()
+        self._writer.close()
 
     def _interrupted(self) -> FetchInterrupted:
         # in this order: rows that come while the archive writes are in neither

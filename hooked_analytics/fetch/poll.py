@@ -176,7 +176,8 @@ def poll_loop(
             raise despite_interrupts(lambda: interrupted(_kept_frame(archive, schedule))) from None
         except HookedError as error:
             executor.token.stop.set()
-            error.videos = to_frame(schedule.videos) if error.videos is None else error.videos
+            if error.videos is None:
+                error.videos = despite_interrupts(lambda: to_frame(schedule.videos))
             raise
         finally:
             executor.token.stop.set()
