@@ -251,6 +251,9 @@ def _stopped(after: float, event: threading.Event | None) -> Iterator[list[float
             frame = frame.f_back
         at.clear()
 
+    def unheard(_: object) -> None:
+        at.clear()
+
     def stop() -> None:
         at.append(time.monotonic())
         if event is not None:
@@ -262,7 +265,7 @@ def _stopped(after: float, event: threading.Event | None) -> Iterator[list[float
     timer = threading.Timer(after, stop)
     try:
         # Python drops an interrupt that meets a finalizer: nobody is told, so nothing stops
-        with mock.patch.object(sys, "unraisablehook", lambda _: at.clear()):
+        with mock.patch.object(sys, "unraisablehook", unheard):
             timer.start()
             yield at
     finally:
