@@ -237,6 +237,8 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
         .sum()
         .assign(unknown=lambda each: each["videos"] - each["credits_known"])
     )
+    if not table["unknown"].any():
+        return table, seen, today
     mean = pd.Series(np.nan, index=table.index)
     for by in ([table["kind"], table["ago"] % 7], [table["kind"]], [table["ago"] * 0]):
         alike = table.groupby(by, dropna=False)[sums].transform("sum")
