@@ -14,7 +14,7 @@ import hooked_analytics as ha
 from hooked_analytics._internal.atomic import atomic_write, require_space
 from hooked_analytics._internal.formatting import count
 from hooked_analytics.cli.arguments import Status
-from hooked_analytics.cli.show import MISSING, clean, say, show_rows
+from hooked_analytics.cli.show import MISSING, say, say_failures, show_rows
 from hooked_analytics.cli.watch import watch
 from hooked_analytics.storage import FORMATS
 
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
     from hooked_analytics.cli.run import Run
 
+_NEXT = """
+Next, with your own videos:
+  export HOOKED_API_KEY=...
+  hooked-analytics fetch ids.txt -o videos.parquet"""
 _CREDITS = ["type", "videos", "credits", "share", "credits_per_video", "failed_credits"]
+_LISTED = ["video_id", "status", "done", "created", "name"]
 _TIMES = ["type", "completed", "failed", "rendering", "median_seconds", "p90_seconds"]
 
 
@@ -34,9 +39,7 @@ def fetch(run: Run) -> int:
     with run.client() as client:
         ids, archive = run.read_ids(), run.archive()
         require_space(run.arguments.output, len(ids))
-        videos = run.receive(
-            partial(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
-        )
+        videos = run.receive(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
     run.save(videos)
     failed = run.name_failures(videos)
     run.tell(videos=len(videos), failed=failed, requests=client.requests_sent)
@@ -48,11 +51,11 @@ def list_team(run: Run) -> int:
     arguments, archive = run.arguments, run.archive()
     with run.client() as client:
         filters = {name: getattr(arguments, name) for name in ("type", "status", "limit")}
-        videos = run.receive(partial(ha.list_videos, client=client, **filters))
+        videos = run.receive(ha.list_videos, client=client, **filters)
         if archive is not None:
-            ids = videos["video_id"]
+            found = videos["video_id"]
             videos = run.receive(
-                partial(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
+                ha.fetch_videos, found, client=client, archive=archive, progress=True
             )
     run.save(videos)
     failed = run.name_failures(videos)
@@ -60,8 +63,19 @@ def list_team(run: Run) -> int:
         for record in _records(videos):
             run.tell(**record)
     elif not arguments.output:
-        _show_videos(videos)
+        shown = videos.assign(
+            done=videos["progress"].map("{:.0f}%".format, na_action="ignore"),
+            created=videos["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
+        )[_LISTED]
+        show_rows(_LISTED, shown.itertuples(index=False))
     return run.status or (Status.VIDEOS_FAILED if failed else Status.SUCCESS)
+
+
+def _records(videos: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as the file of JSON lines has them: no signed links, times as text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = ha.export_videos(videos, Path(folder, "videos.jsonl"))
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def download(run: Run) -> int:
@@ -83,13 +97,13 @@ def download(run: Run) -> int:
             allowed_hosts=arguments.allow_host,
         )
     run.videos = videos
-    failed = files[files["error"].notna() & (files["error"] != "not_ready")]
-    there, not_ready = int(files["error"].isna().sum()), int((files["error"] == "not_ready").sum())
-    waiting = f", {not_ready:,} videos are not COMPLETED" if not_ready else ""
-    say(f"{there:,} files in {arguments.directory}{waiting}")
-    for kind, message in failed[["error", "error_message"]][:10].itertuples(index=False):
-        say(f"  {kind}: {clean(message)}")
-    run.tell(files=there, not_ready=not_ready, failed=len(failed))
+    there, not_ready = files["error"].isna(), files["error"].eq("not_ready").fillna(False)
+    failed = files[~there & ~not_ready]
+    counts = {"files": int(there.sum()), "not_ready": int(not_ready.sum()), "failed": len(failed)}
+    waiting = f", {counts['not_ready']:,} videos are not COMPLETED" if any(not_ready) else ""
+    say(f"{counts['files']:,} files in {arguments.directory}{waiting}")
+    say_failures(failed[["error", "error_message"]])
+    run.tell(**counts)
     return Status.VIDEOS_FAILED if len(failed) else Status.SUCCESS
 
 
@@ -148,11 +162,10 @@ def check(run: Run) -> int:
     searched = count(checked.files, "file")
     if checked.dead_links:
         searched += f", {count(checked.dead_links, 'expired link')}"
-    if checked.leaks:
-        holds = "place holds" if len(checked.leaks) == 1 else "places hold"
+    if many := len(checked.leaks):
         say(
-            f"{len(checked.leaks):,} {holds} a secret ({searched}). Take it out before you share "
-            "them, and replace a key that was shared in Hooked's settings."
+            f"{many:,} {'place holds' if many == 1 else 'places hold'} a secret ({searched}). Take "
+            "it out before you share them, and replace a key that was shared in Hooked's settings."
         )
         return Status.ERROR
     print(f"No key and no live link in {searched}.")
@@ -172,11 +185,10 @@ def demo(run: Run) -> int:
     """Do the main job on a sandbox."""
     directory: Path = run.arguments.directory
     with ha.Sandbox(videos=run.arguments.videos) as server, server.client() as client:
-        print(
-            f"A sandbox of {len(server.video_ids):,} videos speaks the Hooked API at {server.url}"
-        )
+        many = f"{len(server.video_ids):,} videos"
+        print(f"A sandbox of {many} speaks the Hooked API at {server.url}")
         videos = ha.fetch_videos(server.video_ids, client=client, progress=True)
-    if not videos["fetch_error"].isna().any():
+    if videos["fetch_error"].notna().all():
         run.name_failures(videos)
         say("hooked-analytics: no video arrived from the sandbox")
         return Status.ERROR
@@ -191,18 +203,8 @@ def demo(run: Run) -> int:
     ):
         print(f"\n{title}\n{table.round(2).to_string(index=False, na_rep=MISSING)}")
     print("\nWritten:", *files, sep="\n  ")
-    print(
-        "\nNext, with your own videos:\n"
-        "  export HOOKED_API_KEY=...\n"
-        "  hooked-analytics fetch ids.txt -o videos.parquet"
-    )
+    print(_NEXT)
     return Status.SUCCESS
-
-
-COMMANDS: dict[str, Callable[[Run], int]] = {
-    "list": list_team,
-    **{each.__name__: each for each in (demo, fetch, watch, report, download, sandbox, check)},
-}
 
 
 def _pictures(videos: pd.DataFrame, directory: Path) -> list[Path]:
@@ -215,17 +217,7 @@ def _pictures(videos: pd.DataFrame, directory: Path) -> list[Path]:
     return files
 
 
-def _show_videos(videos: pd.DataFrame) -> None:
-    shown = videos.assign(
-        done=videos["progress"].map("{:.0f}%".format, na_action="ignore"),
-        created=videos["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
-    )
-    columns = ["video_id", "status", "done", "created", "name"]
-    show_rows(columns, shown[columns].itertuples(index=False))
-
-
-def _records(videos: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as the file of JSON lines has them: no signed links, times as text."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = ha.export_videos(videos, Path(folder, "videos.jsonl"))
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+COMMANDS: dict[str, Callable[[Run], int]] = {
+    "list": list_team,
+    **{each.__name__: each for each in (demo, fetch, watch, report, download, sandbox, check)},
+}

@@ -74,7 +74,7 @@ def _run(arguments: Namespace) -> int:
         run.saving = True
         if signals.late and not signals.number:  # it came too late to stop anything
             run.status = 128 + signals.late
-        run.end()
+        run.write_metrics()
     return run.status
 
 

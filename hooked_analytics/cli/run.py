@@ -8,16 +8,16 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import hooked_analytics as ha
+from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.cli.arguments import Status
-from hooked_analytics.cli.prometheus import write_metrics
-from hooked_analytics.cli.show import say
+from hooked_analytics.cli.show import say, say_failures
 from hooked_analytics.fetch import join_details
 from hooked_analytics.storage import FORMATS
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator
 
-MAX_NAMED = 10  # failures that are named one by one
+MAX_LABEL = 40
 
 
 class Run:
@@ -73,11 +73,13 @@ class Run:
             say(f"{count(many, 'row')} of {path} repeat an id: all are kept, the id requested once")
         return ids.dropna().unique().tolist()
 
-    def receive(self, call: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    def receive(
+        self, call: Callable[..., pd.DataFrame], *ids: Any, **settings: Any
+    ) -> pd.DataFrame:
         """Make a call that gives rows, and remember them."""
         self.receiving = True
         try:
-            self.videos = call()
+            self.videos = call(*ids, **settings)
         finally:
             self.receiving = False
         return self.videos
@@ -117,31 +119,53 @@ class Run:
             print(json.dumps(figures), flush=True)
 
     def name_failures(self, videos: pd.DataFrame) -> int:
-        """Say why rows have no details; returns how many."""
+        """Say why rows have no details; gives how many."""
         failed = videos.loc[videos["fetch_error"].notna(), ["video_id", "fetch_error_message"]]
-        for video_id, message in failed[:MAX_NAMED].itertuples(index=False):
-            say(f"  {video_id}: {one_line(str(message))}")
-        if len(failed) > MAX_NAMED:
-            say(f"  and {len(failed) - MAX_NAMED:,} more")
+        say_failures(failed)
         return len(failed)
 
-    def end(self) -> None:
-        """Write the metrics, last, so that they tell the exit status."""
-        path = getattr(self.arguments, "metrics", None)
-        if path is None:
+    def write_metrics(self) -> None:
+        """Write counts and seconds for Prometheus, last, so that they tell the exit status."""
+        if (path := getattr(self.arguments, "metrics", None)) is None:
             return
         try:
-            write_metrics(
-                path,
-                self.arguments.name,
-                self.videos,
-                status=self.status,
-                seconds=time.monotonic() - self._began,
-                requests=self._client.requests_sent if self._client else 0,
-            )
+            with atomic_write(path) as beside:
+                beside.write_text("".join(self._metrics()), encoding="utf-8")
         except OSError as error:
             say(f"hooked-analytics: the metrics could not be written: {error}")
             self.status = self.status or Status.ERROR
+
+    def _metrics(self) -> Iterator[str]:
+        """Lines of a textfile; labels hold the command, a status or an error, never an id."""
+        seconds = time.monotonic() - self._began
+        requests = self._client.requests_sent if self._client else 0
+        # name, help, value for each further label
+        metrics: list[tuple[str, str, dict[str, float]]] = [
+            ("exit_status", "Exit status of the last run.", {"": int(self.status)}),
+            ("last_run_timestamp_seconds", "When the last run ended.", {"": time.time()}),
+            ("run_seconds", "Duration of the last run.", {"": seconds}),
+            ("requests", "Requests sent by the last run.", {"": requests}),
+        ]
+        if self.videos is not None:
+            credits, errors = self.videos["used_credits"], self.videos["fetch_error"]
+            metrics += [
+                ("videos", "Videos by status.", _counts(self.videos["status"], "status")),
+                ("fetch_errors", "Videos without details.", _counts(errors, "error")),
+                ("used_credits", "Known credits.", {"": float(credits.sum())}),
+                ("credits_unknown", "Videos without credits.", {"": int(credits.isna().sum())}),
+            ]
+        for name, about, values in metrics:
+            yield f"# HELP hooked_{name} {about}\n# TYPE hooked_{name} gauge\n"
+            for label, value in values.items():
+                yield f'hooked_{name}{{command="{self.arguments.name}"{label}}} {value!r}\n'
+
+
+def _counts(values: pd.Series[str], label: str) -> dict[str, float]:
+    quoted = str.maketrans({"\\": r"\\", '"': r"\""})
+    return {
+        f',{label}="{one_line(str(value), MAX_LABEL).translate(quoted)}"': int(many)
+        for value, many in values.dropna().value_counts().items()
+    }
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:
@@ -150,9 +174,7 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     if read is None:
         raise ValueError(f"{path} cannot be read: give a table in another format, or a text file")
     table = read(path)
-    if table is None:
-        return None
-    if "video_id" not in table:
+    if table is not None and "video_id" not in table:
         raise ValueError(f"{path} has no column video_id; it has {', '.join(map(str, table))}")
     return table
 

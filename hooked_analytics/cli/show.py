@@ -13,8 +13,10 @@ from hooked_analytics._internal.safe_text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pandas as pd
+
 MISSING = "–"
-MIN_LAST_COLUMN = 8
+MAX_NAMED, MIN_LAST_COLUMN = 10, 8
 # Python objects, which a person at a terminal does not have
 _OF_PYTHON = re.compile(r"\.videos\b|\w\(|\w=")
 
@@ -26,6 +28,14 @@ def say(line: str) -> None:
             line, columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
     print(line, file=sys.stderr, flush=True)
+
+
+def say_failures(failed: pd.DataFrame) -> None:
+    """Name the first rows of two columns: what failed, and why."""
+    for name, message in failed[:MAX_NAMED].itertuples(index=False):
+        say(f"  {name}: {clean(message)}")
+    if len(failed) > MAX_NAMED:
+        say(f"  and {len(failed) - MAX_NAMED:,} more")
 
 
 def show_rows(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -42,9 +52,9 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     from tqdm.utils import disp_len
 
     table = [[clean(cell) or MISSING for cell in row] for row in (headings, *rows)]
-    widths = [max(map(disp_len, column)) for column in zip(*table, strict=True)]
-    left = columns() - sum(widths[:-1]) - 2 * len(widths[:-1])
-    widths[-1] = min(widths[-1], max(left, MIN_LAST_COLUMN))
+    *widths, last = [max(map(disp_len, column)) for column in zip(*table, strict=True)]
+    left = columns() - sum(widths) - 2 * len(widths)
+    widths.append(min(last, max(left, MIN_LAST_COLUMN)))
     for row in table:
         print("  ".join(map(fit, row, widths)).rstrip())
 

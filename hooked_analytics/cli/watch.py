@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SECONDS_PER_LINE = 5.0
 
 
+class _Stuck(ha.HookedError):
+    """A render makes no more progress."""
+
+
 def watch(run: Run) -> int:
     """Poll the videos of a file until all have ended."""
     arguments, archive, status = run.arguments, run.archive(), Status.SUCCESS
@@ -52,10 +56,6 @@ def watch(run: Run) -> int:
     return run.status or status or (Status.VIDEOS_FAILED if failed else Status.SUCCESS)
 
 
-class _Stuck(ha.HookedError):
-    """A render makes no more progress."""
-
-
 def _stuck(
     videos: pd.DataFrame, past: pd.DataFrame | None, archive: ha.VideoArchive | None
 ) -> list[str]:
@@ -63,8 +63,7 @@ def _stuck(
     seen = archive.observations() if archive else None
     history = videos if past is None else pd.concat([videos, past]).drop_duplicates("video_id")
     estimates = ha.estimate_completion(videos, history=history, observations=seen)
-    ids: list[str] = estimates.loc[estimates["stuck"].fillna(False), "video_id"].tolist()
-    return ids
+    return list(estimates.loc[estimates["stuck"].fillna(False), "video_id"])
 
 
 def _show_failures(videos: pd.DataFrame, *, quiet: bool) -> int:
@@ -72,8 +71,8 @@ def _show_failures(videos: pd.DataFrame, *, quiet: bool) -> int:
     reasons = videos["fetch_error_message"].fillna(videos["message"])
     failed = ha.failures(videos.assign(message=reasons))
     if len(failed) and not quiet:
-        costs = ["" if pd.isna(used) else f"{used:,.1f}" for used in failed["used_credits"]]
         print("\nWhat failed, what it cost, why")
+        costs = failed["used_credits"].map("{:,.1f}".format, na_action="ignore")
         rows = zip(failed["video_id"], costs, failed["message"], strict=True)
         show_table(("video", "credits", "reason"), rows)
     return len(failed)
@@ -105,20 +104,16 @@ class _StatusLine:
         left = batch_time_left(videos, history=self._past)
         final, progress = ha.is_final(videos), videos["progress"].fillna(0.0)
         unavailable = videos["fetch_error_message"].dropna()
-        share = progress.where(~final, 100.0).mean() if len(videos) else 100.0
+        percent = math.floor(progress.where(~final, 100.0).mean()) if len(videos) else 100
         state = summary(videos)
-        if len(unavailable):
-            state += f" · {len(unavailable):,} unavailable, the first: {clean(unavailable.iloc[0])}"
+        if many := len(unavailable):
+            state += f" · {many:,} unavailable, the first: {clean(unavailable.iloc[0])}"
         with self._lock:
             changed = state != self._state
-            self._state, self._percent, self._at = state, math.floor(share), time.monotonic()
-            self._left = left
-        self.figures = {
-            "videos": len(videos),
-            "ended": int(final.sum()),
-            "unavailable": len(unavailable),
-            "percent": self._percent,
-        }
+            self._state, self._percent, self._left = state, percent, left
+            self._at = time.monotonic()
+        counts = {"videos": len(videos), "ended": int(final.sum()), "unavailable": many}
+        self.figures = {**counts, "percent": percent}
         names = ("left_low_seconds", "left_seconds", "left_high_seconds")
         for name, end in zip(names, left or (math.nan,) * 3, strict=False):
             self.figures[name] = None if math.isnan(end) else round(end)
@@ -131,13 +126,14 @@ class _StatusLine:
                 self._write()
 
     def _write(self) -> None:
+        if self._quiet:
+            return
         with self._lock:
             self._written = time.monotonic()
-            passed = self._written - self._at
-            text = time_left_text(self._left and self._left.after(passed))
+            text = time_left_text(self._left and self._left.after(self._written - self._at))
             left = f" · {text} left" if text else ""
             line = f"{datetime.now().astimezone():%H:%M:%S}  {self._percent}%{left} · {self._state}"
-            if not self._quiet and sys.stdout.isatty():
+            if sys.stdout.isatty():
                 print(f"\r{fit(line, columns() - 1)}", end="", flush=True)
-            elif not self._quiet:
+            else:
                 print(line, flush=True)

@@ -226,20 +226,29 @@ def test_an_unusual_day_ends_with_4_when_asked(tmp_path, capsys):
 def test_a_report_of_a_month_is_a_page_a_workbook_and_tables(tmp_path, capsys):
     table, tables, book = tmp_path / "own.csv", tmp_path / "tables", tmp_path / "r.xlsx"
     videos = read_videos(SAMPLE)
-    videos.assign(campaign=["a", "b"] * (len(videos) // 2) + ["a"] * (len(videos) % 2)).to_csv(
-        table, index=False
-    )
+    videos["campaign"] = [("a", "b")[n % 2] for n in range(len(videos))]
+    videos.to_csv(table, index=False)
     words = ["report", str(table), "-o", str(tmp_path / "r.html"), "--by", "type", "--by"]
     words += ["campaign", "--period", "2026-10", "--before", "previous", "--excel", str(book)]
     words += ["--price-per-credit", "0.1", "--currency", "EUR", "--tables", str(tables)]
     assert main(words) == 0
     said = capsys.readouterr()
-    assert "Credit spend, October 2026" in said.out
+    assert said.out.startswith("Credit spend, October 2026")
     assert "compared with" in said.out
     assert "EUR" in said.out
     assert set(pd.read_csv(tables / "credit_usage_2.csv")["campaign"]) == {"a", "b"}
     assert book.read_bytes()[:2] == b"PK"
     assert str(book) in said.err
+    assert "manifest.json says what they hold" in said.err
+
+
+def test_a_report_is_compared_with_another_table_and_has_a_title(tmp_path, capsys):
+    page, words = tmp_path / "r.html", ["--before", SAMPLE, "--title", "Mine", "--balance"]
+    assert main(["report", SAMPLE, "-o", str(page), *words, "9"]) == 0
+    assert "<h1>Mine</h1>" in page.read_text()
+    assert "compared with" in capsys.readouterr().out
+    assert main(["report", SAMPLE, "-o", str(page), *words, "-1"]) == 1
+    assert "balance is 0 or more" in capsys.readouterr().err
 
 
 def test_a_profile_names_the_key(sandbox, monkeypatch, capsys):

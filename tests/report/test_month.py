@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from datetime import datetime
+from datetime import UTC, datetime
 
 import openpyxl
 import pandas as pd
 import pytest
 
-from hooked_analytics import build_report, read_report, show, videos_from_records
+from hooked_analytics import build_report, read_report, show
 from hooked_analytics.report.page import page_html
-from hooked_analytics.report.sentences import scope
+from tests.report.builders import created
 
 OFFICE = shutil.which("soffice")
 
 
-def videos(*created, seen="2026-11-01T06:00:00Z", **fields):
-    records = [
-        {
-            "id": f"vid_{at}",
-            "type": "class",
-            "status": "COMPLETED",
-            "usedCredits": 5,
-            "durationInSeconds": 60,
-            "createdAt": moment,
-            "updatedAt": moment,
-            **fields,
-        }
-        for at, moment in enumerate(created)
-    ]
-    return videos_from_records(records, fetched_at=datetime.fromisoformat(seen))
-
-
-AUTUMN = videos(
+AUTUMN = created(
     "2026-09-02T10:00:00Z",
     "2026-09-20T10:00:00Z",
     "2026-09-30T22:30:00Z",
@@ -59,22 +42,20 @@ def test_a_period_begins_at_midnight_of_the_zone(timezone, expected):
 
 
 def test_a_period_under_way_is_compared_with_the_same_days():
-    frame = videos(*AUTUMN["created_at"].astype(str)[:4], seen="2026-10-16T00:00:00Z")
+    moments = AUTUMN["created_at"].astype(str)[:4]
+    frame = created(*moments, seen=datetime(2026, 10, 16, tzinfo=UTC))
     report = build_report(frame, period="2026-10", before="previous")
     assert counted(report) == {"this": 1, "before": 1}
     assert report.tables["totals"]["days"].tolist() == [15, 15]
 
 
-def test_days_of_another_length_are_compared_per_day():
+def test_days_of_another_length_are_compared_per_day_and_the_history_is_the_whole_list():
     report = build_report(AUTUMN, period="2026-10", before="previous")
     assert report.tables["totals"]["days"].tolist() == [31, 30]
-    assert "0.3 a day against 0.5" in repr(report)
-
-
-def test_the_history_of_a_period_is_the_whole_list():
-    report = build_report(AUTUMN, period="2026-10")
-    assert report.tables["totals"]["videos"].tolist() == [2]
     assert report.tables["credits_by_day"]["videos"].sum() == 5
+    scope = "2 videos created 2–31 Oct 2026 (UTC) · compared with 3 videos created 2–30 Sep 2026"
+    assert scope in repr(report)
+    assert "0.3 a day against 0.5" in repr(report)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +68,21 @@ def test_the_history_of_a_period_is_the_whole_list():
         ({"by": "campaign"}, "needs the column 'campaign'"),
         ({"currency": "1+1"}, "currency is a code such as 'EUR'"),
         ({"budget": -1}, "budget is 0 or more, not -1"),
+        ({"balance": -1}, "balance is 0 or more, not -1"),
+        ({"price_per_credit": -1}, "price_per_credit is 0 or more, not -1"),
+        ({"timezone": "Mars"}, "such as UTC or Europe/Berlin, not 'Mars'"),
     ],
 )
 def test_what_cannot_be_used_is_named(wrong, said):
     with pytest.raises(ValueError, match=said):
         build_report(AUTUMN, **wrong)
+
+
+def test_a_frame_that_cannot_be_used_says_what_to_do():
+    with pytest.raises(ValueError, match="build_report needs the columns 'name', .*read_vid"):
+        build_report(pd.DataFrame({"video_id": ["vid_1"]}))
+    with pytest.raises(TypeError, match="takes a pandas DataFrame, not a builtins dict"):
+        build_report({})
 
 
 def test_every_key_has_a_section_and_tables(tmp_path):
@@ -169,10 +160,3 @@ def test_show_gives_the_columns_people_want():
         "name", "type", "status", "progress", "created", "duration", "render", "credits",
         "campaign",
     ]  # fmt: skip
-
-
-def test_the_scope_says_what_is_compared():
-    report = build_report(AUTUMN, period="2026-10", before="previous")
-    assert scope(report).startswith(
-        "2 videos created 2–31 Oct 2026 (UTC) · compared with 3 videos created 2–30 Sep 2026"
-    )

@@ -10,41 +10,19 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pandas as pd
 import pyarrow.csv
 import pytest
 
-from hooked_analytics import build_report, read_report, videos_from_records
-from hooked_analytics.cli import main
+from hooked_analytics import build_report, read_report
 from hooked_analytics.report.page import page_html, pictures
 from hooked_analytics.report.sentences import headlines, not_known, sentence
 from hooked_analytics.schema import empty_videos
-from hooked_analytics.storage import export_videos
+from tests.report.builders import NOW, record, videos
 
-NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 HOSTILE = ("<img src=x onerror=alert(1)>", "</svg><script>alert(1)</script>", r"$\frac{$ {{7*7}}")
 SIGNED = "https://a.example/v.mp4?X-Amz-Signature=abc"
-
-
-def record(number, **fields):
-    day = f"2026-10-{1 + number % 28:02}"
-    return {
-        "id": f"vid_{number}",
-        "name": f"Video {number}",
-        "type": "class",
-        "status": "COMPLETED",
-        "usedCredits": 5,
-        "durationInSeconds": 120,
-        "createdAt": f"{day}T10:00:00Z",
-        "updatedAt": f"{day}T10:05:00Z",
-        **fields,
-    }
-
-
-def videos(*records):
-    return videos_from_records(records, fetched_at=NOW)
 
 
 def many(count=3, **fields):
@@ -101,8 +79,10 @@ def test_a_change_is_explained_and_its_parts_add_up():
 
 
 def test_the_cause_that_is_more_than_chance_is_named_and_another_is_not():
-    before = videos(*[record(n, type="abc"[n % 2], usedCredits=4) for n in range(80)])
-    after = videos(*[record(n, type="abc"[n % 2], usedCredits=9) for n in range(84)])
+    before, after = (
+        videos(*[record(n, type="abc"[n % 2], usedCredits=credits) for n in range(many)])
+        for many, credits in ((80, 4), (84, 9))
+    )
     report = build_report(after, before=before)
     (total,) = report.tables["change_parts"].to_dict("records")
     assert (total["volume"], total["mix"], total["rate"]) == pytest.approx((16, 0, 420))
@@ -124,13 +104,9 @@ def test_a_table_handed_out_is_a_copy_and_the_report_is_frozen():
 
 def with_days(days, per_day=3):
     first = pd.Timestamp(NOW) - pd.Timedelta(days, "D")
+    moments = [first + pd.Timedelta(n / per_day, "D") for n in range(days * per_day)]
     return videos(
-        *[
-            record(
-                n, createdAt=(first + pd.Timedelta(n / per_day, "D")).isoformat(), updatedAt=None
-            )
-            for n in range(days * per_day)
-        ]
+        *[record(n, createdAt=at.isoformat(), updatedAt=None) for n, at in enumerate(moments)]
     )
 
 
@@ -164,25 +140,21 @@ def test_days_between_two_periods_that_nobody_listed_are_not_empty_days():
     assert len(build_report(OCTOBER, before=september).tables["credits_by_day"]) == 6
 
 
+NOTHING = ["–", "–", "–", "–"]
 CASES = {
-    "empty": (empty_videos(), ["–", "–", "–", "–"], "There are no videos"),
+    "empty": (empty_videos(), NOTHING, "There are no videos"),
     "all failed": (many(status="FAILED"), ["15", "–", "15", "0–17.5"], "Every video"),
     "failed, unknown": (
-        many(status="FAILED", usedCredits=None),
-        ["–", "–", "–", "–"],
-        "3 of 3 videos have no credit figure",
+        many(status="FAILED", usedCredits=None), NOTHING, "3 of 3 videos have no credit figure",
     ),
     "all rendering": (
-        many(status="STARTED", usedCredits=None),
-        ["–", "–", "–", "–"],
-        "3 videos still rendering",
+        many(status="STARTED", usedCredits=None), NOTHING, "3 videos still rendering",
     ),
     "unknown": (many(usedCredits=None), ["–", "–", "0", "–"], "3 of 3 videos"),
     "one row": (many(1), ["5", "2.5", "0", "0–5.8"], "Every video"),
     "thirteen types": (
         videos(*[record(n, type=f"type_{n}") for n in range(13)]),
-        ["65", "2.5", "0", "0–122"],
-        "Every video",
+        ["65", "2.5", "0", "0–122"], "Every video",
     ),
     "no type": (many(type=None), ["15", "2.5", "0", "0–17.5"], "Every video"),
     "strange status": (many(status="WEIRD"), ["15", "–", "–", "0–17.5"], "a status this report"),
@@ -193,24 +165,17 @@ CASES = {
             record(3, createdAt="2001-01-01T00:00:00Z"),
             record(4, createdAt=None, updatedAt=None),
         ),
-        ["20", "2.5", "0", "0–5.8"],
-        "3 videos without a usable date",
+        ["20", "2.5", "0", "0–5.8"], "3 videos without a usable date",
     ),
     "hostile": (
-        videos(
-            *[
-                record(n, type=text, name=text, message=text, script="x", status=status)
-                for n, (text, status) in enumerate(
-                    zip(
-                        (*HOSTILE, SIGNED), ["FAILED", "COMPLETED", "FAILED", "FAILED"], strict=True
-                    )
-                )
-            ]
-        ),
-        ["20", "10", "15", "0–28.0"],
-        "Every video",
+        videos(*[
+            record(n, **dict.fromkeys(("type", "name", "message"), text), script="x",
+                   status="COMPLETED" if n == 1 else "FAILED")
+            for n, text in enumerate((*HOSTILE, SIGNED))
+        ]),
+        ["20", "10", "15", "0–28.0"], "Every video",
     ),
-}
+}  # fmt: skip
 
 
 # a page takes a second; the others have nothing in it that these have not
@@ -234,20 +199,6 @@ def test_whatever_the_videos_are_the_report_says_so_and_never_a_made_up_zero(nam
     assert repr(back) == repr(report)
     for table in report.tables:
         pd.testing.assert_frame_equal(back.tables[table], report.tables[table])
-
-
-def test_unusable_calls_say_what_to_do():
-    with pytest.raises(ValueError, match="build_report needs the columns 'name', .*read_vid"):
-        build_report(pd.DataFrame({"video_id": ["vid_1"]}))
-    with pytest.raises(
-        TypeError, match="build_report takes a pandas DataFrame, not a builtins dict"
-    ):
-        build_report({})
-    with pytest.raises(ValueError, match="such as UTC or Europe/Berlin, not 'Mars'"):
-        build_report(OCTOBER, timezone="Mars")
-    for name in ("balance", "price_per_credit"):
-        with pytest.raises(ValueError, match=f"{name} is 0 or more, not -1"):
-            build_report(OCTOBER, **{name: -1})
 
 
 def test_pictures_hold_hostile_text_as_text():
@@ -341,8 +292,7 @@ def test_what_is_not_a_report_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["credit_usage.csv", "totals.parquet"])
 def test_a_file_that_was_changed_is_named(tmp_path, name):
     build_report(OCTOBER).export(tmp_path)
-    with (tmp_path / name).open("ab") as file:
-        file.write(b" ")
+    (tmp_path / name).write_bytes(b" ")
     with pytest.raises(ValueError, match=f"{name} was changed after the report was exported"):
         read_report(tmp_path)
     (tmp_path / name).unlink()
@@ -396,6 +346,7 @@ def test_the_folder_a_process_works_in_is_not_replaced(tmp_path, monkeypatch):
 # what the next writer finds.
 KILLER = """
 import os, signal, sys
+from collections import Counter
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -406,9 +357,7 @@ from hooked_analytics.report import page
 STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.listdir", "os.scandir"}
 folder = Path(sys.argv[1])
 page.page_html = lambda report: report.title * 10_000
-
-def made(credits):
-    return build_report(videos_from_records([{"id": "vid_1", "usedCredits": credits}]))
+bases = [build_report(videos_from_records([{"id": "vid_1", "usedCredits": n}])) for n in (5, 7)]
 
 def die_before(step):
     steps = count(1)
@@ -421,31 +370,31 @@ def write(report):
     report.export(folder / "tables")
     report.to_html(folder / "report.html")
 
-bases = [made(5), made(7)]
-written = replace(bases[0], title="0")
-write(written)
+def is_shown(report):
+    return (folder / "report.html").read_text() == page.page_html(report)
+
+old = shown = replace(bases[0], title="0")
+write(old)
 (folder / "tables" / "mine.txt").write_text("mine")
-shown, outcomes = written, {"old": 0, "new": 0}
+outcomes, through = Counter(), False
 for step in count(1, 3):
     new = replace(bases[step % 2], title=str(step))
-    writer = os.fork()
-    if not writer:
+    if not (writer := os.fork()):
         die_before(step)
         write(new)
         os._exit(0)
     through = os.waitpid(writer, 0)[1] == 0
     back = read_report(folder / "tables")
-    (found,) = [each for each in (written, new) if each.title == back.title]
+    (found,) = [each for each in (old, new) if each.title == back.title]
     for name in found.tables:
         pd.testing.assert_frame_equal(back.tables[name], found.tables[name])
-    (shown,) = [each for each in (shown, new)
-                if (folder / "report.html").read_text() == page.page_html(each)]
-    outcomes["new" if found is new else "old"] += 1
-    written = found
+    (shown,) = filter(is_shown, (shown, new))
+    outcomes[found is new] += 1
+    old = found
     if through:
         break
 assert (folder / "tables" / "mine.txt").read_text() == "mine"
-print(sum(outcomes.values()) - 1, outcomes["old"], outcomes["new"], shown is new and found is new)
+print(outcomes[False], outcomes[True], shown is new and found is new)
 """
 
 
@@ -458,26 +407,8 @@ def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    kills, old, new, through = done.stdout.split()
-    assert int(kills) > 20
+    old, new, through = done.stdout.split()
     assert int(old) > 10
     assert int(new) > 1
+    assert int(old) + int(new) > 21
     assert through == "True"
-
-
-def test_the_command_writes_page_and_tables(tmp_path, capsys):
-    now, before = (
-        str(export_videos(frame, tmp_path / f"{name}.parquet"))
-        for name, frame in (("now", OCTOBER), ("before", SEPTEMBER))
-    )
-    page, tables = str(tmp_path / "report.html"), str(tmp_path / "tables")
-    options = ["--before", before, "--title", "Mine", "--price-per-credit", "0.5"]
-    assert main(["report", now, "-o", page, "--tables", tables, "--balance", "9", *options]) == 0
-    printed = capsys.readouterr()
-    assert printed.out.startswith("Mine\n5 videos created 1–4 Oct 2026")
-    assert "manifest.json says what they hold" in printed.err
-    assert "<h1>Mine</h1>" in (tmp_path / "report.html").read_text()
-    assert read_report(tables).balance == 9
-    assert main(["report", str(tmp_path / "none.parquet"), "-o", page]) == 1
-    assert main(["report", now, "-o", page, "--balance", "-1"]) == 1
-    assert "balance is 0 or more" in capsys.readouterr().err

@@ -1,0 +1,34 @@
+"""Lists of videos that the tests of the report share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hooked_analytics import videos_from_records
+
+NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
+
+
+def record(number, **fields):
+    day = f"2026-10-{1 + number % 28:02}"
+    return {
+        "id": f"vid_{number}",
+        "name": f"Video {number}",
+        "type": "class",
+        "status": "COMPLETED",
+        "usedCredits": 5,
+        "durationInSeconds": 120,
+        "createdAt": f"{day}T10:00:00Z",
+        "updatedAt": f"{day}T10:05:00Z",
+        **fields,
+    }
+
+
+def videos(*records, seen=NOW):
+    return videos_from_records(records, fetched_at=seen)
+
+
+def created(*moments, seen=NOW):
+    return videos(
+        *[record(n, createdAt=at, updatedAt=at) for n, at in enumerate(moments)], seen=seen
+    )
