@@ -1,4 +1,4 @@
-"""The first five colours stay apart for eyes without one kind of cone; text reads on both themes."""
+"""The first five colours stay apart for eyes without one kind of cone, and text reads."""
 
 from __future__ import annotations
 
