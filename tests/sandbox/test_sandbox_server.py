@@ -117,28 +117,27 @@ def test_a_dropped_sandbox_leaves_no_descriptor_and_no_thread():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_child_holds_no_socket_of_the_sandbox():
+def test_a_forked_child_holds_no_socket_of_the_sandbox(get):
     with Sandbox(videos=1) as sandbox, requests.Session() as session:
-        url = f"{sandbox.url}/v1/video/vid_abc123"
-        key = {"x-api-key": sandbox.api_key}
-        assert session.get(url, headers=key, timeout=10).status_code == 200
+        url, path = sandbox.url, "/v1/video/vid_abc123"
+        assert session.get(url, timeout=10).status_code == 404
         here, there = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # threads run; that is the point
             child = os.fork()
         if not child:
-            status = requests.get(url, headers=key, timeout=10).status_code  # the parent's server
+            status = get(sandbox, path).status_code  # the parent's server
             sandbox.close()  # does not end the parent's
             os.write(there, str(status).encode())
             time.sleep(60)
             os._exit(0)
         try:
             assert os.read(here, 10) == b"200"
-            assert session.get(url, headers=key, timeout=10).status_code == 200
+            assert session.get(url, timeout=10).status_code == 404
             sandbox.close()  # the child still lives, and keeps neither port nor connection
             assert is_refused(url)
             with pytest.raises(requests.ConnectionError):
-                session.get(url, headers=key, timeout=10)
+                session.get(url, timeout=10)
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)

@@ -29,14 +29,12 @@ def test_the_same_seed_and_start_give_the_same_videos():
     assert Sandbox(videos=1).video_ids == ["vid_abc123"]
 
 
-@pytest.mark.parametrize(
-    ("count", "rendering"), [(1, 0), (2, 0), (5, 1), (20, 5), (200, 8), (1000, 40)]
-)
-def test_a_few_are_rendering_at_the_start(count, rendering):
-    videos = own_videos(count, 0, START)
-    assert len({video.id for video in videos}) == count
-    assert sum(video.ended_at > START for video in videos) == rendering
-    assert all(video.created_at < START for video in videos)
+def test_a_few_are_rendering_at_the_start():
+    for count, rendering in ((1, 0), (2, 0), (5, 1), (20, 5), (200, 8), (1000, 40)):
+        videos = own_videos(count, 0, START)
+        assert len({video.id for video in videos}) == count
+        assert sum(video.ended_at > START for video in videos) == rendering
+        assert all(video.created_at < START for video in videos)
 
 
 def test_history_has_a_rhythm(many):
@@ -54,13 +52,6 @@ def test_history_has_a_rhythm(many):
 def test_shares(many):
     assert {video.type for video in many} == {row.name for row in seed_data.TYPES}
     assert len(seed_data.TYPES) == 12
-    for shares in (
-        [row.share_then for row in seed_data.TYPES],
-        [row.share_now for row in seed_data.TYPES],
-        [row[1] for row in seed_data.FAILURES],
-        seed_data.ASPECT_RATIOS.values(),
-    ):
-        assert sum(shares) == pytest.approx(1)
     assert 0.003 < sum(video.used_credits is None for video in many) / 3000 < 0.02
     assert 0.5 < sum(video.milliseconds for video in many) / 3000 < 0.7
     costs = {video.used_credits for video in many if video.failure is not None}
@@ -69,14 +60,13 @@ def test_shares(many):
 
 
 def test_failures_are_retried_with_success(many):
-    def is_retry(video, failed):
-        same = ("type", "script", "avatar_id", "name", "duration_frames")
-        return video.failure is None and all(
-            getattr(video, key) == getattr(failed, key) for key in same
-        )
+    def same(video):
+        keys = ("type", "script", "avatar_id", "name", "duration_frames")
+        return [getattr(video, key) for key in keys]
 
     failed = [video for video in many if video.failure is not None]
-    retries = [(old, new) for old in failed for new in many if is_retry(new, old)]
+    good = [video for video in many if video.failure is None]
+    retries = [(old, new) for old in failed for new in good if same(new) == same(old)]
     waits = [new.created_at - old.ended_at for old, new in retries]
     assert 0.5 < len(waits) / len(failed) < 0.7
     assert 80 < min(waits) < max(waits) < 910
