@@ -30,8 +30,8 @@ class Sandbox:
     """
     A local server that speaks the Hooked API.
 
-    It holds a team's videos: 120 days of finished ones, a few that are rendering when it starts,
-    and the API page's sample ``vid_abc123``. All figures are invented. Its clock starts now.
+    It holds 120 days of a team's videos, a few that are rendering when it starts, and the API
+    page's sample ``vid_abc123``. All figures are invented. Its clock starts now.
 
     Parameters
     ----------
@@ -44,21 +44,17 @@ class Sandbox:
     requests_per_minute : int, optional
         The limit, per sandbox minute; None for none.
     faults : float or mapping of str to float, optional
-        Share of requests that go wrong, by kind; a number is shared evenly by all kinds of the
-        API. The kinds are ``error_500``, ``html_502``, ``rate_limit``, ``drop``, ``truncate``,
-        ``drip``, ``slow``, ``wrong_id``, ``flat`` (no envelope); for files ``file_cut``,
-        ``file_drip``, ``file_expired``, ``file_whole``.
+        Share of requests that go wrong; a number is shared evenly by all kinds of the API:
+        ``error_500``, ``html_502``, ``rate_limit``, ``drop``, ``truncate``, ``drip``, ``slow``,
+        ``wrong_id``, ``flat`` (no envelope). For files ``file_cut``, ``file_drip``,
+        ``file_expired``, ``file_whole``.
     api_key : str, default "sandbox-key"
         What the header ``x-api-key`` must say.
 
     Examples
     --------
-    >>> import requests
-    >>> with Sandbox(videos=20) as sandbox:
-    ...     response = requests.get(
-    ...         f"{sandbox.url}/v1/video/vid_abc123", headers={"x-api-key": sandbox.api_key}
-    ...     )
-    >>> response.json()["data"]["status"]
+    >>> with Sandbox(videos=20) as sandbox, sandbox.client() as client:
+    ...     client.get_video("vid_abc123")["status"]
     'COMPLETED'
     """
 
@@ -177,7 +173,7 @@ class Sandbox:
     @property
     def webhook_deliveries(self) -> list[Delivery]:
         """Latest webhook events sent: id of the video, attempt, HTTP status or failure."""
-        return self._sender.latest()
+        return list(self._sender.deliveries.copy())
 
     def client(self, **settings: Any) -> HookedClient:
         """

@@ -40,7 +40,8 @@ class WebhookSender:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._links: SignedLinks | None = None
-        self._deliveries: deque[Delivery] = deque(maxlen=MAX_DELIVERIES)
+        # the latest, in the order they ended
+        self.deliveries: deque[Delivery] = deque(maxlen=MAX_DELIVERIES)
         self._due: list[tuple[float, int, int, Video]] = []
         self._order = count()
         self._changed = threading.Condition()
@@ -52,19 +53,18 @@ class WebhookSender:
         with self._changed:
             self._start_threads()
 
-    def stop(self) -> None:
-        """Stop sending, without waiting for an event that is under way."""
+    def stop(self) -> list[threading.Thread]:
+        """Stop sending, without waiting for an event that is under way; the threads that were."""
         with self._changed:
             self._links = None
-            self._threads = []
+            threads, self._threads = self._threads, []
             self._changed.notify_all()
+        return threads
 
     def close(self) -> None:
         """Stop sending, once the events under way are sent."""
-        threads = self._threads
-        self.stop()
         deadline = time.monotonic() + RESPONSE_SECONDS + 1
-        for thread in threads:
+        for thread in self.stop():
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def expect(self, video: Video) -> None:
@@ -76,10 +76,6 @@ class WebhookSender:
         """Read the clock again, because it jumped."""
         with self._changed:
             self._changed.notify_all()
-
-    def latest(self) -> list[Delivery]:
-        """Latest 10,000 deliveries, in the order they ended."""
-        return list(self._deliveries.copy())
 
     def _put(self, due: float, attempt: int, video: Video) -> None:
         with self._changed:
@@ -104,7 +100,7 @@ class WebhookSender:
             now = self._clock.now()
             outcome = _post(video.webhook or "", _event(video, links.download(video.id, now)))
             _log.info("webhook event about %s, attempt %d: %s", video.id, attempt, outcome)
-            self._deliveries.append(Delivery(video.id, attempt, outcome))
+            self.deliveries.append(Delivery(video.id, attempt, outcome))
             if not outcome.startswith("2") and attempt <= len(RETRY_SECONDS):
                 due = self._clock.now() + RETRY_SECONDS[attempt - 1]
                 self._put(due, attempt + 1, video)

@@ -7,6 +7,7 @@ The directory of an archive: whether it is one, and what is in it.
 ``merged-<time>-<token>.parquet``     rows of the parts it names in its footer
 ``_merges``                           changes before parts are deleted
 ``_lock``                             held by the one process that merges
+``.event-<hash>.txt``                 a webhook event that waits for `WebhookReceiver.listen`
 ====================================  =====================================================
 
 What is no Parquet begins with ``_`` or ``.``, so that every engine passes it over.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -282,28 +281,6 @@ def test_two_processes_fill_one_folder_each_file_once(tmp_path):
     assert len(server.requests) == 6
     assert names(folder) == [f"{video_id}.mp4" for video_id in ids]
     assert {file.read_bytes() for file in folder.iterdir()} == {FILM}
-
-
-def test_a_killed_process_leaves_a_part_and_no_lock(tmp_path):
-    folder = tmp_path / "films"
-
-    def handler(request):
-        if request.number > 1:
-            yield part_of(request)
-            return
-        yield head(ETag=TAG, Content_Length=len(FILM)) + FILM[:2000]
-        server.closing.wait(60)
-
-    with serving(handler) as server, local(server) as client:
-        process = child(server.url, exported(server, tmp_path), folder)
-        part = folder / "vid_1.mp4.part"
-        while not part.exists() or part.stat().st_size < 2000:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        row = only(download_videos(frame(server.url), folder, client=client))
-    assert (row["resumed"], row["sha256"]) == (True, SHA256)
-    assert names(folder) == ["vid_1.mp4"]
 
 
 def test_a_file_that_may_not_grow_is_a_row_and_goes_on_later(tmp_path):
