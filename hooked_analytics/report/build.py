@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,7 +30,7 @@ from hooked_analytics.analysis.credit_change import change_of_total
 from hooked_analytics.plots.render_plots import groups_drawn, time_span
 from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
-from hooked_analytics.schema import FINAL_STATUSES, require_columns, require_pandas
+from hooked_analytics.schema import FINAL_STATUSES
 from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.storage.sanitize import scrub_text
 
@@ -139,10 +140,10 @@ def build_report(
     of every credit total.
     """
     keys = [by] if isinstance(by, str) else list(by)
-    _require_settings(keys, timezone, currency)
-    _require_amounts(price_per_credit=price_per_credit, balance=balance, budget=budget)
-    once = _usable(videos, keys)
-    earlier = _usable(before, keys) if isinstance(before, pd.DataFrame) else before
+    amounts = {"price_per_credit": price_per_credit, "balance": balance, "budget": budget}
+    _require_settings(keys, timezone, currency, amounts)
+    usable = partial(usable_frame, needed=_COLUMNS, keys=keys, what="build_report")
+    once, earlier = usable(videos), before if isinstance(before, str | None) else usable(before)
     periods = cut(once, period, earlier, timezone)
     totals = _totals(periods, len(videos) - len(once), timezone)
     forecast, reason = _forecast(periods.history, balance, budget, timezone)
@@ -160,7 +161,9 @@ def build_report(
     )
 
 
-def _require_settings(keys: list[str], timezone: str, currency: str | None) -> None:
+def _require_settings(
+    keys: list[str], timezone: str, currency: str | None, amounts: dict[str, float | None]
+) -> None:
     if not keys:
         raise ValueError("by names one column or more")
     if currency is not None and not re.fullmatch(r"[^\W\d_]{1,8}|[$€£¥]", currency):
@@ -170,19 +173,9 @@ def _require_settings(keys: list[str], timezone: str, currency: str | None) -> N
     except (ZoneInfoNotFoundError, ValueError, OSError):
         named = "timezone is a name such as UTC or Europe/Berlin"
         raise ValueError(f"{named}, not {timezone!r}") from None
-
-
-def _require_amounts(**amounts: float | None) -> None:
     for name, value in amounts.items():
         if value is not None and not 0 <= value < np.inf:
             raise ValueError(f"{name} is 0 or more, not {value!r}")
-
-
-def _usable(videos: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Bring a frame to the schema, each video once."""
-    require_pandas(videos, what="build_report")
-    require_columns(videos.columns, _COLUMNS, what="build_report")
-    return usable_frame(videos, _COLUMNS, keys=keys, what="build_report")
 
 
 def _tables(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-_MAX_GAP_DAYS = 3  # between two periods that are one history
+_MAX_GAP = pd.Timedelta(3, "D")  # between two periods that are one history
 _MAX_AGE = pd.Timedelta(3660, "D")
 
 
@@ -30,27 +31,21 @@ def cut(
     A period under way is compared with as much of the one before: the first half of October
     with the first half of September.
     """
-    if period is None:
-        if isinstance(before, str):
-            raise ValueError(f"before={before!r} needs period=, such as period='2026-10'")
-        history = _history(videos, before)
-        earlier = before if before is not None else videos.iloc[:0]
-        return Periods(videos, before, history, _span(videos, timezone), _span(earlier, timezone))
-    whole = _period(period)
-    start, end = (_midnight(each, timezone) for each in (whole, whole + 1))
-    now = _between(videos, start, end)
-    seen = videos["fetched_at"].max()
-    until = min(end, seen) if pd.notna(seen) and seen > start else end
-    days = _days(start, until)
-    if before is None or isinstance(before, pd.DataFrame):
-        earlier = before if before is not None else videos.iloc[:0]
-        history = _history(videos, before)
-        return Periods(now, before, history, days, _span(earlier, timezone))
+    if isinstance(before, str) and period is None:
+        raise ValueError(f"before={before!r} needs period=, such as period='2026-10'")
+    now, days = videos, _span(videos, timezone)
+    if period is not None:
+        whole = _period(period)
+        first, start, end = (_midnight(each, timezone) for each in (whole - 1, whole, whole + 1))
+        seen = videos["fetched_at"].max()
+        until = min(end, seen) if pd.notna(seen) and seen > start else end
+        now, days = _between(videos, start, until=end), _days(start, until)
+    if not isinstance(before, str):
+        return Periods(now, before, _history(videos, before), days, _span(before, timezone))
     if before != "previous":
         raise ValueError(f"before is 'previous', a frame or None, not {before!r}")
-    first = _midnight(whole - 1, timezone)
     last = start if until == end else min(start, first + (until - start))
-    earlier = _between(videos, first, last)
+    earlier = _between(videos, first, until=last)
     return Periods(now, earlier, dated(videos), days, _days(first, last))
 
 
@@ -65,12 +60,10 @@ def dated(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _period(text: str) -> pd.Period:
-    try:
-        # pandas takes "October" for a month of this year, and a day for a month
-        if re.fullmatch(r"\d{4}(-\d\d){0,2}|\d{4}-?Q[1-4]", text, re.ASCII):
+    # pandas takes "October" for a month of this year, and a day for a month
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}|\d{4}-?Q[1-4]", text, re.ASCII):
+        with suppress(ValueError, TypeError):
             return pd.Period(text)
-    except (ValueError, TypeError):
-        pass
     told = "period is a month such as '2026-10', a quarter '2026Q4', a year or a day"
     raise ValueError(f"{told}, not {text!r}")
 
@@ -80,8 +73,8 @@ def _midnight(period: pd.Period, timezone: str) -> pd.Timestamp:
     return local.tz_convert("UTC")
 
 
-def _between(videos: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-    inside = videos["created_at"].between(start, end, inclusive="left")
+def _between(videos: pd.DataFrame, start: pd.Timestamp, *, until: pd.Timestamp) -> pd.DataFrame:
+    inside = videos["created_at"].between(start, until, inclusive="left")
     return videos[inside.fillna(False).astype(bool)]
 
 
@@ -90,11 +83,12 @@ def _days(start: pd.Timestamp, end: pd.Timestamp) -> int:
     return max(round((end - start) / pd.Timedelta(1, "D") + 0.49), 0)
 
 
-def _span(videos: pd.DataFrame, timezone: str) -> int:
+def _span(videos: pd.DataFrame | None, timezone: str) -> int:
     """Days from the first to the last video, both included."""
-    created = dated(videos)["created_at"].dt.tz_convert(timezone).dt.tz_localize(None)
-    days = created.dt.normalize()
-    return 0 if days.isna().all() else (days.max() - days.min()).days + 1
+    if videos is None or (created := dated(videos)["created_at"]).isna().all():
+        return 0
+    days = created.dt.tz_convert(timezone).dt.tz_localize(None).dt.normalize()
+    return int((days.max() - days.min()).days) + 1
 
 
 def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
@@ -104,7 +98,7 @@ def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
         return own
     earlier = dated(before)
     gap = own["created_at"].min() - earlier["created_at"].max()
-    if not gap <= pd.Timedelta(_MAX_GAP_DAYS, "D"):
+    if not gap <= _MAX_GAP:
         return own
     joined = pd.concat([own, earlier], ignore_index=True)
     return joined.drop_duplicates("video_id", ignore_index=True)

@@ -60,145 +60,98 @@ _EXPECTED = "credits expected for {month}, {month_to_date:number} of them so far
 
 STARTS = {
     "spent, no video": Clause(
-        "credits: there is no video to count", MISSING, lambda f: not f.videos
-    ),
+        "credits: there is no video to count", MISSING, lambda f: not f.videos),
     "spent": Clause("credits spent", "{credits:number}"),
-    "spent, no figure": Clause(
-        "credits spent: none of {videos:count:video} has a figure", MISSING
-    ),
+    "spent, no figure": Clause("credits spent: none of {videos:count:video} has a figure", MISSING),
     "per minute": Clause("credits per finished minute, failures included", "{per_minute:number}"),
     "per minute, none": Clause(
-        "credits per finished minute: no finished video has both figures", MISSING
-    ),
-    "failures, nothing ended": Clause(
-        "credits on failed videos: no render has ended yet", MISSING,
-        lambda f: f.failed + f.completed == 0,
-    ),
+        "credits per finished minute: no finished video has both figures", MISSING),
+    "failures, nothing ended": Clause("credits on failed videos: no render has ended yet", MISSING,
+        lambda f: f.failed + f.completed == 0),
     "failures, none": Clause(
-        "credits on failed videos: none of {completed:whole} failed", "0", lambda f: not f.failed
-    ),
+        "credits on failed videos: none of {completed:whole} failed", "0", lambda f: not f.failed),
     "failures": Clause("credits on {failed:count:failed video}", "{failed_credits:number}"),
     "failures, no figure": Clause(
-        "credits on {failed:count:failed video}: none has a figure", MISSING
-    ),
+        "credits on {failed:count:failed video}: none has a figure", MISSING),
     "next, runs out": Clause(
-        "a balance of {balance:number} runs out, in 8 of 10 cases", "{run_out_days}"
-    ),
+        "a balance of {balance:number} runs out, in 8 of 10 cases", "{run_out_days}"),
     "next, runs out from": Clause(
         "a balance of {balance:number} may run out; in {ahead} in {run_out_chance:share} of cases",
-        "from {run_out_low:day}",
-    ),
+        "from {run_out_low:day}"),
     "next, lasts": Clause(
-        "chance that a balance of {balance:number} lasts in {ahead}", "{lasts:share}"
-    ),
+        "chance that a balance of {balance:number} lasts in {ahead}", "{lasts:share}"),
     "next, range": Clause(
-        "credits in {ahead}, in 8 of 10 similar lists", "{total_low:number}–{total_high:number}"
-    ),
-    "next, about": Clause(
-        "credits in {ahead} if they go on like the last {history_days:whole}; "
-        "under 28 complete days there is no range",
-        "about {total:number}",
-    ),
+        "credits in {ahead}, in 8 of 10 similar lists", "{total_low:number}–{total_high:number}"),
+    "next, about": Clause("credits in {ahead} if they go on like the last {history_days:whole}; "
+        "under 28 complete days there is no range", "about {total:number}"),
     "next, none": Clause("no forecast: {no_forecast}", MISSING),
     "budget, range": Clause(_EXPECTED, "{month_low:number}–{month_high:number}"),
     "budget": Clause(_EXPECTED, "about {month_total:number}"),
     "forecast": Clause(
-        "In {ahead}: {total_low:number} to {total_high:number} credits, in 8 of 10 similar lists."
-    ),
+        "In {ahead}: {total_low:number} to {total_high:number} credits, in 8 of 10 similar lists."),
     "forecast, about": Clause(
         "In {ahead}: about {total:number} credits, without a range: {history_days:whole} days of "
-        "history are too few."
-    ),
+        "history are too few."),
     "forecast, none": Clause("No forecast: {no_forecast}."),
     "change, none": Clause("No change.", when=lambda f: abs(f.changed) < _MIN_CHANGE),
     "change, causes": Clause("{changed:signed} credits: {causes}."),
     "change": Clause("{changed:signed} credits. No single cause stands out from chance."),
     "change, nothing": Clause(
-        "One of the periods has no video with a credit figure, so nothing can be compared."
-    ),
+        "One of the periods has no video with a credit figure, so nothing can be compared."),
     "known, no video": Clause("There are no videos in this report.", when=lambda f: not f.videos),
     "known, all": Clause("Every video has a credit figure.", when=lambda f: not f.credits_unknown),
     "known, one": Clause(
         "Not known: 1 of {videos:count:video} has no credit figure ({unknown_share:share}). "
         "It is counted as a video and left out of every credit total.",
-        when=lambda f: f.credits_unknown == 1,
-    ),
+        when=lambda f: f.credits_unknown == 1),
     "known, some": Clause(
         "Not known: {credits_unknown:whole} of {videos:count:video} have no credit figure "
-        "({unknown_share:share}). They are counted as videos and left out of every credit total."
-    ),
+        "({unknown_share:share}). They are counted as videos and left out of every credit total."),
 }  # fmt: skip
 ADDITIONS = {
     "spent, worth": Clause("worth {cost:money}{currency} at {price:g}{currency} each"),
     "spent, against": Clause("{change:signed} ({change_share:share}) on the period before"),
     "spent, against none": Clause(
-        "{change:signed} on the period before", when=lambda f: f.credits_before == 0
-    ),
-    "spent, a day": Clause(
-        "{a_day:number} a day against {a_day_before:number}",
-        when=lambda f: f.days != f.days_before,
-    ),
-    "spent, without": Clause(
-        "without {credits_unknown:count:video} whose figure is not known",
-        when=lambda f: _known(f.credits) and f.credits_unknown > 0,
-    ),
+        "{change:signed} on the period before", when=lambda f: f.credits_before == 0),
+    "spent, a day": Clause("{a_day:number} a day against {a_day_before:number}",
+        when=lambda f: f.days != f.days_before),
+    "spent, without": Clause("without {credits_unknown:count:video} whose figure is not known",
+        when=lambda f: _known(f.credits) and f.credits_unknown > 0),
     "per minute, was": Clause(
-        "{per_minute_before:number} in the period before", when=lambda f: _known(f.per_minute)
-    ),
-    "failures, part": Clause(
-        "{failed_share:share} of what ended videos cost",
-        when=lambda f: f.failed and _known(f.failed_credits),
-    ),
-    "failures, without": Clause(
-        "{failed_unknown:whole} of them without a figure",
-        when=lambda f: _known(f.failed_credits) and f.failed_unknown > 0,
-    ),
+        "{per_minute_before:number} in the period before", when=lambda f: _known(f.per_minute)),
+    "failures, part": Clause("{failed_share:share} of what ended videos cost",
+        when=lambda f: f.failed and _known(f.failed_credits)),
+    "failures, without": Clause("{failed_unknown:whole} of them without a figure",
+        when=lambda f: _known(f.failed_credits) and f.failed_unknown > 0),
     "budget, chance": Clause(
-        "{over_budget_chance:share} chance to exceed the budget of {budget:number}"
-    ),
+        "{over_budget_chance:share} chance to exceed the budget of {budget:number}"),
     "budget, date": Clause("reached about {budget_date:date}"),
-    "forecast, untested": Clause(
-        "There is too little history to test that by.",
-        when=lambda f: _known(f.total_low) and not _known(f.backtest_error),
-    ),
+    "forecast, untested": Clause("There is too little history to test that by.",
+        when=lambda f: _known(f.total_low) and not _known(f.backtest_error)),
     "forecast, tested": Clause(
         "{backtest_origins:count:such forecast} made in the past of this list were off by "
-        "{backtest_error:share} in the middle.",
-        when=lambda f: _known(f.total_low),
-    ),
+        "{backtest_error:share} in the middle.", when=lambda f: _known(f.total_low)),
     "forecast, filled": Clause(
         "{filled_share:share} of the history had no credit figure and was filled in.",
-        when=lambda f: f.filled_share > 0,
-    ),
+        when=lambda f: f.filled_share > 0),
     "change, without": Clause(
         "Left out without a figure: {unknown_before:whole} videos before, {unknown_after:whole} "
-        "after.",
-        when=lambda f: _known(f.changed) and f.unknown_before + f.unknown_after > 0,
-    ),
+        "after.", when=lambda f: _known(f.changed) and f.unknown_before + f.unknown_after > 0),
     "known, rendering": Clause(
         "{rendering:count:video} still rendering: credits may change, the time counts as "
-        "“longer than”.",
-        when=lambda f: f.rendering > 0,
-    ),
-    "known, not fetched": Clause(
-        "{not_fetched:count:id} could not be fetched; failures say why.",
-        when=lambda f: f.not_fetched > 0,
-    ),
+        "“longer than”.", when=lambda f: f.rendering > 0),
+    "known, not fetched": Clause("{not_fetched:count:id} could not be fetched; failures say why.",
+        when=lambda f: f.not_fetched > 0),
     "known, status": Clause(
-        "{other:count:video} with a status this report does not know.", when=lambda f: f.other > 0
-    ),
-    "known, undated": Clause(
-        "{undated:count:video} without a usable date, in no figure by day.",
-        when=lambda f: f.undated > 0,
-    ),
+        "{other:count:video} with a status this report does not know.", when=lambda f: f.other > 0),
+    "known, undated": Clause("{undated:count:video} without a usable date, in no figure by day.",
+        when=lambda f: f.undated > 0),
     "known, refused": Clause(
         "{refused:count:video} with a value that was repaired or refused as impossible.",
-        when=lambda f: f.refused > 0,
-    ),
+        when=lambda f: f.refused > 0),
     "known, repeated": Clause(
         "{repeated:count:row} repeated a video and left out: a video counts once.",
-        when=lambda f: f.repeated > 0,
-    ),
+        when=lambda f: f.repeated > 0),
 }  # fmt: skip
 _PARTS = {
     "volume": ("more videos", "fewer videos"),

@@ -13,8 +13,15 @@ from hooked_analytics.schema.frames import usable_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHOWN = ("name", "type", "status", "progress", "created_at", "duration_seconds")
-_NEEDED = ("video_id", *_SHOWN, "updated_at", "fetched_at", "used_credits")
+# column -> heading
+_SHOWN = {
+    "name": "name", "type": "type", "status": "status", "progress": "progress",
+    "created_at": "created", "duration_seconds": "duration", "render_seconds": "render",
+    "used_credits": "credits",
+}  # fmt: skip
+_NEEDED = (
+    "video_id", *(name for name in _SHOWN if name != "render_seconds"), "updated_at", "fetched_at",
+)  # fmt: skip
 _MAX_NAME = 60
 
 
@@ -41,40 +48,23 @@ def show(videos: pd.DataFrame) -> Any:
     Examples
     --------
     >>> from hooked_analytics import videos_from_records
-    >>> videos = videos_from_records([{"id": "vid_1", "name": "Spring", "type": "class",
-    ...                                "status": "COMPLETED", "usedCredits": 5}])
-    >>> shown_columns(videos)[["name", "status", "credits"]].to_dict("records")
-    [{'name': 'Spring', 'status': 'COMPLETED', 'credits': 5.0}]
+    >>> table = show(videos_from_records([{"id": "vid_1", "name": "Spring", "usedCredits": 5}]))
+    >>> getattr(table, "df", table)[["name", "credits"]].to_dict("records")
+    [{'name': 'Spring', 'credits': 5.0}]
     """
-    table = shown_columns(videos)
+    usable = usable_frame(videos, _NEEDED, what="show")
+    ours = {*_SHOWN, *(column.name for column in COLUMNS)}
+    table: pd.DataFrame = (
+        usable.assign(
+            name=usable["name"].map(lambda name: one_line(name, _MAX_NAME), na_action="ignore"),
+            created_at=usable["created_at"].dt.floor("s"),
+            render_seconds=render_seconds(usable),
+        )
+        .set_index("video_id")[[*_SHOWN, *(name for name in videos.columns if name not in ours)]]
+        .rename(columns=_SHOWN)
+    )
     if find_spec("itables") is None:
         return table
     from itables.widget import ITable
 
     return ITable(table)
-
-
-def shown_columns(videos: pd.DataFrame) -> pd.DataFrame:
-    """The same as a frame."""
-    usable = usable_frame(videos, _NEEDED, what="show")
-    own = [name for name in videos.columns if name not in {column.name for column in COLUMNS}]
-    table: pd.DataFrame = (
-        usable[list(_SHOWN)]
-        .assign(
-            name=usable["name"].map(lambda name: one_line(name, _MAX_NAME), na_action="ignore"),
-            created_at=usable["created_at"].dt.floor("s"),
-            render_seconds=render_seconds(usable),
-            used_credits=usable["used_credits"],
-            **{str(name): usable[name] for name in own},
-        )
-        .rename(
-            columns={
-                "created_at": "created",
-                "duration_seconds": "duration",
-                "render_seconds": "render",
-                "used_credits": "credits",
-            }
-        )
-        .set_index(usable["video_id"])
-    )
-    return table

@@ -31,18 +31,26 @@ from hooked_analytics.plots import PALETTE
 HOSTILE = ["$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a\nb\x00c\u202e", "x" * 300]
 
 
-def videos(types: list[str | None]):
-    return videos_from_records(
+def rendered(*rows: tuple[str | None, str, float]):
+    """Rows of (type, status, seconds), a credit more each."""
+    start = pd.Timestamp("2024-01-15T10:00Z")
+    records = [
         {
             "id": f"vid_{n}",
             "type": kind,
-            "status": "FAILED" if n % 3 == 2 else "COMPLETED",
+            "status": status,
             "usedCredits": n + 1,
-            "createdAt": "2024-01-15T10:00:00Z",
-            "updatedAt": "2024-01-15T10:04:00Z",
+            "createdAt": start.isoformat(),
+            "updatedAt": (start + pd.Timedelta(seconds, "s")).isoformat(),
         }
-        for n, kind in enumerate(types)
-    )
+        for n, (kind, status, seconds) in enumerate(rows)
+    ]
+    return videos_from_records(records, fetched_at=start + pd.Timedelta(400, "s"))
+
+
+def videos(types: list[str | None]):
+    status = ("COMPLETED", "COMPLETED", "FAILED")
+    return rendered(*[(kind, status[n % 3], 240) for n, kind in enumerate(types)])
 
 
 def names(ax) -> list[str]:
@@ -52,10 +60,8 @@ def names(ax) -> list[str]:
     return ends if "100%" in ticks else ticks
 
 
-def png(ax) -> bytes:
-    picture = io.BytesIO()
-    ax.figure.savefig(picture, format="png")
-    return picture.getvalue()
+def png(ax) -> None:
+    ax.figure.savefig(io.BytesIO(), format="png")
 
 
 @pytest.mark.parametrize("plot", [plot_credits, plot_render_times])
@@ -94,24 +100,6 @@ def test_credits_without_a_figure_are_said_on_the_picture():
     assert any("1 of 2 videos without a figure" in text.get_text() for text in ax.texts)
 
 
-def rendered(*rows: tuple[str, str, float]):
-    """Rows of (type, status, seconds)."""
-    start = pd.Timestamp("2024-01-15T10:00Z")
-    return videos_from_records(
-        [
-            {
-                "id": f"vid_{n}",
-                "type": kind,
-                "status": status,
-                "createdAt": start.isoformat(),
-                "updatedAt": (start + pd.Timedelta(seconds, "s")).isoformat(),
-            }
-            for n, (kind, status, seconds) in enumerate(rows)
-        ],
-        fetched_at=(start + pd.Timedelta(400, "s")).to_pydatetime(),
-    )
-
-
 def test_a_curve_of_render_times_is_the_share_completed():
     frame = rendered(("class", "COMPLETED", 60), ("class", "FAILED", 90), ("class", "STARTED", 1))
     ax = plot_render_times(frame, ax=Figure().subplots())
@@ -125,14 +113,12 @@ def test_a_curve_of_render_times_is_the_share_completed():
 
 
 def test_names_at_the_ends_of_lines_never_overlap():
-    same = [(f"type {n}", "COMPLETED", 60) for n in range(8)]
     figure = Figure(figsize=(6, 3), layout="constrained")
-    ax = plot_render_times(rendered(*same), ax=figure.subplots())
-    png(ax)
-    boxes = sorted(
-        [Text.get_window_extent(text) for text in ax.texts if "type" in text.get_text()],
-        key=lambda box: box.y0,
-    )
+    same = rendered(*[(f"type {n}", "COMPLETED", 60) for n in range(8)])
+    ax = plot_render_times(same, ax=figure.subplots())
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts if "type" in text.get_text()]
+    boxes.sort(key=lambda box: box.y0)
     assert len(boxes) == 5
     assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
     assert "the 5 largest of 8" in " ".join(ax.texts[0].get_text().split())
@@ -256,17 +242,15 @@ def test_a_figure_is_transparent_and_jupyter_lays_no_ground_under_it():
 
 
 def test_an_end_that_was_seen_wins_over_a_later_change():
-    record = {"id": "vid_1", "type": "class", "status": "COMPLETED",
-              "createdAt": "2024-01-15T10:00:00Z", "updatedAt": "2024-01-16T10:00:00Z"}  # fmt: skip
     seen = pd.DataFrame(
         {
-            "video_id": ["vid_1"],
+            "video_id": ["vid_0"],
             "last_seen_started": pd.to_datetime(["2024-01-15T10:04Z"]),
             "first_seen_final": pd.to_datetime(["2024-01-15T10:05Z"]),
         }
     )
-    videos = videos_from_records([record])
-    ax = plot_render_times(videos, observed_renders=seen, ax=Figure().subplots())
+    day = rendered(("class", "COMPLETED", 86_400))
+    ax = plot_render_times(day, observed_renders=seen, ax=Figure().subplots())
     assert ax.texts[-1].get_text() == "class  4 min 30 s"
 
 
