@@ -16,13 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hooked_analytics.sandbox.middleware import failure, s3_error
-from hooked_analytics.sandbox.seed_data import (
-    ASPECT_RATIOS,
-    AVATARS,
-    MUSIC_TRACKS,
-    TYPES,
-    VOICES,
-)
+from hooked_analytics.sandbox.seed_data import ASPECT_RATIOS, AVATARS, MUSIC_TRACKS, TYPES, VOICES
 from hooked_analytics.sandbox.video import (
     SignedLinks,
     details,

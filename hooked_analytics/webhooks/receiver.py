@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn, Self, cast
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from hooked_analytics._internal.cancel import stopped_at_exit
-from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics._internal.server_thread import ServerThread, bind_socket
 from hooked_analytics.client import HookedClient, check_video_id
 from hooked_analytics.errors import FetchError
 from hooked_analytics.fetch import EventQueue
 from hooked_analytics.webhooks.resolver import EventFiles, EventResolver
-from hooked_analytics.webhooks.webhook_app import WebhookApp
+from hooked_analytics.webhooks.webhook_app import WebhookApp, checked_public_url, checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +29,6 @@ MISSING_EXTRA = (
     "WebhookReceiver needs starlette and uvicorn, which are not installed; "
     'install them with: pip install "hooked-analytics[webhooks]"'
 )
-MIN_TOKEN_LENGTH = 16
 MAX_CONNECTIONS = 256
 CONNECTION_SECONDS = 10.0
 # How often `listen` takes the events that came [s].
@@ -100,7 +96,7 @@ class WebhookReceiver:
         token: str | None = None,
     ) -> None:
         try:
-            chosen = _checked_token(token)
+            chosen = checked_token(token)
         finally:
             del token
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
@@ -108,7 +104,7 @@ class WebhookReceiver:
         if not isinstance(host, str) or not host.strip():
             raise ValueError("host is an address of this machine, such as 127.0.0.1, not empty")
         self._host, self._port, self._client = host.strip(), port, client
-        self._public_url = _checked_public_url(public_url)
+        self._public_url = checked_public_url(public_url)
         self._path = chosen or SecretStr(secrets.token_urlsafe(32))
         check = client.check_video_id if client else check_video_id
         self._app = WebhookApp(self._path, check, self._hand_on)
@@ -328,38 +324,3 @@ class WebhookReceiver:
         with self._lock:
             for events in self._listeners:
                 events.listening = listening
-
-
-def _checked_token(token: str | None) -> SecretStr | None:
-    """Take a token from the user; an error never repeats it."""
-    if token is None:
-        return None
-    cleaned = token.strip() if isinstance(token, str) else ""
-    long = len(cleaned) >= MIN_TOKEN_LENGTH
-    secret = SecretStr(cleaned) if re.fullmatch("[A-Za-z0-9_-]+", cleaned) else None
-    # a traceback with locals must not show a token that was refused
-    del token, cleaned
-    if not long:
-        raise ValueError(
-            f"the token is text of at least {MIN_TOKEN_LENGTH} characters; make one with "
-            "secrets.token_urlsafe()"
-        )
-    if secret is None:
-        raise ValueError("the token has characters that do not fit into a path")
-    return secret
-
-
-def _checked_public_url(public_url: str | None) -> str | None:
-    if public_url is None:
-        return None
-    try:
-        parts = urlsplit(public_url.strip().rstrip("/"))
-        host, fits = parts.hostname or "", (parts.port or 1) > 0
-    except (ValueError, AttributeError):
-        host, fits = "", False
-    if fits and host:
-        local = parts.scheme == "http" and is_loopback(host)
-        plain = not (parts.query or parts.fragment or parts.username or parts.password)
-        if (parts.scheme == "https" or local) and plain:
-            return parts.geturl()
-    raise ValueError("public_url is an address such as https://hooks.example.org, and no more")

@@ -1,11 +1,15 @@
-"""The ASGI application of the receiver: what a webhook event has to pass, and whom it names."""
+"""The ASGI application of the receiver, its address, and whom a webhook event names."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from hooked_analytics._internal.net import is_loopback
+from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics.errors import InvalidVideoIdError
 from hooked_analytics.schema import decode, record_id, unwrap
 
@@ -14,11 +18,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from hooked_analytics._internal.secret import SecretStr
     from hooked_analytics._internal.server_thread import Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
 
+MIN_TOKEN_LENGTH = 16
 MAX_BODY_BYTES = 64 * 1024
 # A body may take so long to arrive [s] ...
 BODY_SECONDS = 5.0
@@ -120,3 +124,39 @@ def event_ids(body: bytes, check: Callable[[object], str]) -> list[str]:
     status = said.get("status")
     goes_on = isinstance(status, str) and status.strip().lower() in _GOES_ON
     return [] if goes_on else list(dict.fromkeys(ids))
+
+
+def checked_token(token: str | None) -> SecretStr | None:
+    """Take a token from the user; an error never repeats it."""
+    if token is None:
+        return None
+    cleaned = token.strip() if isinstance(token, str) else ""
+    long = len(cleaned) >= MIN_TOKEN_LENGTH
+    secret = SecretStr(cleaned) if re.fullmatch("[A-Za-z0-9_-]+", cleaned) else None
+    # a traceback with locals must not show a token that was refused
+    del token, cleaned
+    if not long:
+        raise ValueError(
+            f"the token is text of at least {MIN_TOKEN_LENGTH} characters; make one with "
+            "secrets.token_urlsafe()"
+        )
+    if secret is None:
+        raise ValueError("the token has characters that do not fit into a path")
+    return secret
+
+
+def checked_public_url(public_url: str | None) -> str | None:
+    """Take the address of a tunnel: https, or this machine, and nothing behind the path."""
+    if public_url is None:
+        return None
+    try:
+        parts = urlsplit(public_url.strip().rstrip("/"))
+        host, fits = parts.hostname or "", (parts.port or 1) > 0
+    except (ValueError, AttributeError):
+        host, fits = "", False
+    if fits and host:
+        local = parts.scheme == "http" and is_loopback(host)
+        plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        if (parts.scheme == "https" or local) and plain:
+            return parts.geturl()
+    raise ValueError("public_url is an address such as https://hooks.example.org, and no more")
