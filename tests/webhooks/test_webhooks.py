@@ -562,7 +562,6 @@ def test_events_that_a_killed_process_took_come_with_the_next_listen(tmp_path):
             ends = receiver.listen(archive=VideoArchive(folder), timeout_seconds=20)
             assert sorted(next(ends)["video_id"]) == ["a", "b", "c"]
             assert list(folder.glob(".event-*")) == []
-            (folder / "not").write_text("")  # whatever else is there
             assert call(receiver.url, completed("e")) == 200
             assert len(list(folder.glob(".event-*"))) == 1
             assert next(ends)["video_id"].tolist() == ["e"]
@@ -573,6 +572,14 @@ def test_with_nobody_there_a_full_queue_refuses_so_that_the_event_comes_again(re
     receiver._unclaimed = EventQueue(2)
     assert [call(receiver.url, completed(i)) for i in ("a", "b", "c")] == [200, 200, 503]
     assert receiver._unclaimed.take() == [("a",), ("b",)]
+
+
+def test_an_event_that_the_archives_folder_cannot_keep_is_refused(receiver, tmp_path):
+    (tmp_path / "file").touch()
+    receiver._client = HookedClient("key", base_url="http://127.0.0.1:9")
+    ends = receiver.listen(archive=VideoArchive(tmp_path / "file" / "archive"))
+    assert call(receiver.url, completed("a")) == 503
+    ends.close()
 
 
 # --- from end to end
