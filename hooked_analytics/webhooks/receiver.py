@@ -222,9 +222,11 @@ class WebhookReceiver:
         files = EventFiles(directory) if directory else None
         with self._lock:
             if files is not None:
+                # what was read once from a folder is in memory since
+                if self._files is None or self._files.directory != files.directory:
+                    for ids in files.read():
+                        self._unclaimed.add(ids)
                 self._files = files
-                for ids in [] if self._listening else files.read():
-                    self._unclaimed.add(ids)
             self._listening += 1
         return self._ends(archive, files, timeout_seconds, stop or threading.Event())
 

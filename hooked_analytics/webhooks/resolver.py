@@ -128,13 +128,13 @@ class EventFiles:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._kept: set[tuple[str, ...]] = set()
 
     def add(self, ids: Sequence[str]) -> bool:
         """Write an event; tell whether it is there."""
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(parents=True, exist_ok=True)
             self._path(ids).write_text("\n".join(ids), encoding="utf-8")
         except OSError:
             return False
@@ -152,7 +152,7 @@ class EventFiles:
     def read(self) -> list[list[str]]:
         """Read what a killed process left; a file cut short was never answered with 200."""
         found = []
-        for path in self._directory.glob(".event-*.txt"):
+        for path in self.directory.glob(".event-*.txt"):
             with suppress(OSError):
                 ids = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 if ids and self._path(ids) == path:
@@ -163,4 +163,4 @@ class EventFiles:
 
     def _path(self, ids: Sequence[str]) -> Path:
         name = hashlib.blake2s("\n".join(ids).encode(), digest_size=12).hexdigest()
-        return self._directory / f".event-{name}.txt"
+        return self.directory / f".event-{name}.txt"
