@@ -32,3 +32,15 @@ def created(*moments, seen=NOW):
     return videos(
         *[record(n, createdAt=at, updatedAt=at) for n, at in enumerate(moments)], seen=seen
     )
+
+
+OCTOBER = videos(
+    record(0, type="ugc_ads", usedCredits=8),
+    record(1, type="ugc_ads", usedCredits=2, status="FAILED", message="Voice lost"),
+    record(2, usedCredits=None),
+    record(3, usedCredits=None, status="STARTED"),
+    record(30),
+)
+SEPTEMBER = videos(
+    *[record(n, createdAt=f"2026-09-{n + 1:02}T10:00:00Z", type="ugc_ads") for n in range(2)]
+)
