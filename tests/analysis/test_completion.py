@@ -37,44 +37,39 @@ def test_only_renders_under_way_are_rows_in_the_order_given():
     assert found["stuck"].dtype == "boolean"
 
 
-def test_the_range_comes_from_those_that_ran_as_long():
-    """By hand: 20 over at 10, 20, …; 15 go on after 50. Ranks 1/15, half, 15/15 of those."""
-    found = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(20)))
-    assert seconds(found, "eta_low") + seconds(found, "eta") + seconds(found, "eta_high") == [
-        60, 130, 200,
-    ]  # fmt: skip
+RUNNING = videos(("class", "STARTED", 1))
 
 
-def test_the_low_rank_counts_the_new_one_in():
-    """19 of 24 go on after 50: rank ⌊0.1 · 20⌋ = 2 of 19, so 17 of 24 are left, at 70."""
-    found = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(24)))
-    assert seconds(found, "eta_low") == [70]
+@pytest.mark.parametrize(
+    ("count", "low", "middle", "high"),
+    [
+        # of 20 over at 10, 20, … 15 go on after 50: ranks 1/15, half, 15/15 of those
+        (20, 60, 130, 200),
+        # 19 of 24 go on: rank ⌊0.1 · 20⌋ = 2 of 19, so 17 of 24 are left, at 70
+        (24, 70, 150, 230),
+        (15, 60, 100, 150),
+        (14, None, None, None),  # ten are the fewest compared
+    ],
+)
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+def test_the_range_comes_from_those_that_ran_as_long(count, low, middle, high, status):
+    history = videos(*[(kind, status, at) for kind, _, at in finished(count)])
+    found = estimate_completion(RUNNING, history=history)
+    assert [seconds(found, n)[0] for n in ("eta_low", "eta", "eta_high")] == [low, middle, high]
+    few = middle is None
+    assert found["time_source"].str.startswith("too few comparable renders").tolist() == [few]
+
+
+def test_a_wide_range_of_ten_is_open_at_both_ends():
+    ten = estimate_completion(RUNNING, history=videos(*finished(15)), coverage=0.9)
+    # rank 0 of 10 is any time from now, and ⌈0.95 · 11⌉ of 10 was never seen
+    assert [seconds(ten, n)[0] for n in ("eta_low", "eta", "eta_high")] == [50, 100, None]
 
 
 def test_after_a_day_there_is_no_estimate_however_slow_the_others():
     history = videos(*finished(30, step=10_000))
     found = estimate_completion(videos(("class", "STARTED", 1), seen=86_401), history=history)
     assert seconds(found, "eta") == [None]
-
-
-def test_a_history_of_failures_ends_too():
-    history = videos(*[(kind, "FAILED", at) for kind, _, at in finished(20)])
-    assert seconds(
-        estimate_completion(videos(("class", "STARTED", 1)), history=history), "eta"
-    ) == [130]
-
-
-def test_ten_are_the_fewest_compared_and_their_high_end_is_open():
-    running = videos(("class", "STARTED", 1))
-    ten = estimate_completion(running, history=videos(*finished(15)), coverage=0.9)
-    nine = estimate_completion(running, history=videos(*finished(14)))
-    assert seconds(ten, "eta") == [100]
-    assert seconds(ten, "eta_low") == [50]  # rank 0 of 10: any time from now
-    assert seconds(estimate_completion(running, history=videos(*finished(15))), "eta_high") == [150]
-    assert seconds(ten, "eta_high") == [None]  # ⌈0.95 · 11⌉ of 10
-    assert seconds(nine, "eta") == [None]
-    assert nine["time_source"].tolist() == ["too few comparable renders"]
-    assert nine["stuck"].isna().all()
 
 
 def test_a_type_learns_from_its_own_and_a_missing_type_from_its_own():
@@ -89,15 +84,9 @@ def test_a_type_learns_from_its_own_and_a_missing_type_from_its_own():
 
 @pytest.mark.parametrize(
     ("count", "elapsed", "stuck"),
-    [
-        (100, 1485, False),
-        (100, 1486, True),
-        (1000, 14_850, False),
-        (1000, 14_851, True),
-        (50, 751, True),
-        (49, 9_000, None),
-    ],
-)
+    [(100, 1485, False), (100, 1486, True), (1000, 14_850, False), (1000, 14_851, True),
+     (50, 751, True), (49, 9_000, None)],
+)  # fmt: skip
 def test_stuck_is_half_as_long_again_as_99_of_100(count, elapsed, stuck):
     running = videos(("class", "STARTED", 1), seen=elapsed)
     found = estimate_completion(running, history=videos(*finished(count)))
@@ -132,7 +121,7 @@ def test_recent_renders_count_more():
     history = pd.concat(
         [earlier(old, 90), earlier(new, 1).assign(video_id=lambda v: "n" + v.video_id)]
     )
-    found = estimate_completion(videos(("class", "STARTED", 1)), history=history)
+    found = estimate_completion(RUNNING, history=history)
     assert seconds(found, "eta") == [230]
 
 
@@ -164,15 +153,14 @@ def test_after_a_day_a_render_is_lost_and_teaches_nothing():
     found = estimate_completion(frame)
     assert found["stuck"].tolist() == [True]
     assert found["time_source"].tolist() == ["lost: over 24 h"]
-    again = estimate_completion(videos(("class", "STARTED", 1)), history=frame)
-    alone = estimate_completion(videos(("class", "STARTED", 1)), history=videos(*finished(20)))
+    again = estimate_completion(RUNNING, history=frame)
+    alone = estimate_completion(RUNNING, history=videos(*finished(20)))
     pd.testing.assert_frame_equal(again, alone)
 
 
 def test_a_render_without_a_usable_time_stays_a_row():
-    found = estimate_completion(
-        videos(("class", "STARTED", 1), seen=-10), history=videos(*finished(20))
-    )
+    early = videos(("class", "STARTED", 1), seen=-10)
+    found = estimate_completion(early, history=videos(*finished(20)))
     assert found["time_source"].tolist() == ["no usable time"]
     assert found[["eta", "stuck"]].isna().all(axis=None)
 
@@ -181,7 +169,7 @@ def test_what_is_wrong_is_named():
     with pytest.raises(ValueError, match="coverage is between 0 and 1"):
         estimate_completion(videos(), coverage=80)
     with pytest.raises(ValueError, match="estimate_completion needs the column 'type'"):
-        estimate_completion(videos(), history=videos().drop(columns="type"))
+        estimate_completion(RUNNING, history=RUNNING.drop(columns="type"))
     with pytest.raises(ValueError, match="needs the columns 'video_id', 'type'"):
         estimate_completion(pd.DataFrame({"status": []}))
 

@@ -7,52 +7,54 @@ from math import expm1
 import pandas as pd
 import pytest
 
-from hooked_analytics import credit_outliers, videos_from_records
+from hooked_analytics import credit_outliers
+from tests.analysis.rows import listed
 
 # log(1 + credits) is 1, 2 and 3, seven of each: median 2, a third at 0 and the rest 1 away
 EVEN = [expm1(level) for level in (1, 2, 3)] * 7
 
 
 def videos(credits: list[float | None], kind: str | None = "class", **same: object) -> pd.DataFrame:
-    return videos_from_records(
-        [
-            {"id": f"{kind}_{n}", "type": kind, "status": "COMPLETED", "usedCredits": c, **same}
-            for n, c in enumerate(credits)
-        ]
-    )
+    rows = [(f"{kind}_{n}", kind, c) for n, c in enumerate(credits)]
+    return listed("id type usedCredits", rows, **{"status": "COMPLETED", **same})
 
 
 def test_the_distance_is_in_median_absolute_deviations():
     """With 8 on top the median is still 2 and half are within 1: z = 0.6745 · 6."""
     found = credit_outliers(videos([*EVEN, expm1(8)], name="<b>"))
-    assert found["video_id"].tolist() == ["class_21"]
-    assert found["robust_z"].tolist() == [pytest.approx(0.6744897501960817 * 6)]
-    assert found["median_credits"].tolist() == [pytest.approx(expm1(2))]
-    assert list(found.columns) == [
-        "video_id", "name", "type", "used_credits", "median_credits", "robust_z",
-    ]  # fmt: skip
+    assert found.to_dict("list") == {
+        "video_id": ["class_21"],
+        "name": ["<b>"],
+        "type": ["class"],
+        "used_credits": [pytest.approx(expm1(8))],
+        "median_credits": [pytest.approx(expm1(2))],
+        "robust_z": [pytest.approx(0.6744897501960817 * 6)],
+    }
 
 
-@pytest.mark.parametrize(("level", "count"), [(2 + 3.5 / 0.6745 - 0.01, 0), (7.2, 1), (0, 0)])
-def test_three_and_a_half_is_the_limit(level, count):
-    assert len(credit_outliers(videos([*EVEN, expm1(level)]))) == count
+@pytest.mark.parametrize(
+    ("credits", "count"),
+    [
+        ([*EVEN, expm1(2 + 3.5 / 0.6745 - 0.01)], 0),  # three and a half is the limit
+        ([*EVEN, expm1(7.2)], 1),
+        ([*EVEN, 0], 0),
+        ([*EVEN[:18], 1e6], 0),  # twenty are the fewest compared
+        ([*EVEN[:19], 1e6], 1),
+        ([*EVEN[:18], 1e6, *[None] * 9], 0),
+        ([*[5.0] * 30, *[6.0] * 20, 1e6], 0),  # where half cost the same nothing is far
+        ([None] * 30, 0),
+    ],
+)
+def test_how_many_are_far(credits, count):
+    found = credit_outliers(videos(credits))
+    assert len(found) == count
+    pd.testing.assert_series_equal(found.dtypes, credit_outliers(videos([*EVEN, 1e6])).dtypes)
 
 
 def test_far_too_cheap_is_an_outlier_too():
     found = credit_outliers(videos([c * 1000 + 999 for c in EVEN] + [0.0, 1e9]))
     assert found["video_id"].tolist() == ["class_22", "class_21"]
     assert (found["robust_z"] < 0).tolist() == [False, True]
-
-
-def test_twenty_are_the_fewest_compared():
-    row = [1e6]
-    assert len(credit_outliers(videos(EVEN[:18] + row))) == 0
-    assert len(credit_outliers(videos(EVEN[:19] + row))) == 1
-    assert len(credit_outliers(videos(EVEN[:18] + row + [None] * 9))) == 0
-
-
-def test_where_half_cost_the_same_nothing_is_far():
-    assert len(credit_outliers(videos([5.0] * 30 + [6.0] * 20 + [1e6]))) == 0
 
 
 def test_whatever_differs_from_a_flat_price_is_far():
@@ -78,10 +80,3 @@ def test_each_type_is_compared_with_itself_and_a_missing_one_too():
 def test_only_finished_videos_are_compared(status):
     odd = videos([1e6], "odd", status=status).assign(type="class")
     assert len(credit_outliers(pd.concat([videos(EVEN), odd]))) == 0
-
-
-@pytest.mark.parametrize("frame", [videos([]), videos([None] * 30), videos([5.0])])
-def test_no_outlier_is_an_empty_table_with_its_dtypes(frame):
-    found = credit_outliers(frame)
-    assert len(found) == 0
-    pd.testing.assert_series_equal(found.dtypes, credit_outliers(videos([*EVEN, 1e6])).dtypes)

@@ -98,26 +98,19 @@ def test_the_back_test_is_the_error_of_forecasts_of_the_same_length():
     errors = sorted(1 - 110 / each for each in truth)
     assert made.backtest_error == pytest.approx((errors[3] + errors[4]) / 2)
     assert "The 8 forecasts of 14 days made in the past were off by 24% in the middle" in repr(made)
+    idle = forecast_credits(videos(*weeks(55, 55, 0, 0, 0)), horizon_days=7)
+    assert idle.backtest_origins == 0  # from day 14 on nothing is spent any more
+    assert "No past forecast to test it by" in repr(idle)
 
 
-def test_spans_in_which_nothing_was_spent_are_no_test():
-    made = forecast_credits(videos(*weeks(55, 55, 0, 0, 0)), horizon_days=7)
-    # from day 14 on nothing is spent any more
-    assert made.backtest_origins == 0
-    assert "No past forecast to test it by" in repr(made)
-
-
-def test_the_day_of_the_last_observation_is_not_complete():
+def test_the_day_of_the_last_observation_is_not_complete_and_days_before_are_zeros():
     whole = forecast_credits(videos(*CALM * 20), horizon_days=7)
     cut = forecast_credits(videos(*CALM * 20, 1000, fetched_after_days=60), horizon_days=7)
     pd.testing.assert_frame_equal(whole.daily, cut.daily)
-
-
-def test_days_without_videos_up_to_the_last_observation_are_zeros():
-    made = forecast_credits(videos(*[10] * 28, fetched_after_days=35), horizon_days=7)
-    assert made.history_days == 35
-    assert str(made.daily["day"].iloc[0].date()) == "2024-02-05"
-    assert made.total == pytest.approx(35)  # 70, then halfway to a week of nothing
+    idle = forecast_credits(videos(*[10] * 28, fetched_after_days=35), horizon_days=7)
+    assert idle.history_days == 35
+    assert str(idle.daily["day"].iloc[0].date()) == "2024-02-05"
+    assert idle.total == pytest.approx(35)  # 70, then halfway to a week of nothing
 
 
 def test_unknown_credits_are_filled_by_type_and_weekday():
@@ -143,11 +136,16 @@ def test_under_four_weeks_there_is_a_plain_average_and_no_range():
     assert "not calibrated: under 28 complete days" in repr(made)
 
 
-def test_a_balance_that_lasts_is_said_with_its_own_share():
-    made = forecast_credits(videos(*CALM * 20), horizon_days=7, balance=10_000)
-    assert pd.isna(made.run_out)
-    assert made.run_out_chance == 0
-    assert "A balance of 10,000 lasts to 2024-03-07 in 100% of cases" in repr(made)
+def test_a_balance_of_nothing_is_spent_and_one_that_lasts_is_said_in_a_notebook_too():
+    spent, lasts = (
+        forecast_credits(videos(*CALM * 20), horizon_days=7, balance=b) for b in (0, 10_000)
+    )
+    assert spent.run_out == spent.daily["day"][0]
+    assert pd.isna(lasts.run_out)
+    assert lasts.run_out_chance == 0
+    assert "A balance of 10,000 lasts to 2024-03-07 in 100% of cases" in repr(lasts)
+    lines = re.findall(r"<li>(.*?)</li>", lasts._repr_html_())
+    assert [unescape(line) for line in lines] == repr(lasts).splitlines()
 
 
 def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
@@ -155,17 +153,6 @@ def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
     made = forecast_credits(videos(*credits), horizon_days=28, balance=12 * np.mean(credits))
     assert made.run_out_low < made.run_out < made.run_out_high
     assert made.run_out_high - made.run_out_low < pd.Timedelta(20, "D")
-
-
-def test_in_a_notebook_the_sentences_are_a_list():
-    made = forecast_credits(videos(*CALM * 20), horizon_days=7, balance=10_000)
-    lines = re.findall(r"<li>(.*?)</li>", made._repr_html_())
-    assert [unescape(line) for line in lines] == repr(made).splitlines()
-
-
-def test_no_balance_is_already_spent():
-    made = forecast_credits(videos(*CALM * 20), horizon_days=7, balance=0)
-    assert made.run_out == made.daily["day"][0]
 
 
 @pytest.mark.parametrize(
@@ -233,9 +220,6 @@ def test_the_span_of_a_run_out_is_the_shortest_with_80_of_100_paths(days, span):
 def test_what_cannot_be_forecast_is_refused_with_the_reason(rows, given, reason):
     with pytest.raises(ValueError, match=reason):
         forecast_credits(videos(*rows), **given)
-
-
-def test_a_column_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="forecast_credits needs the columns 'fetched_at', 'used"):
         forecast_credits(pd.DataFrame({"created_at": []}))
 

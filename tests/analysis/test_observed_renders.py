@@ -7,13 +7,13 @@ import pytest
 
 from hooked_analytics import VideoArchive, observed_renders, videos_from_records
 from hooked_analytics.schema import failed_row, frame_from_rows
+from tests.analysis.rows import START, none
 
-DAY = pd.Timestamp("2024-01-15T10:00Z")
 STARTED, DONE = {"status": "STARTED"}, {"status": "COMPLETED"}
 
 
 def at(minute: float) -> pd.Timestamp:
-    return DAY + pd.Timedelta(minutes=minute)
+    return START + pd.Timedelta(minutes=minute)
 
 
 def seen(minute: float, video_id: str = "vid_1", **fields: object) -> pd.DataFrame:
@@ -25,34 +25,28 @@ def failed(minute: float, video_id: str = "vid_1") -> pd.DataFrame:
     return frame_from_rows([failed_row(video_id, "timeout", "timeout!", fetched_at=moment)])
 
 
-def history(*observed: pd.DataFrame) -> pd.DataFrame:
+def renders(*observed: pd.DataFrame) -> pd.DataFrame:
     frame = pd.concat(observed, ignore_index=True)
-    return frame.assign(observed_at=frame["fetched_at"])
+    return observed_renders(frame.assign(observed_at=frame["fetched_at"]))
 
 
-def render(*observed: pd.DataFrame) -> dict[str, object]:
-    (row,) = observed_renders(history(*observed)).to_dict("records")
-    return row
-
-
-def test_the_window_of_the_finish():
-    row = render(
-        seen(0, **STARTED), seen(4, **STARTED), failed(5), seen(6, **DONE), seen(9, **DONE),
-        seen(3, **STARTED), seen(10, **STARTED),
-    )  # fmt: skip
-    assert row["observations"] == 6
-    assert (row["first_seen"], row["last_seen"]) == (at(0), at(10))
-    # the observation at minute 10 is an old response that came late
-    assert (row["last_seen_started"], row["first_seen_final"]) == (at(4), at(6))
-
-
-def test_a_window_is_open_where_one_side_was_never_seen():
-    running = render(seen(0, **STARTED), seen(2, **STARTED))
-    assert running["last_seen_started"] == at(2)
-    assert pd.isna(running["first_seen_final"])
-    done = render(seen(5, status="FAILED"))
-    assert done["first_seen_final"] == at(5)
-    assert pd.isna(done["last_seen_started"])
+@pytest.mark.parametrize(
+    ("observed", "running", "final"),
+    [
+        # the observation at minute 10 is an old response that came late
+        ([seen(0, **STARTED), seen(4, **STARTED), failed(5), seen(6, **DONE), seen(9, **DONE),
+          seen(3, **STARTED), seen(10, **STARTED)], 4, 6),
+        ([seen(0, **STARTED), seen(2, **STARTED)], 2, None),
+        ([seen(5, status="FAILED")], None, 5),
+    ],
+)  # fmt: skip
+def test_the_window_of_the_finish_is_open_where_one_side_was_never_seen(observed, running, final):
+    found = renders(*observed)
+    assert none(found["last_seen_started"]) == [running if running is None else at(running)]
+    assert none(found["first_seen_final"]) == [final if final is None else at(final)]
+    good = [each["fetched_at"].iloc[0] for each in observed if each["fetch_error"].isna().all()]
+    assert found["observations"].tolist() == [len(good)]
+    assert found[["first_seen", "last_seen"]].to_numpy().tolist() == [[min(good), max(good)]]
 
 
 @pytest.mark.parametrize(
@@ -68,19 +62,11 @@ def test_a_window_is_open_where_one_side_was_never_seen():
     ],
 )
 def test_stalls_and_speed(progress, stall, per_minute):
-    row = render(
-        *(seen(n, **STARTED, progress=p) for n, p in enumerate(progress)), seen(99, **DONE)
-    )
-    found = [None if pd.isna(row[n]) else row[n] for n in ("stall_seconds", "progress_per_minute")]
-    assert found == [stall, per_minute]
-
-
-def test_two_observations_at_the_same_moment_have_no_speed():
-    assert pd.isna(
-        render(seen(0, **STARTED, progress=1), seen(0, **STARTED, progress=9))[
-            "progress_per_minute"
-        ]
-    )
+    seen_at = [seen(n, **STARTED, progress=p) for n, p in enumerate(progress)]
+    found = renders(*seen_at, seen(99, **DONE))
+    assert none(found.loc[0, ["stall_seconds", "progress_per_minute"]]) == [stall, per_minute]
+    at_once = renders(*(each.assign(fetched_at=at(0)) for each in seen_at))
+    assert none(at_once["progress_per_minute"]) == [None]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +82,9 @@ def test_two_observations_at_the_same_moment_have_no_speed():
     ],
 )
 def test_credits_that_changed_after_a_failure(observations, first, last, changed):
-    row = render(*(seen(n, status=s, usedCredits=c) for n, (s, c) in enumerate(observations)))
-    names = ("credits_first", "credits_last", "credits_changed_after_failed")
-    assert [None if pd.isna(row[n]) else row[n] for n in names] == [first, last, changed]
+    rows = [seen(n, status=s, usedCredits=c) for n, (s, c) in enumerate(observations)]
+    names = ["credits_first", "credits_last", "credits_changed_after_failed"]
+    assert none(renders(*rows).loc[0, names]) == [first, last, changed]
 
 
 @pytest.mark.parametrize(
@@ -113,29 +99,21 @@ def test_credits_that_changed_after_a_failure(observations, first, last, changed
     ],
 )
 def test_updated_at_that_moved_after_completion_was_seen(observations, moved):
-    frames = [
+    rows = [
         seen(10 + n, status=status, updatedAt=at(minute).isoformat())
         for n, (status, minute) in enumerate(observations)
     ]
-    found = render(*frames)["updated_after_completion"]
-    assert (None if pd.isna(found) else found) == moved
+    assert none(renders(*rows)["updated_after_completion"]) == [moved]
 
 
-def test_one_row_per_video_in_the_order_first_seen():
-    renders = observed_renders(
-        history(
-            seen(3, "c", **DONE), seen(1, "b", **STARTED), seen(2, "a"), failed(0, video_id="x")
-        )
-    )
-    assert renders["video_id"].tolist() == ["b", "a", "c"]
-    assert renders["observations"].tolist() == [1, 1, 1]
-
-
-def test_no_history_gives_an_empty_typed_frame(tmp_path):
+def test_one_row_per_video_in_the_order_first_seen(tmp_path):
+    rows = (seen(3, "c", **DONE), seen(1, "b", **STARTED), seen(2, "a"), failed(0, video_id="x"))
+    found = renders(*rows)
+    assert found["video_id"].tolist() == ["b", "a", "c"]
+    assert found["observations"].tolist() == [1, 1, 1]
     empty = observed_renders(VideoArchive(tmp_path).observations())
-    full = observed_renders(history(seen(0, **STARTED, progress=1), seen(1, **DONE)))
     assert len(empty) == 0
-    assert empty.dtypes.astype(str).tolist() == full.dtypes.astype(str).tolist()
+    assert empty.dtypes.astype(str).tolist() == found.dtypes.astype(str).tolist()
 
 
 def test_a_missing_column_of_the_history_is_named():

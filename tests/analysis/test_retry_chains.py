@@ -16,16 +16,13 @@ def videos(*rows: tuple[str | None, str | None, float | None]) -> pd.DataFrame:
     return listed("name createdAt script status usedCredits", made, type="class")
 
 
+TWICE = videos(("a", "FAILED", 1), ("a", "COMPLETED", 1))
+
+
 def test_a_chain_runs_from_its_first_attempt_to_its_success():
-    chains = retry_chains(
-        videos(
-            ("Hello", "FAILED", 1),
-            ("Other", "COMPLETED", 9),
-            ("Hello", "FAILED", 2),
-            ("Hello", "COMPLETED", 5),
-        )
-    )
-    assert chains.to_dict("list") == {
+    rows = [("Hello", "FAILED", 1), ("Other", "COMPLETED", 9),
+            ("Hello", "FAILED", 2), ("Hello", "COMPLETED", 5)]  # fmt: skip
+    assert retry_chains(videos(*rows)).to_dict("list") == {
         "video_id": ["vid_3"],
         "name": ["name 3"],
         "type": ["class"],
@@ -43,29 +40,34 @@ def test_a_chain_runs_from_its_first_attempt_to_its_success():
 
 
 def test_a_success_closes_the_chain():
-    again = retry_chains(
-        videos(
-            ("a", "FAILED", 1), ("a", "COMPLETED", 5),
-            ("a", "COMPLETED", 5),
-            ("a", "FAILED", 2), ("a", "COMPLETED", 5),
-        )
-    )  # fmt: skip
+    rows = [("a", "FAILED", 1), ("a", "COMPLETED", 5), ("a", "COMPLETED", 5),
+            ("a", "FAILED", 2), ("a", "COMPLETED", 5)]  # fmt: skip
+    again = retry_chains(videos(*rows))
     assert again["first_video_id"].tolist() == ["vid_3", "vid_0"]
     assert again["success_credits"].tolist() == [7.0, 6.0]
 
 
 @pytest.mark.parametrize(
-    "statuses",
+    "frame",
     [
-        ["COMPLETED", "COMPLETED"],
-        ["COMPLETED", "FAILED"],
-        ["STARTED", "STARTED"],
-        ["STARTED", "FAILED"],
-        ["FAILED"],
+        *(
+            videos(*[("a", status, 1) for status in statuses.split()])
+            for statuses in ("COMPLETED COMPLETED", "COMPLETED FAILED", "STARTED STARTED",
+                             "STARTED FAILED", "FAILED")
+        ),
+        *(TWICE.assign(script=script) for script in (pd.NA, "", "  ")),
+        TWICE.assign(type=["one", "two"]),
+        TWICE.assign(avatar_id=["one", "two"]),
+        TWICE.assign(created_at=TWICE["created_at"].where([True, False])),
     ],
-)
-def test_without_an_attempt_after_a_failure_there_is_no_chain(statuses):
-    assert len(retry_chains(videos(*[("a", status, 1) for status in statuses]))) == 0
+)  # fmt: skip
+def test_no_attempt_at_the_same_video_after_a_failure_is_no_chain(frame):
+    assert len(retry_chains(frame)) == 0
+
+
+@pytest.mark.parametrize("field", ["type", "avatar_id"])
+def test_what_is_missing_of_both_is_the_same(field):
+    assert len(retry_chains(TWICE.assign(**{field: pd.array([None, None], "string")}))) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,56 +81,24 @@ def test_whether_it_ended_in_success_is_missing_while_it_is_open(last, succeeded
 
 
 def test_unknown_credits_are_counted_and_never_zero():
-    chains = retry_chains(
-        videos(
-            ("a", "FAILED", None), ("a", "COMPLETED", 5),
-            ("b", "FAILED", None), ("b", "FAILED", None),
-        )
-    )  # fmt: skip
-    assert none(chains["credits"]) == [5.0, None]
-    assert chains["credits_unknown"].tolist() == [1, 2]
-    assert none(chains["failed_credits"]) == [None, None]
-    assert none(chains["success_credits"]) == [None, None]
+    rows = [("a", "FAILED", None), ("a", "COMPLETED", 5), ("b", "FAILED", None),
+            ("b", "FAILED", None), ("free", "FAILED", 0), ("free", "COMPLETED", 5)]  # fmt: skip
+    chains = retry_chains(videos(*rows)).set_index("video_id").loc[["vid_1", "vid_3", "vid_5"]]
+    assert none(chains["credits"]) == [5.0, None, 5.0]
+    assert chains["credits_unknown"].tolist() == [1, 2, 0]
+    assert none(chains["failed_credits"]) == [None, None, 0.0]
+    assert none(chains["success_credits"]) == [None, None, 5.0]
 
 
-def test_nothing_wasted_is_known_when_the_failure_was_free():
-    chains = retry_chains(videos(("a", "FAILED", 0), ("a", "COMPLETED", 5)))
-    assert chains["failed_credits"].tolist() == [0.0]
-
-
-@pytest.mark.parametrize("script", [None, "", "  "])
-def test_what_has_no_script_is_not_known_to_be_the_same(script):
-    frame = videos((script, "FAILED", 1), (script, "COMPLETED", 1))
-    assert len(retry_chains(frame)) == 0
-
-
-@pytest.mark.parametrize("field", ["type", "avatar_id"])
-def test_another_type_or_avatar_is_another_video(field):
-    frame = videos(("a", "FAILED", 1), ("a", "COMPLETED", 1))
-    assert len(retry_chains(frame)) == 1
-    assert len(retry_chains(frame.assign(**{field: ["one", "two"]}))) == 0
-    assert len(retry_chains(frame.assign(**{field: pd.array([None, None], "string")}))) == 1
-
-
-def test_an_attempt_without_a_time_has_no_place():
-    frame = videos(("a", "FAILED", 1), ("a", "COMPLETED", 1)).assign(
-        created_at=lambda f: f["created_at"].where([True, False])
-    )
-    assert len(retry_chains(frame)) == 0
-
-
-attempts = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b", None]),
-        st.sampled_from(["COMPLETED", "FAILED", "STARTED", None]),
-        st.none() | st.integers(0, 9).map(float),
-    ),
-    max_size=12,
+attempts = st.tuples(
+    st.sampled_from(["a", "b", None]),
+    st.sampled_from(["COMPLETED", "FAILED", "STARTED", None]),
+    st.none() | st.integers(0, 9).map(float),
 )
 
 
 @settings(max_examples=20)
-@given(attempts)
+@given(st.lists(attempts, max_size=12))
 def test_a_chain_has_two_attempts_and_no_more_failures_than_attempts(drawn):
     chains = retry_chains(videos(*drawn))
     succeeded = chains["succeeded"].eq(True).fillna(False)

@@ -8,33 +8,21 @@ from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import VideoArchive, estimate_completion, videos_from_records
 from hooked_analytics.analysis.past_renders import read_progress, stalls
+from tests.analysis.rows import START, after
 
-START = pd.Timestamp("2024-01-15T10:00Z")
 HOUR = 3600.0
 
 
 def observation(
-    video_id: str,
-    seen: float,
-    progress: float | None,
-    status: str = "STARTED",
-    *,
-    start: float = 0,
-    kind: str | None = "class",
-    updated: float | None = None,
-) -> dict[str, object]:
+    video_id: str, seen: float, progress: float | None, status: str = "STARTED",
+    *, start: float = 0, kind: str | None = "class", updated: float | None = None,
+) -> dict[str, object]:  # fmt: skip
     """Describe an observation of a video *seen* seconds after its *start*."""
-    return {
-        "record": {
-            "id": video_id,
-            "type": kind,
-            "status": status,
-            "progress": progress,
-            "createdAt": (START + pd.Timedelta(start, "s")).isoformat(),
-            "updatedAt": (START + pd.Timedelta(start + (updated or seen), "s")).isoformat(),
-        },
-        "at": START + pd.Timedelta(start + seen, "s"),
-    }
+    record = {
+        "id": video_id, "type": kind, "status": status, "progress": progress,
+        "createdAt": after(start), "updatedAt": after(start + (updated or seen)),
+    }  # fmt: skip
+    return {"record": record, "at": START + pd.Timedelta(start + seen, "s")}
 
 
 def frame(observed: list[dict]) -> pd.DataFrame:
@@ -47,21 +35,14 @@ def frame(observed: list[dict]) -> pd.DataFrame:
 
 def past(count: int, *, kind: str | None = "class", total: float = 100) -> list[dict]:
     """Renders at 50 % after 40 s: 100 s where the straight line says 80 s."""
-    return [
-        each
-        for n in range(count)
-        for each in (
-            observation(f"old_{kind}_{n}", 0.4 * total, 50, kind=kind),
-            observation(f"old_{kind}_{n}", total, 100, "COMPLETED", kind=kind),
-        )
-    ]
+    ends = ((0.4 * total, 50, "STARTED"), (total, 100, "COMPLETED"))
+    ids = [f"old_{kind}_{n}" for n in range(count)]
+    return [observation(video_id, *end, kind=kind) for video_id in ids for end in ends]
 
 
 def now(*observed: tuple[float, float | None], kind: str | None = "class") -> list[dict]:
     """Observations (seconds, progress) of one render that began an hour later."""
-    return [
-        observation("new", seen, progress, start=HOUR, kind=kind) for seen, progress in observed
-    ]
+    return [observation("new", *each, start=HOUR, kind=kind) for each in observed]
 
 
 def estimate(history: list[dict], observed: list[dict], **settings: object) -> pd.Series:
@@ -73,18 +54,17 @@ def estimate(history: list[dict], observed: list[dict], **settings: object) -> p
 
 
 def seconds(found: pd.Series, *names: str) -> list[float | None]:
+    """Find when it ends, in seconds after the render began."""
     since = START + pd.Timedelta(HOUR, "s")
-    return [
-        None if pd.isna(found[name]) else round((found[name] - since).total_seconds(), 3)
-        for name in names
-    ]
+    ends = [found[name] for name in names or ("eta_low", "eta", "eta_high")]
+    return [None if pd.isna(at) else round((at - since).total_seconds(), 3) for at in ends]
 
 
 def test_the_straight_line_is_corrected_by_how_wrong_it_was():
     """At 50 % it was 100 / 80 = 1.25 too short: 60 s at 50 % are 150, at 25 % they are 300."""
     for progress, total in ((50, 150), (25, 300)):
         found = estimate(past(20), now((60, progress)))
-        assert seconds(found, "eta_low", "eta", "eta_high") == [total] * 3
+        assert seconds(found) == [total] * 3
         assert found["time_source"].startswith("progress, 20 past renders")
 
 
@@ -94,7 +74,7 @@ def test_the_ranks_count_the_new_one_in():
     for n, each in enumerate(history[1::2]):
         moved = START + pd.Timedelta(81 + n, "s")
         each["record"]["updatedAt"], each["at"] = moved.isoformat(), moved
-    found = seconds(estimate(history, now((40, 50))), "eta_low", "eta", "eta_high")
+    found = seconds(estimate(history, now((40, 50))))
     assert found == [82, pytest.approx(90.5, abs=0.01), 99]
 
 
@@ -103,25 +83,20 @@ def test_the_end_is_never_before_now():
     for each in history:
         each["record"]["progress"] = 10  # after 4 of 10 s, so the straight line says 40
     found = estimate(history, now((60, 30)))
-    assert seconds(found, "eta_low", "eta", "eta_high") == [60] * 3
+    assert seconds(found) == [60] * 3
 
 
 def test_ten_are_the_fewest_compared_and_their_high_end_may_be_open():
     ten = estimate(past(10), now((60, 50)), coverage=0.9)
-    assert seconds(ten, "eta_low", "eta", "eta_high") == [60, 150, None]
+    assert seconds(ten) == [60, 150, None]
     nine = estimate(past(9), now((60, 50)))
-    assert seconds(nine, "eta_low", "eta", "eta_high") == [None] * 3
+    assert seconds(nine) == [None] * 3
     assert nine["time_source"] == "too few comparable renders"
 
 
-@pytest.mark.parametrize("progress", [0, None])
-def test_without_progress_the_time_elapsed_counts(progress):
-    found = estimate(past(20), now((60, progress)))
-    assert pd.isna(found["eta"])
-
-
-def test_progress_that_never_moved_says_nothing():
-    assert pd.isna(estimate(past(20), now((30, 50), (60, 50)))["eta"])
+@pytest.mark.parametrize("observed", [[(60, 0)], [(60, None)], [(30, 50), (60, 50)]])
+def test_without_progress_or_where_it_never_moved_the_time_elapsed_counts(observed):
+    assert pd.isna(estimate(past(20), now(*observed))["eta"])
     assert seconds(estimate(past(20), now((30, 25), (60, 50))), "eta") == [150]
 
 
@@ -134,7 +109,7 @@ def test_only_its_own_type_teaches_and_a_missing_type_its_own():
 
 
 def test_failed_renders_do_not_teach_progress():
-    failed = [{**e, "record": {**e["record"]}} for e in past(20)]
+    failed = past(20)
     for each in failed[1::2]:
         each["record"]["status"] = "FAILED"
     assert pd.isna(estimate(failed, now((60, 50)))["eta"])
@@ -144,20 +119,13 @@ LATER = START + pd.Timedelta(1, "D")
 
 
 def test_observations_are_read_up_to_the_first_that_shows_the_end():
-    seen = read_progress(
-        frame(
-            [
-                observation("a", 90, 100, "COMPLETED", updated=80),
-                observation("a", 60, 70),
-                observation("a", 20, 10),
-                observation("a", 120, 70),
-                observation("a", 600, 100, "COMPLETED", updated=500),
-                observation("b", 30, 5),
-                observation("b", 30, 5),
-            ]
-        ),
-        LATER,
-    )
+    rows = [
+        observation("a", 90, 100, "COMPLETED", updated=80), observation("a", 60, 70),
+        observation("a", 20, 10), observation("a", 120, 70),
+        observation("a", 600, 100, "COMPLETED", updated=500),
+        observation("b", 30, 5), observation("b", 30, 5),
+    ]  # fmt: skip
+    seen = read_progress(frame(rows), LATER)
     assert seen["seconds"].tolist() == [20, 60, 90, 30]
     assert seen["over"].tolist() == [False, False, True, False]
     assert seen["total"].tolist()[:3] == [80] * 3
@@ -165,9 +133,8 @@ def test_observations_are_read_up_to_the_first_that_shows_the_end():
 
 @pytest.mark.parametrize(("updated", "total"), [(10, 60), (80, 80), (500, 90)])
 def test_an_end_outside_the_last_two_observations_is_not_believed(updated, total):
-    both = frame(
-        [observation("a", 60, 70), observation("a", 90, 100, "COMPLETED", updated=updated)]
-    )
+    end = observation("a", 90, 100, "COMPLETED", updated=updated)
+    both = frame([observation("a", 60, 70), end])
     assert read_progress(both, LATER)["total"].tolist() == [total] * 2
 
 
@@ -179,40 +146,31 @@ def test_only_the_last_90_days_teach():
 
 def lives(count: int, *, pause: float = 10) -> list[dict]:
     """Renders that gain 20 % every 10 s and pause once, at 40 %."""
-    at = [(0, 0), (10, 20), (20, 40), (20 + pause, 40), (30 + pause, 60), (40 + pause, 80)]
-    return [
-        each
-        for n in range(count)
-        for each in (
-            *(observation(f"old_{n}", seen, progress) for seen, progress in at),
-            observation(f"old_{n}", 50 + pause, 100, "COMPLETED"),
-        )
-    ]
+    at = [(0, 0), (10, 20), (20, 40), (20 + pause, 40), (30 + pause, 60), (40 + pause, 80),
+          (50 + pause, 100, "COMPLETED")]  # fmt: skip
+    return [observation(f"old_{n}", *each) for n in range(count) for each in at]
 
 
 @pytest.mark.parametrize(
-    ("stood", "count", "stuck"), [(30, 50, False), (32, 50, True), (32, 49, None)]
+    ("count", "observed", "stuck"),
+    [
+        # past renders stood at 40 % for 10 s as observed: 30 s at most, from 20 % to 60 %
+        (50, [(5, 20), (20, 40), (50, 40)], False),
+        (50, [(5, 20), (20, 40), (52, 40)], True),
+        (49, [(5, 20), (20, 40), (52, 40)], None),
+        (60, [(5, 0), (900, 0)], None),  # at 0 % a render may wait for a machine
+    ],
 )
-def test_standing_still_for_longer_than_others_ever_do_is_stuck(stood, count, stuck):
-    """Past renders stood at 40 % for 10 s as observed: 30 s at most, from 20 % to 60 %."""
-    found = estimate(lives(count), now((5, 20), (20, 40), (20 + stood, 40)))
+def test_standing_still_for_longer_than_others_ever_do_is_stuck(count, observed, stuck):
+    found = estimate(lives(count), now(*observed))
     assert (None if pd.isna(found["stuck"]) else bool(found["stuck"])) == stuck
+    assert pd.isna(found["eta"]) or not stuck  # no range by progress while it stands still
 
 
 def test_a_stall_shorter_than_the_spacing_of_past_observations_is_not_judged():
     coarse = [each for each in lives(60) if each["record"]["progress"] in {0, 80, 100}]
     found = estimate(coarse, now((5, 20), (30, 85), (55, 85)))
     assert not found["stuck"]
-
-
-def test_a_render_at_0_percent_may_wait_for_a_machine():
-    assert pd.isna(estimate(lives(60), now((5, 0), (900, 0)))["stuck"])
-
-
-def test_no_range_by_progress_while_it_stands_still():
-    found = estimate(lives(99), now((5, 20), (20, 40), (80, 40)))
-    assert found["stuck"]
-    assert pd.isna(found["eta"])
 
 
 def test_how_long_progress_stood_is_bounded_by_the_observations_around_it():
@@ -226,11 +184,9 @@ def test_an_archive_is_read_as_it_is(tmp_path):
     observed = now((30, 25), (60, 50))
     for each in (past(20), observed[:1], observed[1:]):
         archive.append(frame(each))
-    running = archive.videos()
-    (found,) = estimate_completion(
-        running, history=running.head(0), observations=archive.observations()
-    ).to_dict("records")
-    assert seconds(pd.Series(found), "eta") == [150]
+    running, seen = archive.videos(), archive.observations()
+    found = estimate_completion(running, history=running.head(0), observations=seen)
+    assert seconds(found.iloc[0], "eta") == [150]
 
 
 @pytest.mark.parametrize("observed", [[], [observation("x", 60, None, "FAILED")]])
