@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hooked_analytics import Sandbox
+from tests.docs.page_runner import run_page
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -20,21 +17,6 @@ BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<kind>python|sh)\n(?P<code>.*?)^```",
     re.DOTALL | re.MULTILINE,
 )
-# in a process of its own: blocks in one namespace, lines of a shell between them
-DRIVER = """
-import json, subprocess, sys
-from pathlib import Path
-
-steps, names = json.load(sys.stdin)
-Path("ids.txt").write_text("".join(f"{i}\\n" for i in names["video_ids"]))
-for kind, code in steps:
-    print(f"--- {kind}\\n{code}", flush=True)
-    if kind == "python":
-        exec(compile(code, "<page>", "exec"), names)
-    else:
-        # 3 says that some videos failed, which some videos of the sandbox do
-        assert subprocess.run(code, shell=True).returncode in {0, 3}, code
-"""
 
 
 def steps(text: str) -> list[tuple[str, str]]:
@@ -53,26 +35,16 @@ def steps(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path):
-    todo = steps(page.read_text())
     with Sandbox(videos=40, time_scale=600) as sandbox:
-        done = subprocess.run(
-            [sys.executable, "-c", DRIVER],
-            input=json.dumps([todo, {"video_ids": sandbox.video_ids}]),
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=os.environ
-            | {
-                "HOOKED_API_KEY": sandbox.api_key,
-                "HOOKED_API_URL": sandbox.url,
-                "HOOKED_REQUESTS_PER_MINUTE": "6000",
-                "MPLBACKEND": "agg",
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-            },
+        (tmp_path / "ids.txt").write_text("".join(f"{i}\n" for i in sandbox.video_ids))
+        whole, said = run_page(
+            steps(page.read_text()),
+            tmp_path,
+            HOOKED_API_KEY=sandbox.api_key,
+            HOOKED_API_URL=sandbox.url,
+            HOOKED_REQUESTS_PER_MINUTE="6000",
         )
-    assert done.returncode == 0, done.stdout[-3000:]
+    assert whole, said[-3000:]
 
 
 def test_what_is_not_run_says_why():
@@ -86,12 +58,11 @@ def test_what_is_not_run_says_why():
     assert all(len(reason) > 10 for _, reason in reasons)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_the_links_of_a_page_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+def test_the_links_of_every_page_lead_somewhere():
     missing = [
-        link
-        for link in links
+        (page.name, link)
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
         if Path(link).name not in GENERATED and not (page.parent / link).exists()
     ]
     assert missing == []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -13,20 +11,22 @@ import pytest
 
 from hooked_analytics import Sandbox, __all__ as names, read_videos
 from hooked_analytics.cli import main
+from tests.docs.page_runner import run_page
 from tests.notebooks import run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MONTH = ROOT / "notebooks" / "04_monthly_report.ipynb"  # papermill runs it
+OTHERS = [path for path in NOTEBOOKS if path != MONTH]
 
 
 def test_the_first_lines_of_the_readme_work_as_pasted(tmp_path):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "credits_unknown" in done.stdout
+    whole, said = run_page([("python", code)], tmp_path)
+    assert whole, said
+    assert "credits_unknown" in said.partition(code)[2]
     assert {path.name for path in tmp_path.iterdir()} == {"credits.png", "videos.parquet"}
 
 
@@ -40,8 +40,9 @@ def test_papermill_runs_the_notebook_of_a_month(tmp_path):
 
     sample = ROOT / "data" / "sample_videos.parquet"
     given = {"period": "2026-09", "source": str(sample), "target": str(tmp_path / "month")}
-    path, out = ROOT / "notebooks" / "04_monthly_report.ipynb", tmp_path / "out.ipynb"
-    papermill.execute_notebook(path, out, parameters=given, progress_bar=False, cwd=tmp_path)
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(MONTH, out, parameters=given, progress_bar=False, cwd=tmp_path)
+    assert_shown(nbformat.read(out, as_version=4))
     assert {"2026-09.html", "2026-09.xlsx", "tables"} <= {
         each.name for each in (tmp_path / "month").iterdir()
     }
@@ -69,14 +70,20 @@ def test_the_readme_names_every_command(capsys):
     ] == []
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def assert_shown(notebook: nbformat.NotebookNode) -> None:
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    assert [o for o in outputs if {"image/png", "text/html"} & set(o.get("data", {}))]
+
+
+# papermill runs that of the month
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path != MONTH], ids=lambda path: path.name
+)
 def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
     directory = tmp_path / "notebooks"
     directory.mkdir()
-    done = run(path, directory)
-    outputs = [o for cell in done.cells if cell.cell_type == "code" for o in cell.outputs]
-    assert not [o for o in outputs if o.get("name") == "stderr"]
-    assert [o for o in outputs if {"image/png", "text/html"} & set(o.get("data", {}))]
+    assert_shown(run(path, directory))
     assert list((tmp_path / "data" / "exports").rglob("*.parquet"))
 
 

@@ -61,7 +61,7 @@ FIGURES = (
     ),
     Figure(
         "hostile names in CSV and XLSX, opened by LibreOffice",
-        "spreadsheets", 500, 60,
+        "spreadsheets", 500, 30,
         "0 formula cells; the text is there",
         zero=("formula cells", "texts lost"), at_least={"formula cells without the guard": 1},
     ),
@@ -80,19 +80,19 @@ FIGURES = (
     ),
     Figure(
         "hostile names in panel, report and frozen panel, in Chromium",
-        "pages", 500, 25,
+        "pages", 500, 10,
         "0 scripts run, 0 foreign elements",
         zero=("scripts run", "foreign elements", "requests", "names not there"),
     ),
     Figure(
         "the kernel's stop button at random moments after a cell that started a panel",
-        "panel_interrupts", 200, 10,
+        "panel_interrupts", 200, 5,
         "0 ignored",
         zero=("ignored",),
     ),
     Figure(
         "scripts that end while a panel (each second one), a poll or a receiver runs",
-        "exits", 200, 8,
+        "exits", 200, 4,
         "all end with status 0 and say nothing",
         zero=("failed",),
     ),
