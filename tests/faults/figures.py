@@ -61,7 +61,7 @@ FIGURES = (
     ),
     Figure(
         "hostile names in CSV and XLSX, opened by LibreOffice",
-        "spreadsheets", 500, 30,
+        "spreadsheets", 500, 60,
         "0 formula cells; the text is there",
         zero=("formula cells", "texts lost"), at_least={"formula cells without the guard": 1},
     ),
