@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ CUT = """() => [...document.querySelectorAll(
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"""
 
 
+@cache
 def batch(count: int, seconds: int) -> pd.DataFrame:
     """A batch so long after its creation; every eleventh video fails."""
 

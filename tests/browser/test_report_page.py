@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from hooked_analytics import build_report, videos_from_records
+from hooked_analytics import Report, build_report, videos_from_records
 
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 TYPES = ("ugc_ads", "product_ads", "class", "script_to_video", "hook_demo", "tiktok_slideshow")
@@ -58,11 +58,15 @@ def hostile(number: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report() -> Report:
     records = [video(number) for number in range(288)] + [hostile(number) for number in range(3)]
     videos = videos_from_records(records, fetched_at=NOW)
     month = videos["created_at"] >= "2026-10-01"
-    report = build_report(videos[month], before=videos[~month], balance=600)
+    return build_report(videos[month], before=videos[~month], balance=600)
+
+
+@pytest.fixture(scope="module")
+def path(report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report.to_html(tmp_path_factory.mktemp("report") / "report.html")
 
 
@@ -135,8 +139,7 @@ def test_it_prints_light_on_few_pages(opened, screenshots):
     assert 2 <= printed.count(b"/Type /Page\n") <= 5
 
 
-def test_the_notebook_shows_it_without_changing_its_neighbours(page, path, screenshots):
-    report = build_report(videos_from_records([video(n) for n in range(60)], fetched_at=NOW))
+def test_the_notebook_shows_it_without_changing_its_neighbours(page, report, screenshots):
     neighbour = "<p id='other'>other</p><table><tr><td>1</td></tr></table>"
     page.set_content(neighbour)
     look = "e => { const s = getComputedStyle(e); return [s.font, s.padding, s.color, s.margin] }"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,20 +33,20 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_a_video_counts_once_and_one_warning_says_so(answer):
+@cache
+def of_sample(name: str) -> float:
+    return ANSWERS[name](SAMPLE)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_video_counts_once_and_one_warning_says_so(name):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        repeated = answer(BOTH)
+        repeated = ANSWERS[name](BOTH)
     said = {str(w.message).split(": ", 1)[1] for w in caught if "repeat" in str(w.message)}
     assert {w.filename for w in caught if "repeat" in str(w.message)} == {__file__}
     assert said == {"100 of 600 rows repeat a video; the latest row of each counts"}
-    assert repeated == answer(SAMPLE)
-
-
-def test_the_credits_of_repeated_rows():
-    with pytest.warns(UserWarning, match="repeat"):
-        assert ha.credit_usage(BOTH)["credits"].sum() == 2208
+    assert repeated == of_sample(name)
 
 
 def test_the_latest_row_counts_and_a_failed_fetch_never_does():
@@ -100,23 +101,19 @@ CLOTHES = {
 
 @pytest.mark.parametrize("dress", CLOTHES.values(), ids=CLOTHES)
 def test_the_same_frame_in_other_dtypes_gives_the_same_answers(dress):
+    dressed = dress(SAMPLE)
     for name, answer in ANSWERS.items():
-        assert answer(dress(SAMPLE)) == pytest.approx(answer(SAMPLE)), name
+        assert answer(dressed) == pytest.approx(of_sample(name)), name
 
 
 @pytest.mark.parametrize(
     "column", ["updated_at", "fetch_error", "used_credits", "duration_seconds"]
 )
-@pytest.mark.parametrize("missing", [None, float("nan"), pd.NaT, pd.NA])
+@pytest.mark.parametrize("missing", [float("nan"), pd.NaT, pd.NA])
 def test_a_column_without_any_value_may_have_any_dtype(column, missing):
     empty = SAMPLE.assign(**{column: missing})
     assert ha.credit_usage(empty)["videos"].sum() == 500
     assert ha.render_times(empty)["videos"].sum() == 500
-
-
-@pytest.mark.parametrize("answer", ["credit_usage", "render_times", "failures", "retry_chains"])
-def test_no_rows_at_all(answer):
-    assert ANSWERS[answer](pd.DataFrame(columns=SAMPLE.columns)) == 0
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 from hooked_analytics import VideoArchive, videos_from_records
 from tests.scripted import Request, echo, serving
 
-KILLS = 100
+KILLS = 60
 WRITERS = 8
-APPENDS = 20
+APPENDS = 10
 
 # Each appended row has a name of its own, which is noted in a file once append has returned.
 # One process imports once and forks the others: an import each would take minutes.
@@ -120,8 +120,8 @@ def test_kills_during_append_and_compact_lose_no_acknowledged_row(tmp_path):
     assert killer.returncode == 0
     rows = check(tmp_path)
     assert rows >= len(noted(tmp_path)) > KILLS // 4
-    assert reads > 20
-    assert compacted > 10
+    assert reads > 10
+    assert compacted > 5
     assert list((tmp_path / "archive").glob(".hooked-*.tmp"))  # so kills did hit writes under way
     archive = VideoArchive(tmp_path / "archive")
     archive.compact()
@@ -137,6 +137,7 @@ def test_eight_processes_append_while_two_compact(tmp_path):
         while crowd.poll() is None:
             check(tmp_path)
             reads += 1
+            time.sleep(0.01)
     assert crowd.returncode == 0
     assert reads > 5
     assert check(tmp_path) == 3 * (WRITERS * APPENDS + 2) == len(noted(tmp_path))

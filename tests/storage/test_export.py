@@ -130,9 +130,7 @@ ROW = st.tuples(
 
 
 @pytest.mark.parametrize("suffix", READABLE)
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROW, min_size=1, max_size=8), formula_safe=st.booleans())
 def test_any_row_comes_back_exact(tmp_path, suffix, rows, formula_safe):
     names = ("name", "message", "used_credits", "duration_frames", "caption_disabled", "created_at")
