@@ -77,6 +77,23 @@ def stopped_at_exit(stop: threading.Event) -> Iterator[None]:
         atexit.unregister(end)
 
 
+def wait_for(event: threading.Event, seconds: float) -> bool:
+    """
+    Wait like ``event.wait``, where an interrupt comes out as itself.
+
+    Python's own wait can tell it as "release unlocked lock", for the interrupt meets its lock.
+
+    >>> wait_for(threading.Event(), 0.001)
+    False
+    """
+    try:
+        return event.wait(seconds)
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+
+
 def despite_interrupts(make: Callable[[], _Made]) -> _Made:
     """
     Finish *make* although the stop button is pressed again meanwhile; it may run twice.

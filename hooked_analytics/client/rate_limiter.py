@@ -19,7 +19,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hooked_analytics._internal.cancel import Cancelled, CancelToken
+from hooked_analytics._internal.cancel import Cancelled, CancelToken, wait_for
 from hooked_analytics.errors import RateLimitError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RateLimiter:
                         self.requests_sent += 1
                         cancel.requests_sent += 1
                         return
-                cancel.stop.wait(wait)
+                wait_for(cancel.stop, wait)
             raise Cancelled
         except BaseException:
             if entered:

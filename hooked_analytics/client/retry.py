@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hooked_analytics._internal.cancel import Cancelled, CancelToken
+from hooked_analytics._internal.cancel import Cancelled, CancelToken, wait_for
 from hooked_analytics._internal.net import http_date
 from hooked_analytics.client.transport import HTTPResponse
 from hooked_analytics.errors import HookedError, RateLimitError
@@ -122,7 +122,7 @@ class Sender:
                     return outcome
                 raise outcome
             _log.info("%s: %s, attempt %d follows in %.2f s", who, status, attempt + 1, delay)
-            if token.stop.wait(delay):
+            if wait_for(token.stop, delay):
                 raise Cancelled
             left -= delay
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from hooked_analytics._internal.atomic import local_path
+from hooked_analytics._internal.cancel import wait_for
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
@@ -156,7 +157,7 @@ def _finish(
     try:
         with ProgressBar(_bytes(tasks)[1], shown=progress, unit="B") as bar:
             pool = WorkerPool(jobs, stop, threads=threads, name="hooked-file")
-            while not pool.done.wait(_SHOW_SECONDS):
+            while not wait_for(pool.done, _SHOW_SECONDS):
                 done, total = _bytes(tasks)
                 bar.show(done, total=total)
             if pool.fault is not None:
@@ -167,7 +168,7 @@ def _finish(
     except KeyboardInterrupt:
         stop.set()
         if pool is not None:
-            pool.done.wait(_GRACE_SECONDS)
+            wait_for(pool.done, _GRACE_SECONDS)
         files = _frame(tasks)
     finally:
         stop.set()

@@ -81,10 +81,18 @@ def fetch_videos(
     """
     if errors not in {"coerce", "raise"}:
         raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
-    with contextlib.nullcontext(client) if client else HookedClient() as used:
-        requested = plan_requests(validate_ids(video_ids, used), archive)
-        videos = FetchJob(used, requested, archive).finish(progress)
-    failed = int(videos["fetch_error"].notna().sum())
+    job = None
+    try:
+        with contextlib.nullcontext(client) if client else HookedClient() as used:
+            requested = plan_requests(validate_ids(video_ids, used), archive)
+            job = FetchJob(used, requested, archive)
+            videos = job.finish(progress)
+        failed = int(videos["fetch_error"].notna().sum())
+    except KeyboardInterrupt:
+        if job is None or job.videos is None:
+            raise
+        message = "Stopped when all was done: every row is in .videos of this error"
+        raise FetchInterrupted(message, videos=job.videos) from None
     if errors == "raise" and failed:
         first = videos["fetch_error_message"].dropna().iloc[0]
         raise FetchError(

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from hooked_analytics._internal.cancel import BackgroundThread, despite_interrupts
+from hooked_analytics._internal.cancel import BackgroundThread, despite_interrupts, wait_for
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
@@ -225,6 +225,7 @@ class FetchJob:
         self.client = client
         self.requested = requested
         self.token = CancelToken(threading.Event())
+        self.videos: pd.DataFrame | None = None  # once all was done
         self.rows: list[Row | None] = [
             failed_row(task.shown, "invalid_id", task.problem, fetched_at=None)
             if task.problem
@@ -244,7 +245,7 @@ class FetchJob:
                     bar.say(line)
                 self._work(bar)
                 self._writer.close()
-                videos = self._so_far()
+                self.videos = videos = self._so_far()
                 failed = bool(videos["fetch_error"].notna().any()) or self._writer.fault is not None
                 bar.close(self._summary(videos), failed=failed)
             self.token.stop.set()
@@ -271,7 +272,7 @@ class FetchJob:
         jobs = (partial(self._request, at) for at in self._waiting)
         pool = WorkerPool(jobs, self.token.stop, threads=threads, name="hooked-fetch")
         known = len(self.rows) - len(self._waiting)
-        while not pool.done.wait(_WAIT_SECONDS):
+        while not wait_for(pool.done, _WAIT_SECONDS):
             if pool.fault is not None or self._writer.fault is not None:
                 self.token.stop.set()
                 break

@@ -14,6 +14,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
+from hooked_analytics._internal.cancel import wait_for
 from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.errors import HookedError
@@ -95,7 +96,7 @@ class PollExecutor:
             return
         threads = min(len(jobs), self._client.max_workers)
         pool = WorkerPool(jobs, self.token.stop, threads=threads, name="hooked-poll")
-        while not pool.done.wait(_WAIT_SECONDS):
+        while not wait_for(pool.done, _WAIT_SECONDS):
             if self._over() or pool.fault is not None:
                 self.token.stop.set()
                 break
@@ -176,7 +177,7 @@ class PollTimer:
 
     def wait(self, seconds: float) -> bool:
         """Wait; return whether the loop is to stop."""
-        return self.stop.wait(seconds)
+        return wait_for(self.stop, seconds)
 
     def rest(self, began: float, slower_by: int, deadline: float) -> bool:
         """Wait for the next poll, or for an event; return whether to go on."""

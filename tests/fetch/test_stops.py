@@ -13,8 +13,10 @@ from random import Random
 
 import pytest
 
-from hooked_analytics import FetchInterrupted, HookedClient, poll_videos
+from hooked_analytics import FetchInterrupted, HookedClient, fetch_videos, poll_videos
+from hooked_analytics._internal.cancel import wait_for
 from hooked_analytics.fetch import last_frame
+from hooked_analytics.fetch.fetch_job import FetchJob
 from tests.scripted import Request, answer, serving, video
 
 RUNS, WORKERS = 30, 16
@@ -83,6 +85,34 @@ def test_thirty_interrupts_at_random_moments_lose_nothing_and_fall_silent(call, 
         # what was on its way at the moment of the interrupt may be missing, nothing else
         distinct = len({request.path for request in sent})
         assert distinct - WORKERS <= arrived[run] <= distinct
+
+
+def test_an_interrupt_after_the_last_row_still_gives_every_row():
+    def stop(frame, event, _):
+        if event == "return" and frame.f_code is FetchJob.finish.__code__:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    with serving(slow) as server, HookedClient("k", base_url=server.url) as client:
+        sys.setprofile(stop)
+        with pytest.raises(FetchInterrupted) as stopped:
+            fetch_videos(["vid_1", "vid_2"], client=client)
+    assert stopped.value.videos["status"].tolist() == ["STARTED", "STARTED"]
+
+
+class TornEvent(threading.Event):
+    """An event whose lock met the interrupt, as Python's own may."""
+
+    def wait(self, timeout=None):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.Lock().release()
+
+
+def test_an_interrupt_that_meets_a_lock_comes_out_as_itself():
+    with pytest.raises(KeyboardInterrupt):
+        wait_for(TornEvent(), 1)
 
 
 def test_thirty_stops_at_random_moments_are_followed_by_silence():
