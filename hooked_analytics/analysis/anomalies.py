@@ -10,8 +10,9 @@ import pandas as pd
 from hooked_analytics.analysis.collected import collected, column_names
 from hooked_analytics.analysis.over_time import period_code, period_table
 from hooked_analytics.analysis.survival import count_ends, kaplan_meier, quantile
+from hooked_analytics.schema.checks import group_keys
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.frames import group_keys, grouped
+from hooked_analytics.schema.frames import grouped
 from hooked_analytics.schema.outcomes import END_COLUMNS, has_status, seconds_to_end
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ MIN_PRICED, MAX_Z, FLAT_SHARE = 20, 3.5, 0.9
 # The median absolute deviation of a normal law is this share of its standard deviation.
 MAD_OF_NORMAL = 0.6744897501960817
 _SAME = 1e-12
+_SPIKES = ["period", "videos", "credits", "usual", "ratio", "p_value"]
 _DRIFT = ["videos_before", "videos_now", "median_before", "median_now", "p_value"]
 _SHOWN = ["video_id", "name", "type", "used_credits"]
 
@@ -81,7 +83,7 @@ def spend_anomalies(
     >>> spend_anomalies(videos)[["credits", "usual"]].to_dict("records")
     [{'credits': 40.0, 'usual': 11.0}]
     """
-    keys = [] if by is None else group_keys(by)
+    keys = [] if by is None else group_keys(by, _SPIKES)
     season = 7 if period_code(freq) == "D" else 1
     table = period_table(videos, freq=freq, keys=keys, timezone="UTC", what="spend_anomalies")
     judged = table.loc[table["period"].notna(), ["period", *keys, "credits"]]
@@ -160,7 +162,7 @@ def render_drift(videos: FrameT, *, by: str | Sequence[str] = "type") -> FrameT:
     >>> render_drift(videos)[["median_before", "median_now", "drifting"]].to_dict("records")
     [{'median_before': 103.0, 'median_now': 153.0, 'drifting': True}]
     """
-    keys = group_keys(by)
+    keys = group_keys(by, [*_DRIFT, "drifting"])
     rows = collected(videos, END_COLUMNS, keys, what="render_drift")
     last = rows[["created_at", "fetched_at"]].max().max()
     numbers = rows.assign(

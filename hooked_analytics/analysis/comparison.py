@@ -16,8 +16,9 @@ from hooked_analytics.analysis.survival import (
     quantile,
     wilson,
 )
+from hooked_analytics.schema.checks import group_keys
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.frames import group_keys, grouped
+from hooked_analytics.schema.frames import grouped
 from hooked_analytics.schema.outcomes import has_status, seconds_to_end
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def compare_groups(
     [{'avatar_id': 'a', 'value': 0.6, 'difference': 0.6, 'different': True},
      {'avatar_id': 'b', 'value': 0.0, 'difference': -0.6, 'different': True}]
     """
-    keys = group_keys(by)
+    keys = group_keys(by, _FIGURES)
     if metric not in _METRICS:
         raise ValueError(f"metric is one of {', '.join(_METRICS)}, not {metric!r}")
     columns, prepare, compare = _METRICS[metric]

@@ -9,9 +9,10 @@ import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
 from hooked_analytics.analysis.survival import percentiles
+from hooked_analytics.schema.checks import group_keys
 from hooked_analytics.schema.engines import known, like, open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
-from hooked_analytics.schema.frames import group_keys, grouped
+from hooked_analytics.schema.frames import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ def credit_change(before: FrameT, after: FrameT, *, by: str | Sequence[str] = "t
     [{'type': 'class', 'change': 11.0, 'volume': 4.0, 'mix': 4.0, 'rate': 3.0},
      {'type': 'ugc', 'change': 0.0, 'volume': 2.0, 'mix': -2.0, 'rate': 0.0}]
     """
-    keys = group_keys(by)
+    keys = group_keys(by, ["videos", "credits", "squares", *_COLUMNS])
     sums, days = _sums([before, after], keys)
     credits, parts, drawn = _split_and_resampled(sums)
     table: pd.DataFrame = (

@@ -11,6 +11,7 @@ import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
 from hooked_analytics.analysis.over_time import midnights, per_step
+from hooked_analytics.schema.checks import require_amount, require_zone
 from hooked_analytics.schema.engines import open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
 
@@ -176,9 +177,14 @@ def forecast_credits(
     Learnt from 56 complete days, 0.0% of their videos without a figure, filled in
     The list is ... days old
     """
+    require_amount("balance", balance)
+    require_amount("budget", budget)
+    require_zone(timezone)
+    if not isinstance(horizon_days, int | np.integer) or horizon_days < 1 or horizon_days is True:
+        raise ValueError(f"horizon_days is a whole number, 1 or more, not {horizon_days!r}")
     made, seen, today = _days(videos, timezone)
     days = int(made["ago"].max()) if len(made) else 0
-    _check(days, horizon_days, balance, budget)
+    _check(days, horizon_days)
     count, unknown = int(made["videos"].sum()), int(made["unknown"].sum())
     if unknown > MAX_FILLED_SHARE * count:
         few = f"{unknown} of {count} videos have no credit figure ({unknown / count:.0%})"
@@ -233,7 +239,7 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
         steps.assign(ago=(today - local).dt.days)
         .pipe(lambda each: each[each["ago"].between(1, MAX_DAYS)])
         .astype({"ago": "int64"})
-        .groupby(["ago", "kind"], dropna=False, as_index=False)[sums]
+        .groupby(["ago", "kind"], dropna=False, observed=True, as_index=False)[sums]
         .sum()
         .assign(unknown=lambda each: each["videos"] - each["credits_known"])
     )
@@ -241,22 +247,19 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
         return table, seen, today
     mean = pd.Series(np.nan, index=table.index)
     for by in ([table["kind"], table["ago"] % 7], [table["kind"]], [table["ago"] * 0]):
-        alike = table.groupby(by, dropna=False)[sums].transform("sum")
+        alike = table.groupby(by, dropna=False, observed=True)[sums].transform("sum")
         some = alike["credits_known"].where(alike["credits_known"] > 0)
         mean = mean.fillna(alike["credits"] / some)
     return table.assign(credits=table["credits"] + table["unknown"] * mean.fillna(0.0)), seen, today
 
 
-def _check(days: int, horizon_days: int, balance: float | None, budget: float | None) -> None:
-    if horizon_days < 1:
-        raise ValueError(f"horizon_days is 1 or more, not {horizon_days!r}")
-    for name, value in (("balance is the credits left", balance), ("budget is credits", budget)):
-        if value is not None and not 0 <= value < np.inf:
-            raise ValueError(f"{name}, 0 or more, not {value!r}")
+def _check(days: int, horizon_days: int) -> None:
     if horizon_days > days / 2:
+        most = f"at most horizon_days={days // 2} is possible"
+        possible = most if days > 1 else "created_at and fetched_at say which days those are"
         raise ValueError(
             f"{horizon_days} days ahead need {2 * horizon_days} complete days of history, and "
-            f"there are {days}; at most horizon_days={days // 2} is possible"
+            f"there are {days}; {possible}"
         )
 
 

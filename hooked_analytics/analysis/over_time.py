@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hooked_analytics.analysis.collected import column_names
+from hooked_analytics.schema.checks import group_keys, require_zone
 from hooked_analytics.schema.engines import known, like, open_frame
 from hooked_analytics.schema.epoch import with_microseconds
-from hooked_analytics.schema.frames import group_keys, grouped
+from hooked_analytics.schema.frames import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ _FREQ = re.compile(r"(D|W|M|Q|Y|A)([SE]?)(?:-([A-Z]{3}))?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 _ANCHORS = {"D": [], "W": _DAYS, "M": [], "Q": _MONTHS, "Y": _MONTHS}
-_FIGURES = ["videos", "credits", "credits_unknown", "failed_credits"]
+_FIGURES = ["period", "videos", "credits", "credits_unknown", "failed_credits"]
 _SUMMED = ["videos", "credits", "credits_known", "failed", "failed_known", "failures"]
 _MINUTE = 60_000_000  # [µs]
 _QUARTER, _DAY = 15 * _MINUTE, 24 * 60 * _MINUTE
@@ -86,7 +87,7 @@ def credits_over_time(
     >>> credits_over_time(videos, timezone="Europe/Berlin")["credits"].tolist()
     [2.0, 3.0, nan]
     """
-    keys = group_keys(by) if by is not None else []
+    keys = group_keys(by, _FIGURES + _SUMMED) if by is not None else []
     table = period_table(videos, freq=freq, keys=keys, timezone=timezone, what="credits_over_time")
     return like(table, videos)
 
@@ -113,6 +114,7 @@ def period_table(
 ) -> pd.DataFrame:
     """Do what `credits_over_time` does, for *what*; the table is pandas."""
     code = period_code(freq)
+    require_zone(timezone)
     status = ["status"] if "status" in column_names(videos) else []
     opened = open_frame(videos, ["created_at", "used_credits", *status], keys, what=what)
     sums = (
@@ -137,7 +139,7 @@ def period_table(
             ),
         )
         .assign(period=lambda table: midnights(table["period"].dt.to_timestamp(), timezone))
-        .reindex(columns=["period", *keys, *_FIGURES])
+        .reindex(columns=["period", *keys, *_FIGURES[1:]])
     )
 
 

@@ -15,8 +15,9 @@ from hooked_analytics.analysis.survival import (
     share_at,
     wilson,
 )
+from hooked_analytics.schema.checks import group_keys
 from hooked_analytics.schema.engines import like
-from hooked_analytics.schema.frames import group_keys, usable_frame
+from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.schema.outcomes import KINDS, STATUS_COLUMNS, end_counts, seconds_between
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _TIMES = [
     "censored_share",
 ]  # fmt: skip
 _FAILURES = ["failure_rate", "failure_low", "failure_high"]
+_CURVE = ["at_seconds", "completed_share", "low", "high"]
 
 
 def render_seconds(videos: pd.DataFrame) -> pd.Series[float]:
@@ -165,7 +167,7 @@ def render_times(
     >>> render_times(videos)[["videos", "rendering", "median_seconds"]].to_dict("records")
     [{'videos': 3, 'rendering': 1, 'median_seconds': 300.0}]
     """
-    keys = group_keys(by)
+    keys = group_keys(by, [*_COUNTS, *_TIMES, *_FAILURES, "time_source"])
     ends = end_counts(videos, keys, observed_renders=observed_renders, what="render_times")
     measured = np.array([_times(_counted(group)) for group in ends.counts]).reshape(-1, len(_TIMES))
     counted = pd.DataFrame(map(_totals, ends.counts), columns=_COUNTS).astype("int64")
@@ -239,7 +241,7 @@ def completion_curve(
     >>> completion_curve(videos, [60, 120, 400])["completed_share"].tolist()
     [0.25, 0.5, 0.75]
     """
-    keys = group_keys(by)
+    keys = group_keys(by, [*_COUNTS, *_CURVE, "censored_share", "time_source"])
     at = np.atleast_1d(np.asarray(at_seconds, dtype=float)).ravel()
     if not (at >= 0).all():
         raise ValueError("at_seconds are times since created_at, 0 s or more, none missing")
@@ -247,7 +249,6 @@ def completion_curve(
     counted = [_counted(group) for group in ends.counts]
     curves = [share_at(aalen_johansen(each), each, at) for each in counted]
     parts = np.array(curves).reshape(len(curves), 4, len(at)).transpose(0, 2, 1).reshape(-1, 4)
-    names = ["at_seconds", "completed_share", "low", "high"]
     rests_on = {
         "videos": [_totals(group)[0] for group in ends.counts],
         "censored_share": list(map(_censored_share, counted)),
@@ -258,8 +259,8 @@ def completion_curve(
         ends.groups.join(pd.DataFrame(rests_on).astype({"videos": "int64"}))
         .iloc[of_row]
         .reset_index(drop=True)
-        .join(pd.DataFrame(parts, columns=names))
-        .reindex(columns=[*keys, *names, *rests_on])
+        .join(pd.DataFrame(parts, columns=_CURVE))
+        .reindex(columns=[*keys, *_CURVE, *rests_on])
     )
     return like(table, videos)
 

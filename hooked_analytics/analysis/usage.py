@@ -9,8 +9,9 @@ import pandas as pd
 from hooked_analytics.analysis.collected import collected
 from hooked_analytics.analysis.survival import wilson
 from hooked_analytics.schema import NAMES
+from hooked_analytics.schema.checks import group_keys, require_amount
 from hooked_analytics.schema.engines import as_given, known, like, open_frame
-from hooked_analytics.schema.frames import group_keys, grouped, usable_frame
+from hooked_analytics.schema.frames import grouped, usable_frame
 from hooked_analytics.schema.outcomes import has_status
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ FAILURE_COLUMNS = [
 # What makes two videos the same one made again.
 CONTENT = ["type", "script", "avatar_id"]
 _ATTEMPTS = ["video_id", "name", "status", "created_at", "updated_at", "used_credits", *CONTENT]
+_FIGURES = [
+    "videos", "credits", "credits_unknown", "share", "credits_per_video", "credits_per_minute",
+    "duration_unknown", "failure_rate", "failure_low", "failure_high", "failed_credits",
+    "failed_share", "cost",
+]  # fmt: skip
 _VALUES = ["_credits", "_seconds", "_paired", "_length"]
 
 
@@ -80,9 +86,8 @@ def credit_usage(
     >>> usage[["credits", "credits_unknown", "credits_per_minute", "cost"]].to_dict("records")
     [{'credits': 8.0, 'credits_unknown': 1, 'credits_per_minute': 4.0, 'cost': 2.0}]
     """
-    keys = group_keys(by)
-    if price_per_credit is not None and not 0 <= price_per_credit < float("inf"):
-        raise ValueError(f"price_per_credit is 0 or more, not {price_per_credit!r}")
+    keys = group_keys(by, _FIGURES)
+    require_amount("price_per_credit", price_per_credit)
     columns = ["used_credits", "duration_seconds"]
     opened = open_frame(videos, columns, [*keys, "status"], what="credit_usage")
     by_status = opened.sums(
@@ -175,7 +180,8 @@ def failures(videos: FrameT) -> FrameT:
     """
     needed = ["status", *FAILURE_COLUMNS]
     if isinstance(videos, pd.DataFrame):
-        rows = usable_frame(videos, needed, what="failures")
+        twice = videos.columns[videos.columns.duplicated()]
+        rows = usable_frame(videos, needed, what="failures", keys=list(twice))
         failed = has_status(rows, "FAILED") | rows["fetch_error"].notna()
         own = [name for name in rows if name not in NAMES and name != "observed_at"]
         table = rows.loc[failed, [*FAILURE_COLUMNS, *own]].sort_values(

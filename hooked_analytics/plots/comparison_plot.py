@@ -11,7 +11,7 @@ from hooked_analytics._internal.formatting import count, duration, number, share
 from hooked_analytics.analysis import compare_groups
 from hooked_analytics.plots.style import INK, PALETTE, beside, labels, note, rows
 from hooked_analytics.schema import require_pandas
-from hooked_analytics.schema.frames import group_keys
+from hooked_analytics.schema.checks import group_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,7 +30,7 @@ from hooked_analytics.plots.style import (
     rows,
 )
 from hooked_analytics.schema import require_pandas
-from hooked_analytics.schema.frames import group_keys
+from hooked_analytics.schema.checks import group_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

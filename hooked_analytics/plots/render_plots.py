@@ -24,7 +24,7 @@ from hooked_analytics.plots.style import (
     time_axis,
 )
 from hooked_analytics.schema import FINAL_STATUSES, require_columns, require_pandas
-from hooked_analytics.schema.frames import group_keys
+from hooked_analytics.schema.checks import group_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -31,6 +30,7 @@ from hooked_analytics.plots.render_plots import groups_drawn, time_span
 from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.schema import FINAL_STATUSES
+from hooked_analytics.schema.checks import group_keys, require_amount, require_zone
 from hooked_analytics.schema.frames import usable_frame
 from hooked_analytics.storage.sanitize import scrub_text
 
@@ -139,9 +139,9 @@ def build_report(
     Not known: 1 of 2 videos has no credit figure (50%). It is counted as a video and left out
     of every credit total.
     """
-    keys = [by] if isinstance(by, str) else list(by)
+    keys = group_keys(by)
     amounts = {"price_per_credit": price_per_credit, "balance": balance, "budget": budget}
-    _require_settings(keys, timezone, currency, amounts)
+    _require_settings(timezone, currency, amounts)
     usable = partial(usable_frame, needed=_COLUMNS, keys=keys, what="build_report")
     once, earlier = usable(videos), before if isinstance(before, str | None) else usable(before)
     periods = cut(once, period, earlier, timezone)
@@ -162,20 +162,13 @@ def build_report(
 
 
 def _require_settings(
-    keys: list[str], timezone: str, currency: str | None, amounts: dict[str, float | None]
+    timezone: str, currency: str | None, amounts: dict[str, float | None]
 ) -> None:
-    if not keys:
-        raise ValueError("by names one column or more")
-    if currency is not None and not re.fullmatch(r"[^\W\d_]{1,8}|[$€£¥]", currency):
+    if currency is not None and not re.fullmatch(r"[^\W\d_]{1,8}|[$€£¥]", str(currency)):
         raise ValueError(f"currency is a code such as 'EUR', not {currency!r}")
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        named = "timezone is a name such as UTC or Europe/Berlin"
-        raise ValueError(f"{named}, not {timezone!r}") from None
+    require_zone(timezone)
     for name, value in amounts.items():
-        if value is not None and not 0 <= value < np.inf:
-            raise ValueError(f"{name} is 0 or more, not {value!r}")
+        require_amount(name, value)
 
 
 def _tables(

@@ -61,9 +61,11 @@ def dated(videos: pd.DataFrame) -> pd.DataFrame:
 
 def _period(text: str) -> pd.Period:
     # pandas takes "October" for a month of this year, and a day for a month
-    if re.fullmatch(r"\d{4}(-\d\d){0,2}|\d{4}-?Q[1-4]", text, re.ASCII):
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}|\d{4}-?Q[1-4]", str(text), re.ASCII):
         with suppress(ValueError, TypeError):
-            return pd.Period(text)
+            period = pd.Period(text)
+            if 1900 <= period.year <= 2200:
+                return period
     told = "period is a month such as '2026-10', a quarter '2026Q4', a year or a day"
     raise ValueError(f"{told}, not {text!r}")
 

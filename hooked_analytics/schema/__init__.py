@@ -19,10 +19,10 @@ from hooked_analytics.schema.columns import (
     current_names,
     empty_videos,
     frame_from_arrow,
-    is_final,
     require_columns,
     require_pandas,
 )
+from hooked_analytics.schema.frames import is_final
 from hooked_analytics.schema.records import (
     Row,
     clean_text,

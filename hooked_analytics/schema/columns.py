@@ -123,6 +123,11 @@ _TO_PANDAS = {
     "pyspark": "videos.toPandas()",
 }
 
+_SOURCES = {
+    "observed_at": "VideoArchive.observations",
+    "first_seen_final": "observed_renders",
+}
+
 FINAL_STATUSES = ("COMPLETED", "FAILED")
 
 # Kinds of a failed fetch after which another request can change nothing.
@@ -187,16 +192,27 @@ def require_columns(columns: Iterable[object], needed: Sequence[str], *, what: s
     ValueError: credit_usage needs the column 'type', which is not there. A frame with it
     comes from fetch_videos, read_videos or videos_from_records.
     """
-    there = set(columns)
-    missing = [name for name in needed if name not in there]
+    there = list(columns)
+    missing = [name for name in needed if name not in set(there)]
     if not missing:
         return
     listed = ", ".join(repr(name) for name in missing)
     s, are, them = ("", "is", "it") if len(missing) == 1 else ("s", "are", "them")
-    raise ValueError(
-        f"{what} needs the column{s} {listed}, which {are} not there. A frame with {them} comes "
-        "from fetch_videos, read_videos or videos_from_records."
-    )
+    lack = f"{what} needs the column{s} {listed}, which {are} not there."
+    raise ValueError(f"{lack} {_remedy(missing, there, them)}")
+
+
+def _remedy(missing: list[str], there: list[object], them: str) -> str:
+    """Say where a column comes from, or what has become of it."""
+    merged = [f"{name}{end}" for name in missing for end in ("_x", "_y") if f"{name}{end}" in there]
+    if merged:
+        return f"Perhaps a merge has made {', '.join(merged)} of {them}; rename one."
+    for name, source in _SOURCES.items():
+        if name in missing:
+            return f"A frame with {them} comes from {source}."
+    if set(missing) <= set(NAMES):
+        return f"A frame with {them} comes from fetch_videos, read_videos or videos_from_records."
+    return f"Its columns are {', '.join(map(str, there[:12]))[:300] or 'none'}."
 
 
 def require_pandas(videos: object, *, what: str) -> None:
@@ -231,31 +247,6 @@ def current_names(names: Sequence[str]) -> list[str]:
     """
     renamed = {c.version_1_name: c.name for c in COLUMNS if c.name not in names}
     return [renamed.get(name, name) for name in names]
-
-
-def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
-    """
-    Whether a render is over, so that another request changes nothing that matters.
-
-    Parameters
-    ----------
-    videos : DataFrame
-        One row per video. Needs the column ``status``.
-
-    Returns
-    -------
-    Series of bool
-        Same index as *videos*. False where ``status`` is missing or unknown: an unknown status is
-        not an end.
-
-    Examples
-    --------
-    >>> is_final(pd.DataFrame({"status": ["COMPLETED", "STARTED", "paused", None]})).tolist()
-    [True, False, False, False]
-    """
-    require_pandas(videos, what="is_final")
-    require_columns(videos.columns, ["status"], what="is_final")
-    return videos["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
 
 
 def columns_table() -> str:

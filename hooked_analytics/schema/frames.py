@@ -23,10 +23,12 @@ import pyarrow.compute as pc
 from hooked_analytics.schema.columns import (
     COLUMNS,
     FINAL_STATUSES,
+    empty_videos,
     require_columns,
     require_pandas,
 )
 from hooked_analytics.schema.epoch import with_microseconds
+from hooked_analytics.schema.records import parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,27 +44,15 @@ RANKED_BY = ("video_id", "status", "fetch_error", *_MOMENTS)
 _RANK = 2**53  # [µs], above any moment
 
 _KINDS = {column.name: column.kind for column in COLUMNS}
+_MAX_NUMBER = 1e9
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _MIN_TIME, _MAX_TIME = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
 _REMEDIES = {
     "time": "pass times from 1900 to 2200, or text in ISO 8601 such as 2024-01-15T10:00:00Z",
-    "number": "pass numbers",
+    "number": "pass numbers up to 1e9, with a point before their decimals",
     "integer": "pass whole numbers",
     "boolean": "pass True and False",
 }
-
-
-def group_keys(by: str | Sequence[str]) -> list[str]:
-    """
-    Read *by* as a list of columns.
-
-    >>> group_keys("type"), group_keys(["type", "status"])
-    (['type'], ['type', 'status'])
-    """
-    keys = [by] if isinstance(by, str) else list(by)
-    if not keys or len(set(keys)) < len(keys):
-        raise ValueError(f"by takes a column or several different ones, not {by!r}")
-    return keys
 
 
 def grouped(table: pd.DataFrame, keys: list[str]) -> Any:
@@ -96,6 +86,9 @@ def usable_frame(
     twice = [name for name in [*wanted, *keys] if (videos.columns == name).sum() > 1]
     if twice:
         raise ValueError(f"{what}: the column {twice[0]!r} stands twice; keep one of them")
+    for key in keys:
+        if videos[key].dtype == "object" and not videos[key].map(pd.api.types.is_hashable).all():
+            raise ValueError(f"{what}: the column {key!r} holds lists or the like; by takes texts")
     columns = {name: videos[name] for name in wanted if name in _KINDS}
     changed = {
         name: found
@@ -108,8 +101,12 @@ def usable_frame(
 
 def _converted(column: pd.Series[Any], what: str) -> pd.Series[Any]:
     """Give the column in the dtype of the schema."""
-    kind = _KINDS[str(column.name)]
-    convert = _CONVERTERS[kind]
+    name = str(column.name)
+    kind = _KINDS[name]
+    convert = _statuses if name == "status" else _CONVERTERS[kind]
+    none = empty_videos()[name]
+    if column.dtype != none.dtype and column.isna().all():
+        return none.reindex(range(len(column))).set_axis(column.index)
     try:
         return convert(column)
     except _REFUSED:
@@ -136,32 +133,46 @@ def _first_refused(column: pd.Series[Any], convert: Callable[[Any], Any]) -> obj
     return column.index[low]
 
 
-def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    return column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
-
-
 def _times(column: pd.Series[Any]) -> pd.Series[Any]:
     """Times in UTC; those without a zone are taken as UTC."""
     if column.dtype != "datetime64[us, UTC]":
         if not isinstance(column.dtype, pd.DatetimeTZDtype):
-            plain = _plain(column)
-            if pd.api.types.is_numeric_dtype(plain.dtype) and plain.notna().any():
+            if pd.api.types.is_numeric_dtype(column.dtype):
                 raise ValueError("a number is no time")
-            column = pd.to_datetime(plain, utc=True, format="ISO8601")
+            if not pd.api.types.is_datetime64_dtype(column.dtype):
+                column = column.astype("object").map(_time, na_action="ignore")
+            column = pd.to_datetime(column, utc=True, format="ISO8601")
         column = column.dt.tz_convert("UTC").dt.as_unit("us")
     if column.min() < _MIN_TIME or column.max() > _MAX_TIME:
         raise ValueError("no time of a video")
     return column
 
 
+def _time(value: object) -> object:
+    """Give text as pandas reads it, for which "now" would be the present."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() in {"now", "today"}:
+        raise ValueError("no time of a video")
+    return value.replace(",", ".")
+
+
 def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    if str(column.dtype) in {"Float64", "float64", "Int64", "int64"}:
-        return column
-    return pd.to_numeric(_plain(column)).astype("Float64")
+    """Finite numbers, none beyond what a video can have; truth values are none."""
+    if str(column.dtype) not in {"Float64", "float64", "Int64", "int64"}:
+        objects = column.astype("object")
+        if objects.map(lambda value: isinstance(value, bool | np.bool_)).any():
+            raise ValueError("a truth value is no number")
+        column = pd.to_numeric(objects.where(column.notna(), None)).astype("Float64")
+    if (column.abs() > _MAX_NUMBER).any():
+        raise ValueError("no number of a video")
+    return column
 
 
 def _integers(column: pd.Series[Any]) -> pd.Series[Any]:
-    return column if str(column.dtype) == "Int64" else _numbers(column).astype("Int64")
+    if str(column.dtype) == "Int64":
+        return column
+    return pd.to_numeric(column.astype("object").where(column.notna(), None)).astype("Int64")
 
 
 def _booleans(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -181,6 +192,15 @@ def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.astype(pd.StringDtype("pyarrow"))
 
 
+def _statuses(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Known spellings as the three known words."""
+    texts = _texts(column)
+    words = {text: parse_status(text) for text in texts.dropna().unique()}
+    if all(text == word for text, word in words.items()):
+        return texts
+    return texts.map(words).astype(texts.dtype)
+
+
 _CONVERTERS: dict[str, Callable[[pd.Series[Any]], pd.Series[Any]]] = {
     "time": _times,
     "number": _numbers,
@@ -191,6 +211,30 @@ _CONVERTERS: dict[str, Callable[[pd.Series[Any]], pd.Series[Any]]] = {
 }
 
 
+def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
+    """
+    Whether a render is over, so that another request changes nothing that matters.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video. Needs the column ``status``.
+
+    Returns
+    -------
+    Series of bool
+        Same index as *videos*. False where ``status`` is missing or unknown: an unknown status is
+        not an end.
+
+    Examples
+    --------
+    >>> is_final(pd.DataFrame({"status": ["COMPLETED", "STARTED", "paused", None]})).tolist()
+    [True, False, False, False]
+    """
+    usable = usable_frame(videos, ["status"], what="is_final", once=False)
+    return usable["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
+
+
 def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
     """Keep the latest row of each video, in the order of the frame."""
     ids = videos["video_id"]
@@ -199,11 +243,12 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
         return videos
     ranked = {n: pa.array(videos[n], from_pandas=True) for n in RANKED_BY if n in videos}
     if "observed_at" not in videos.columns:
-        own = [c for c in videos.columns if c not in _KINDS and not videos[c].isna().all()]
+        own = [c for c in videos.columns.drop_duplicates(keep=False) if c not in _KINDS]
+        own = [name for name in own if not videos[name].isna().all()]
         differ = [
             str(name)
             for name in own
-            if videos.groupby("video_id", sort=False)[name].nunique(dropna=False).gt(1).any()
+            if _hashable(videos[name]).groupby(ids.array).nunique(dropna=False).gt(1).any()
         ]
         also = f"; the rows of one video differ in {', '.join(differ)}" if differ else ""
         warnings.warn(
@@ -212,6 +257,10 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
             stacklevel=_stacklevel(),
         )
     return videos[are_latest(pa.table(ranked))]
+
+
+def _hashable(column: pd.Series[Any]) -> pd.Series[Any]:
+    return column.astype(str) if column.dtype == "object" else column
 
 
 def _stacklevel() -> int:

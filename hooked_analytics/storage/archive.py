@@ -253,7 +253,7 @@ def _observed(videos: pd.DataFrame) -> pa.Table:
     import pyarrow.compute as pc
 
     require_columns(videos.columns, NAMES, what="VideoArchive.append")
-    table = table_from_videos(videos[list(NAMES)])
+    table = table_from_videos(videos[list(NAMES)], what="VideoArchive.append")
     field = parquet_parts.SCHEMA.field("observed_at")
     given = videos.get("observed_at", videos["fetched_at"])
     moments = pc.coalesce(

@@ -22,8 +22,10 @@ from hooked_analytics.schema import (
     NAMES,
     VIDEOS_SCHEMA,
     arrow_from_frame,
+    empty_videos,
     require_columns,
 )
+from hooked_analytics.schema.frames import usable_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -231,11 +233,15 @@ def is_text(kind: pa.DataType) -> bool:
 _REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
 
 
-def table_from_videos(videos: pd.DataFrame) -> pa.Table:
+def table_from_videos(videos: pd.DataFrame, *, what: str = "export_videos") -> pa.Table:
     """Turn a frame into a table in which text has one type and every name occurs once."""
-    require_columns(videos.columns, NAMES, what="export_videos")
+    require_columns(videos.columns, NAMES, what=what)
     if twice := _repeated([str(name) for name in videos.columns]):
         raise ValueError(f"a file holds one column of a name; given twice: {twice}")
+    # what has the dtype of the schema is written as it is, whatever its values
+    own = empty_videos().dtypes
+    others = [name for name in NAMES if videos[name].dtype != own[name]]
+    videos = usable_frame(videos, others, what=what, once=False)
     try:
         texts = [name for name in videos if _has_no_storage_type(videos[name])]
         table = arrow_from_frame(videos.astype(dict.fromkeys(texts, "string")))

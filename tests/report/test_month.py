@@ -64,7 +64,7 @@ def test_days_of_another_length_are_compared_per_day_and_the_history_is_the_whol
         ({"period": "October"}, "period is a month such as '2026-10'"),
         ({"before": "previous"}, "needs period="),
         ({"period": "2026-10", "before": "last"}, "before is 'previous', a frame or None"),
-        ({"by": []}, "by names one column or more"),
+        ({"by": []}, "by takes a column or several"),
         ({"by": "campaign"}, "needs the column 'campaign'"),
         ({"currency": "1+1"}, "currency is a code such as 'EUR'"),
         ({"budget": -1}, "budget is 0 or more, not -1"),

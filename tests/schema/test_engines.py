@@ -351,7 +351,7 @@ def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
 def test_a_column_that_is_not_there_is_named_with_the_door_that_makes_it(on, engine):
     frame = on(engine, CASES["one row"])
     for function in (render_times, credit_usage, credits_over_time):
-        with pytest.raises(ValueError, match=r"needs the column 'colour'.*fetch_videos"):
+        with pytest.raises(ValueError, match=r"needs the column 'colour'.*Its columns are"):
             function(frame, by=["type", "colour"])
     with pytest.raises(ValueError, match="credit_change needs the column 'colour'"):
         credit_change(frame, frame, by="colour")

@@ -96,9 +96,25 @@ CLOTHES = {
     "concatenated": lambda v: pd.concat([v[:200].astype("object"), v[200:]]),
     "through Arrow": lambda v: pa.Table.from_pandas(v).to_pandas(),
     "an index of their own": lambda v: v.set_index(v["video_id"].rename("key")),
+    "decimals of Arrow": lambda v: v.assign(
+        used_credits=v["used_credits"]
+        .astype("double[pyarrow]")
+        .astype(pd.ArrowDtype(pa.decimal128(9, 2)))
+    ),
+    "sparse": lambda v: v.assign(
+        used_credits=v["used_credits"].astype("float64").astype("Sparse[float64]")
+    ),
+    "decimal commas of a clock": lambda v: v.assign(
+        created_at=v["created_at"].astype(str).str.replace(".", ",")
+    ),
+    "other spellings": lambda v: v.assign(status=" " + v["status"].str.lower()),
+    "lists of their own, repeated": lambda v: pd.concat(
+        [v.assign(tags=[["a"]] * len(v)), v[:5].assign(tags=[{"b": 1}] * 5)]
+    ),
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*repeat a video")
 @pytest.mark.parametrize("dress", CLOTHES.values(), ids=CLOTHES)
 def test_the_same_frame_in_other_dtypes_gives_the_same_answers(dress):
     dressed = dress(SAMPLE)
@@ -114,12 +130,15 @@ def test_a_column_without_any_value_may_have_any_dtype(column, missing):
     empty = SAMPLE.assign(**{column: missing})
     assert ha.credit_usage(empty)["videos"].sum() == 500
     assert ha.render_times(empty)["videos"].sum() == 500
+    assert ha.credit_usage(empty)["credits"].sum() == (0 if column == "used_credits" else 2208)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "kind"),
-    [("created_at", "soon", "time"), ("used_credits", "five", "number"), ("created_at", 7, "time")],
-)
+    [("created_at", "soon", "time"), ("used_credits", "five", "number"), ("created_at", 7, "time"),
+     ("created_at", "now", "time"), ("used_credits", True, "number"),
+     ("used_credits", float("inf"), "number"), ("used_credits", 1e300, "number")],
+)  # fmt: skip
 def test_what_cannot_be_converted_is_named_with_the_remedy(column, value, kind):
     with pytest.raises(ValueError, match=f"the column '{column}' .* no {kind}; pass"):
         ha.credits_over_time(SAMPLE.assign(**{column: value}))
@@ -149,10 +168,34 @@ def test_a_time_in_year_1_is_named_with_its_row(kind):
         ha.credits_over_time(SAMPLE.assign(created_at=times.astype(kind)))
 
 
-@pytest.mark.parametrize("by", [[], ["type", "type"]])
+@pytest.mark.parametrize("by", [[], ["type", "type"], None, 5])
 def test_keys_are_one_column_or_several_different_ones(by):
     with pytest.raises(ValueError, match="by takes a column or several different ones"):
         ha.credit_usage(SAMPLE, by=by)
+
+
+def test_a_key_of_lists_is_named():
+    with pytest.raises(ValueError, match="'tags' holds lists or the like; by takes texts"):
+        ha.credit_usage(SAMPLE.assign(tags=[["a"]] * 500), by="tags")
+
+
+@pytest.mark.parametrize(
+    ("function", "key"),
+    [(ha.credit_usage, "credits"), (ha.credits_over_time, "videos"), (ha.render_times, "videos")],
+)
+def test_a_key_with_the_name_of_a_figure_is_named(function, key):
+    with pytest.raises(ValueError, match=f"by: '{key}' is a figure of the answer; rename"):
+        function(SAMPLE.assign(**{key: "x"}), by=key)
+
+
+def test_a_missing_column_is_told_with_where_it_comes_from():
+    merged = SAMPLE.rename(columns={"type": "type_x"}).assign(type_y="own")
+    with pytest.raises(ValueError, match="'type', .* a merge has made type_x, type_y of it"):
+        ha.credit_usage(merged)
+    with pytest.raises(ValueError, match="comes from VideoArchive.observations"):
+        ha.observed_renders(SAMPLE)
+    with pytest.raises(ValueError, match="'campain', .* Its columns are video_id, name"):
+        ha.credit_usage(SAMPLE, by="campain")
 
 
 PANDAS_ONLY = {

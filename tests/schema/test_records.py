@@ -252,5 +252,7 @@ def test_columns_of_the_user_follow_ours():
 
 
 def test_missing_columns_are_named_with_the_doors():
-    with pytest.raises(ValueError, match="credit_usage needs the columns 'a', 'b'.*fetch_videos"):
+    with pytest.raises(
+        ValueError, match="credit_usage needs the columns 'a', 'b'.*columns are video_id"
+    ):
         require_columns(["video_id"], ["a", "b"], what="credit_usage")

@@ -26,6 +26,7 @@ from hooked_analytics.schema import (
     VIDEOS_SCHEMA,
     empty_videos,
     frame_from_arrow,
+    videos_from_records,
 )
 from hooked_analytics.storage import (
     FORMATS,
@@ -638,3 +639,16 @@ def test_a_link_is_followed(tmp_path):
     assert read_videos(tmp_path / "real" / "v.csv")["name"].tolist() == ["x"]
     longest = tmp_path / ("n" * 251 + ".csv")
     assert export_videos(empty_videos(), longest).exists()
+
+
+def test_a_frame_in_other_dtypes_is_written_like_one_of_the_schema(tmp_path):
+    videos = videos_from_records([{"id": "7", "usedCredits": 5, "createdAt": "2024-01-15T10:00Z"}])
+    other = videos.astype("object").assign(
+        video_id=7, used_credits="5", created_at="2024-01-15 10:00", progress=float("nan"),
+        updated_at=float("nan"), status=pd.NaT,
+    )  # fmt: skip
+    assert read_videos(export_videos(other, tmp_path / "a.parquet")).equals(videos)
+    VideoArchive(tmp_path / "kept").append(other)
+    assert VideoArchive(tmp_path / "kept").videos().equals(videos)
+    with pytest.raises(ValueError, match="export_videos: the column 'created_at' holds .* pass"):
+        export_videos(other.assign(created_at="soon"), tmp_path / "b.parquet")
