@@ -18,7 +18,9 @@ PACKAGES = ("pandas", "pyarrow", "requests", "urllib3", "numpy", "scipy", "narwh
 def keep(name: str, table: str, *, order: Iterable[str] = ()) -> None:
     """Put one table into the results, in place of its older one; sections not in *order* last."""
     old = RESULTS.read_text() if RESULTS.exists() else ""
-    sections = dict(re.findall(r"^## ([\w ]+)\n\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
+    found = re.findall(r"^## ([^\n]+)\n\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL)
+    notes = NOTES.read_text()
+    sections = {name: text for name, text in found if f"## {name}\n" not in notes}
     packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     sections[name] = (
         f"{table}\n\nMeasured on {datetime.now(UTC):%Y-%m-%d} with Python "
@@ -27,4 +29,4 @@ def keep(name: str, table: str, *, order: Iterable[str] = ()) -> None:
     )
     names = dict.fromkeys([*(n for n in order if n in sections), *sections])
     written = [f"## {n}\n\n{sections[n].strip()}\n" for n in names]
-    RESULTS.write_text("\n".join([NOTES.read_text(), *written]))
+    RESULTS.write_text("\n".join([notes, *written]))
