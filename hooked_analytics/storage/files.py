@@ -46,6 +46,11 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _BATCH_ROWS = 65_536
+# what to do about an error, by a word of it
+_REMEDIES = {
+    "codec": "; it is no UTF-8 text: save it as UTF-8, in a spreadsheet as 'CSV UTF-8'",
+    "conversion error": "; a spreadsheet may have rewritten it: read the file it was exported to",
+}
 _INDEXES = {"__null_dask_index__", "__index_level_0__"}
 
 
@@ -164,7 +169,8 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
             raise
         # it quotes the row it stopped at, and a row may hold a signed link
         found = scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__]
-        raise ValueError(f"{source} cannot be read as videos: {found[0][:1000]}") from cause
+        remedy = next((each for word, each in _REMEDIES.items() if word in found[0]), "")
+        raise ValueError(f"{source} cannot be read as videos: {found[0][:1000]}{remedy}") from cause
 
 
 def _for_people(_: Path) -> NoReturn:

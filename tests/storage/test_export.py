@@ -652,3 +652,20 @@ def test_a_frame_in_other_dtypes_is_written_like_one_of_the_schema(tmp_path):
     assert VideoArchive(tmp_path / "kept").videos().equals(videos)
     with pytest.raises(ValueError, match="export_videos: the column 'created_at' holds .* pass"):
         export_videos(other.assign(created_at="soon"), tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    ("save", "remedy"),
+    [
+        (lambda text: text.encode("utf-16"), "save it as UTF-8"),
+        (lambda text: text.replace("Clip", "Clíp").encode("cp1252"), "save it as UTF-8"),
+        (lambda text: text.replace("2024-01-15T", "15.01.2024 "), "rewritten"),
+    ],
+)
+def test_a_csv_that_cannot_be_read_says_what_to_do(tmp_path, save, remedy):
+    records = [{"id": "vid_1", "name": "Clip", "createdAt": "2024-01-15T10:00:00Z"}]
+    path = export_videos(videos_from_records(records), tmp_path / "videos.csv")
+    saved = save(path.read_text())
+    path.write_bytes(saved if isinstance(saved, bytes) else saved.encode())
+    with pytest.raises(ValueError, match=remedy):
+        read_videos(path)
