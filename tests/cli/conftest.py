@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,8 @@ def under_way(slow_sandbox, ids_file, tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"TMPDIR": str(tmp_path)},
+            # tests that run under nohup hand down an ignored SIGHUP, and the command keeps it so
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         children.append(child)
         while len(slow_sandbox.requests_seen) < 50:
