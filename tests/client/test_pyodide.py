@@ -8,7 +8,7 @@ from pathlib import Path
 
 PROGRAM = """
 import socket, sys, threading
-import matplotlib, narwhals, pandas, pyarrow.parquet, requests, scipy
+import matplotlib.font_manager, narwhals, pandas, pyarrow.parquet, requests, scipy
 matplotlib.use("agg")
 
 def refuse(*arguments, **settings):
