@@ -82,8 +82,8 @@ def fit(text: str, width: int) -> str:
 
 def clean(value: object) -> str:
     """Put a value on one line; what is missing is empty."""
-    missing = value is None or value != value or str(value) in {"<NA>", "NaT"}
-    return "" if missing else one_line(str(value))
+    none = value is None or (not isinstance(value, str) and str(value) in {"<NA>", "NaT", "nan"})
+    return "" if none else one_line(str(value))
 
 
 def columns() -> int:
