@@ -305,6 +305,6 @@ def _json(name: str, value: Any) -> Any:
 
 def number_or_none(value: Any) -> float | int | None:
     """A number JSON can hold, whole where it is whole."""
-    if value is None or value != value:
+    if value is None or value is pd.NA or value != value:
         return None
     return int(value) if value == int(value) else round(float(value), 1)
