@@ -188,8 +188,10 @@ class BackgroundWriter:
         self._archive = archive
         self._rows: deque[Row] = deque()
         self._closing = threading.Event()
-        self._thread = BackgroundThread(self._work, self._closing, name="hooked-writer")
+        # none without an archive: freeing one runs Python code, in which an interrupt is lost
+        self._thread: BackgroundThread | None = None
         if archive is not None:
+            self._thread = BackgroundThread(self._work, self._closing, name="hooked-writer")
             self._thread.start()
 
     def put(self, row: Row) -> None:
@@ -200,7 +202,7 @@ class BackgroundWriter:
     def close(self) -> None:
         """Wait until every row taken so far is kept, or `fault` says why it is not."""
         self._closing.set()
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join()
 
     def _work(self) -> None:

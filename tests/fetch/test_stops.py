@@ -78,7 +78,7 @@ def test_thirty_interrupts_at_random_moments_lose_nothing_and_fall_silent(call, 
         time.sleep(1)
     assert threads_left <= WORKERS
     heard = [run for run in range(RUNS) if arrived[run] is not None]
-    assert len(heard) >= RUNS // 2
+    assert len(heard) >= RUNS - 3
     for run in heard:
         sent = [r for r in server.requests if r.path.startswith(f"/v1/video/run{run}_")]
         assert not [r for r in sent if r.at > silent_from[run]]
