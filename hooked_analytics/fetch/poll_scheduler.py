@@ -222,6 +222,8 @@ class PollScheduler:
         while self._queue and len(due) < room:
             if not (video := self._queue.popleft()).done:
                 due.append(video)
+        if not due:  # this comes many times a second, and the rest goes through all videos
+            return []
         chosen, later = self._affordable(due, room)
         self._queue.extendleft(reversed(later))
         return chosen

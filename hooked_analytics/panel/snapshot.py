@@ -110,9 +110,10 @@ class Snapshot:
 
     def eta(self) -> pd.DataFrame:
         """Expect the ends of the renders under way."""
-        return estimate_completion(
-            self.videos, history=self._like(), observations=self._observations
-        )
+        return self._ends(self._like())
+
+    def _ends(self, like: pd.DataFrame | None) -> pd.DataFrame:
+        return estimate_completion(self.videos, history=like, observations=self._observations)
 
     def time_left(self) -> TimeLeft | None:
         """Tell how long until all have ended, as of the last poll; None where it is not known."""
@@ -205,8 +206,9 @@ class Snapshot:
             self._began = float(np.fmin.reduce(new["created"][running]))
         if not running.any() or self.now < self._estimate_at:
             return np.zeros(len(running), bool)
-        ends = self.eta().set_index("video_id").reindex(self.videos["video_id"])
-        self._left = batch_time_left(self.videos, history=self._like())
+        like = self._like()
+        ends = self._ends(like).set_index("video_id").reindex(self.videos["video_id"])
+        self._left = batch_time_left(self.videos, history=like)
         rest, elapsed = _REST_WITHOUT_PACE, self.now - self._began
         if self._left:
             rest = min(_REST_SHARE * min(self._left.seconds, elapsed), _MAX_REST)
