@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,10 +104,10 @@ def _converted(column: pd.Series[Any], what: str) -> pd.Series[Any]:
     """Give the column in the dtype of the schema."""
     name = str(column.name)
     kind = _KINDS[name]
-    convert = _statuses if name == "status" else _CONVERTERS[kind]
-    none = empty_videos()[name]
-    if column.dtype != none.dtype and column.isna().all():
-        return none.reindex(range(len(column))).set_axis(column.index)
+    convert = _CONVERTERS.get(name) or _CONVERTERS[kind]
+    dtype = _dtypes()[name]
+    if column.dtype != dtype and column.isna().all():
+        return pd.Series(None, column.index, dtype, name=name)
     try:
         return convert(column)
     except _REFUSED:
@@ -115,6 +116,12 @@ def _converted(column: pd.Series[Any], what: str) -> pd.Series[Any]:
         raise ValueError(
             f"{what}: the column {column.name!r} holds in row {row!r} what is no {kind}; {remedy}"
         ) from None
+
+
+@cache
+def _dtypes() -> pd.Series[Any]:
+    """Give the dtypes of the schema; they are pandas' own, and known once it has been asked."""
+    return empty_videos().dtypes
 
 
 _REFUSED = (ValueError, TypeError, OverflowError, pa.ArrowException)
@@ -160,10 +167,9 @@ def _time(value: object) -> object:
 def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
     """Finite numbers, none beyond what a video can have; truth values are none."""
     if str(column.dtype) not in {"Float64", "float64", "Int64", "int64"}:
-        objects = column.astype("object")
-        if objects.map(lambda value: isinstance(value, bool | np.bool_)).any():
+        if column.astype("object").map(lambda value: isinstance(value, bool | np.bool_)).any():
             raise ValueError("a truth value is no number")
-        column = pd.to_numeric(objects.where(column.notna(), None)).astype("Float64")
+        column = _from_objects(column).astype("Float64")
     if (column.abs() > _MAX_NUMBER).any():
         raise ValueError("no number of a video")
     return column
@@ -172,7 +178,11 @@ def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
 def _integers(column: pd.Series[Any]) -> pd.Series[Any]:
     if str(column.dtype) == "Int64":
         return column
-    return pd.to_numeric(column.astype("object").where(column.notna(), None)).astype("Int64")
+    return _from_objects(column).astype("Int64")
+
+
+def _from_objects(column: pd.Series[Any]) -> pd.Series[Any]:
+    return pd.to_numeric(column.astype("object").where(column.notna(), None))
 
 
 def _booleans(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -208,6 +218,7 @@ _CONVERTERS: dict[str, Callable[[pd.Series[Any]], pd.Series[Any]]] = {
     "boolean": _booleans,
     "text": _texts,
     "link": _texts,
+    "status": _statuses,
 }
 
 
