@@ -23,13 +23,6 @@ from hooked_analytics.schema import empty_videos
 from tests.scripted import Request, answer, echo, serving, video
 
 
-@pytest.fixture
-def echoing():
-    with serving(echo) as server:
-        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
-            yield client
-
-
 def test_rows_come_in_the_order_asked():
     def later_ids_first(request: Request) -> bytes:
         number = int(request.path.rsplit("_", 1)[-1])

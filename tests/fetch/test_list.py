@@ -13,16 +13,9 @@ from hooked_analytics import (
 )
 from hooked_analytics.client import pages
 from hooked_analytics.schema import VIDEOS_SCHEMA
-from tests.scripted import Request, answer, echo, serving
+from tests.scripted import Request, answer, serving
 
 ABC = [f"vid_{n}" for n in range(300)]
-
-
-@pytest.fixture
-def echoing():
-    with serving(echo) as server:
-        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
-            yield client
 
 
 def test_list_videos_fills_a_frame_in_pages_of_a_hundred():

@@ -24,13 +24,6 @@ from tests.scripted import Request, answer, echo, serving, video
 TABLE = {"campaign": ["spring", "autumn"], "video_id": ["a", "b"]}
 
 
-@pytest.fixture
-def echoing():
-    with serving(echo) as server:
-        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
-            yield client
-
-
 @pytest.mark.parametrize(
     "given",
     [

@@ -61,13 +61,6 @@ def three(archive):
     return archive
 
 
-@pytest.fixture
-def echoing():
-    with serving(echo) as server:
-        with HookedClient("k", base_url=server.url, requests_per_minute=None) as client:
-            yield client
-
-
 # What is kept
 
 
