@@ -243,9 +243,9 @@ class WebhookReceiver:
         try:
             with stopped_at_exit(stop):
                 while self._server is not None and time.monotonic() < until:
-                    resolver.take(self._unclaimed.take())
+                    resolver.take(taken := self._unclaimed.take())
                     if files is not None:
-                        files.keep(resolver.waiting())
+                        files.keep(resolver.waiting(), taken)
                     videos = resolver.ends()
                     if len(videos):
                         self._append(videos, archive)

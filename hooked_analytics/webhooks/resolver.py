@@ -140,11 +140,11 @@ class EventFiles:
             return False
         return True
 
-    def keep(self, waiting: set[tuple[str, ...]]) -> None:
-        """Remove what has been settled since the last call, and write what is new."""
+    def keep(self, waiting: set[tuple[str, ...]], taken: Iterable[tuple[str, ...]] = ()) -> None:
+        """Write what is new; remove what is settled since the last call, or was when *taken*."""
         for ids in waiting - self._kept:
             self.add(ids)
-        for ids in self._kept - waiting:
+        for ids in self._kept.union(taken) - waiting:
             with suppress(OSError):
                 self._path(ids).unlink()
         self._kept = waiting

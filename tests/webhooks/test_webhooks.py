@@ -565,7 +565,10 @@ def test_events_that_a_killed_process_took_come_with_the_next_listen(tmp_path):
             assert call(receiver.url, completed("e")) == 200
             assert len(list(folder.glob(".event-*"))) == 1
             assert next(ends)["video_id"].tolist() == ["e"]
-    assert sorted(VideoArchive(folder).videos()["video_id"]) == ["a", "b", "c", "e", "z"]
+            assert [call(receiver.url, completed(i)) for i in ("e", "f")] == [200, 200]
+            assert next(ends)["video_id"].tolist() == ["f"]
+            assert list(folder.glob(".event-*")) == []  # a late event of "e" is settled too
+    assert sorted(VideoArchive(folder).videos()["video_id"]) == ["a", "b", "c", "e", "f", "z"]
 
 
 def test_with_nobody_there_a_full_queue_refuses_so_that_the_event_comes_again(receiver):
