@@ -19,19 +19,21 @@ from benchmarks.invented import gate
 from benchmarks.public_series import REGULAR, public_series
 from hooked_analytics import forecast_credits, spend_anomalies
 
-HISTORIES, AHEAD, ORIGINS = (35, 90, 270), (7, 14, 28), 8
+HISTORIES, AHEAD, ORIGINS = (35, 90, 270), (7, 14, 28), 40
+ETS_EVERY = 5  # origins; a fit takes a third of a second
 
 
 def bench_forecast(rounds: int = 5) -> list[Figure]:
     """Figures on every series, and the seconds of a forecast, *rounds* times."""
     series = public_series()
     made = pd.DataFrame(_forecasts(series))
-    error = made[["ours", "weekdays", "ets"]].div(made["scale"], axis=0).mean()
+    errors = made[["ours", "weekdays", "ets"]].div(made["scale"], axis=0)
+    error, beside = errors.mean(), errors.dropna().mean()
     figures = [
         _ratio("the mean of the last four same weekdays", 0.97, error["ours"], error["weekdays"])
     ]
-    if made["ets"].notna().all():
-        figures.append(_ratio("statsforecast's AutoETS", 1.00, error["ours"], error["ets"]))
+    if made["ets"].notna().any():
+        figures.append(_ratio("statsforecast's AutoETS", 1.00, beside["ours"], beside["ets"]))
     for (history, ahead), cell in made.groupby(["history", "ahead"]):
         what = f"coverage of the 80 % range of {ahead} days from {history} days of history"
         figures.append(gate(what, "0.80", 0.74, 0.88, float(cell["held"].mean()), f"{len(cell)}"))
@@ -51,19 +53,20 @@ def _forecasts(series: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, days in series.items():
         for history in HISTORIES:
             for ahead in AHEAD:
-                if ahead > history / 2:  # refused
-                    continue
                 ends = np.linspace(history, len(days) - ahead, ORIGINS).round().astype(int)
-                for end in np.unique(ends[ends >= history]):
+                for n, end in enumerate(np.unique(ends[ends >= history])):
                     past, coming = days.iloc[end - history : end], days.iloc[end : end + ahead]
+                    if not past.any():  # 35 days without rain are refused
+                        continue
                     forecast = forecast_credits(videos_of(past), horizon_days=ahead)
                     truth = float(coming.sum())
-                    scale = past.diff(7).abs().mean() * np.sqrt(ahead)
+                    # a past of equal weeks gives no scale
+                    scale = (past.diff(7).abs().mean() or np.nan) * np.sqrt(ahead)
                     yield {
                         "name": name, "history": history, "ahead": ahead, "scale": scale,
                         "ours": abs(forecast.total - truth),
                         "weekdays": abs(_weekdays(past, ahead) - truth),
-                        "ets": abs(_ets(past, ahead) - truth),
+                        "ets": np.nan if n % ETS_EVERY else abs(_ets(past, ahead) - truth),
                         "held": forecast.total_low <= truth <= forecast.total_high,
                     }  # fmt: skip
 

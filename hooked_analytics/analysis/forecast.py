@@ -140,7 +140,7 @@ def forecast_credits(
         ``fetched_at`` and ``used_credits``. Unknown credits are filled with the mean of the known
         ones of the same ``type``, if there is one, and weekday.
     horizon_days : int, default 30
-        Days ahead, at most half of the history.
+        Days ahead, at most as many as the history has.
     balance : float, optional
         Credits left after the last complete day.
     budget : float, optional
@@ -156,7 +156,7 @@ def forecast_credits(
     ------
     ValueError
         A column is missing, no day has credits, over 25 % of them are unknown, *horizon_days* is
-        below 1 or beyond half of the history, or *balance* or *budget* is below 0.
+        below 1 or longer than the history, or *balance* or *budget* is below 0.
 
     Notes
     -----
@@ -254,12 +254,12 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
 
 
 def _check(days: int, horizon_days: int) -> None:
-    if horizon_days > days / 2:
-        most = f"at most horizon_days={days // 2} is possible"
-        possible = most if days > 1 else "created_at and fetched_at say which days those are"
+    if horizon_days > days:
+        most = f"at most horizon_days={days} is possible"
+        possible = most if days else "created_at and fetched_at say which days those are"
         raise ValueError(
-            f"{horizon_days} days ahead need {2 * horizon_days} complete days of history, and "
-            f"there are {days}; {possible}"
+            f"{horizon_days} days ahead need as many complete days of history, and there are "
+            f"{days}; {possible}"
         )
 
 

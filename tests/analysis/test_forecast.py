@@ -205,12 +205,12 @@ def test_the_span_of_a_run_out_is_the_shortest_with_80_of_100_paths(days, span):
 @pytest.mark.parametrize(
     ("rows", "given", "reason"),
     [
-        (CALM * 10, {"horizon_days": 16}, "16 days ahead need 32 complete days .* there are 30"),
+        (CALM * 10, {"horizon_days": 31}, "31 days ahead need as many .* there are 30"),
         (CALM * 10, {"horizon_days": 0}, "horizon_days is a whole number, 1 or more"),
         (CALM * 20, {"balance": -1}, "balance is 0 or more, not -1"),
         (CALM * 20, {"balance": float("nan")}, "balance is 0 or more"),
-        ([], {}, "need 60 complete days of history, and there are 0"),
-        ([5], {}, "need 60 complete days of history, and there are 1"),
+        ([], {}, "30 days ahead need as many complete days of history, and there are 0"),
+        ([5], {}, "at most horizon_days=1 is possible"),
         ([None] * 60, {}, r"60 of 60 videos have no credit figure \(100%\), and above 25%"),
         ([5, 5, 5, None, None] * 12, {}, r"24 of 60 videos have no credit figure \(40%\)"),
         (CALM * 20, {"budget": -1}, "budget is 0 or more, not -1"),

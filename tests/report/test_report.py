@@ -95,8 +95,8 @@ def with_days(days, per_day=3):
     ("days", "figure", "sentence"),
     [
         (60, "420–420", "credits in the 28 days 1–28 Nov 2026, in 8 of 10 similar lists"),
-        (20, "about 105", "under 28 complete days there is no range"),
-        (5, "–", "no forecast: 7 days ahead need 14 complete days of history, and there are 5"),
+        (20, "about 210", "under 28 complete days there is no range"),
+        (5, "–", "no forecast: 7 days ahead need as many complete days of history, and"),
     ],
 )
 def test_the_forecast_is_a_range_or_says_why_not(days, figure, sentence):
@@ -125,7 +125,7 @@ def test_days_between_two_periods_that_nobody_listed_are_not_empty_days(day, day
 NOTHING = ["–", "–", "–", "–"]
 CASES = {
     "empty": (empty_videos(), NOTHING, "There are no videos"),
-    "all failed": (many(status="FAILED"), ["15", "–", "15", "0–17.5"], "Every video"),
+    "all failed": (many(status="FAILED"), ["15", "–", "15", "0–38.1"], "Every video"),
     "failed, unknown": (
         many(status="FAILED", usedCredits=None), NOTHING, "3 of 3 videos have no credit figure",
     ),
@@ -133,13 +133,13 @@ CASES = {
         many(status="STARTED", usedCredits=None), NOTHING, "3 videos still rendering",
     ),
     "unknown": (many(usedCredits=None), ["–", "–", "0", "–"], "3 of 3 videos"),
-    "one row": (many(1), ["5", "2.5", "0", "0–5.8"], "Every video"),
+    "one row": (many(1), ["5", "2.5", "0", "0–12.7"], "Every video"),
     "thirteen types": (
         videos(*[record(n, type=f"type_{n}") for n in range(13)]),
-        ["65", "2.5", "0", "0–122"], "Every video",
+        ["65", "2.5", "0", "0–262"], "Every video",
     ),
-    "no type": (many(type=None), ["15", "2.5", "0", "0–17.5"], "Every video"),
-    "strange status": (many(status="WEIRD"), ["15", "–", "–", "0–17.5"], "a status this report"),
+    "no type": (many(type=None), ["15", "2.5", "0", "0–38.1"], "Every video"),
+    "strange status": (many(status="WEIRD"), ["15", "–", "–", "0–38.1"], "a status this report"),
     "negative and absurd times": (
         videos(
             record(1, updatedAt="2026-01-01T00:00:00Z"),
@@ -147,7 +147,7 @@ CASES = {
             record(3, createdAt="2001-01-01T00:00:00Z"),
             record(4, createdAt=None, updatedAt=None),
         ),
-        ["20", "2.5", "0", "0–5.8"], "3 videos without a usable date",
+        ["20", "2.5", "0", "0–12.7"], "3 videos without a usable date",
     ),
     "hostile": (
         videos(*[
@@ -155,7 +155,7 @@ CASES = {
                    status="COMPLETED" if n == 1 else "FAILED")
             for n, text in enumerate((*HOSTILE, SIGNED))
         ]),
-        ["20", "10", "15", "0–28.0"], "Every video",
+        ["20", "10", "15", "0–60.6"], "Every video",
     ),
 }  # fmt: skip
 
