@@ -126,11 +126,11 @@ def estimate_completion(
     videos = usable_frame(videos, needed, what=caller)
     history = usable_frame(history, NEEDED, what=caller)
     renders = read_renders(videos)
-    found = _by_elapsed(renders, read_renders(history), coverage)
+    found = ends_by_elapsed(renders, read_renders(history), coverage)
     under_way = videos.loc[renders.rendering, needed]
     if observations is not None and len(under_way):
         observations = usable_frame(observations, OBSERVED_COLUMNS, what=caller, once=False)
-        _by_progress(found, under_way, observations, coverage)
+        ends_by_progress(found, under_way, observations, coverage)
     low, middle, high = (_moment(renders.created[renders.rendering], each) for each in found.total)
     return pd.DataFrame(
         {
@@ -146,7 +146,7 @@ def estimate_completion(
     )
 
 
-class _Estimates(NamedTuple):
+class Estimates(NamedTuple):
     """Of each render under way; NaN where unknown."""
 
     seconds: Floats  # so far
@@ -159,22 +159,17 @@ class _Past(NamedTuple):
     """Past renders of one type, weighed by recency."""
 
     ends: Ends
-    squares: Ends  # the same counts with squared weights
+    squares: Ends  # all of them with squared weights, as if they were running
     curve: Curve
     finished: int
 
     @classmethod
     def of(cls, renders: Renders, rows: Marked) -> _Past:
-        weights = recency_weights(renders.created[rows])
-        ends, squares = (
-            count_ends(
-                renders.seconds[rows],
-                completed=w * renders.over[rows],
-                running=w * renders.rendering[rows],
-            )
-            for w in (weights, weights**2)
-        )
-        return cls(ends, squares, kaplan_meier(ends), int(renders.over[rows].sum()))
+        weights, seconds = recency_weights(renders.created[rows]), renders.seconds[rows]
+        over = renders.over[rows]
+        ends = count_ends(seconds, completed=weights * over, running=weights * ~over)
+        squares = count_ends(seconds, running=weights**2)
+        return cls(ends, squares, kaplan_meier(ends), int(over.sum()))
 
     def comparable(self, elapsed: Floats) -> Floats:
         """Effective number of renders that ran for longer: (sum of weights)² / sum of squares."""
@@ -183,25 +178,27 @@ class _Past(NamedTuple):
         return np.asarray(np.floor(weights**2 / np.maximum(squares, 1e-300) + ROUNDING))
 
 
-def _by_elapsed(videos: Renders, history: Renders, coverage: float) -> _Estimates:
+def ends_by_elapsed(videos: Renders, history: Renders, coverage: float = 0.8) -> Estimates:
     """Compare each render with past ones of its type, its own batch first."""
     place = np.flatnonzero(videos.rendering)
     elapsed = videos.seconds[place]
     total, stuck = np.full((3, len(place)), np.nan), np.full(len(place), np.nan)
     source = np.full(len(place), "no usable time", dtype=object)
     here, there = type_codes(videos.types, history.types)
-    batches = batch_numbers(videos.created)
-    apart = history.usable & ~_created_within(history, videos, batches)
+    batches, usable, past_usable = batch_numbers(videos.created), videos.usable, history.usable
+    apart = past_usable & ~_created_within(history, videos, batches)
+    ended_apart = apart & history.over
     for code in np.unique(here[place]):
-        everyone = _Past.of(history, history.usable & (there == code))
-        others = _Past.of(history, apart & (there == code))
+        everyone = _Past.of(history, past_usable & (there == code))
+        enough = (ended_apart & (there == code)).sum() >= MIN_COMPARED
+        others = _Past.of(history, apart & (there == code)) if enough else None
         limit = MARGIN * quantile(everyone.curve, TAIL).seconds
         limit = limit if everyone.finished >= MIN_FINISHED else np.nan
         for batch in np.unique(batches[place[here[place] == code]]):
-            of_batch = (batches == batch) & (here == code) & videos.usable
+            of_batch = (batches == batch) & (here == code) & usable
             rows = np.flatnonzero((here[place] == code) & (batches[place] == batch))
             past, factor, pace = everyone, 1.0, ""
-            if others.finished >= MIN_COMPARED:
+            if others is not None:
                 past, factor = others, _factor(videos, of_batch, others)
                 pace = " at the pace of its batch" if factor != 1 else ""
             total[:, rows] = _conditional(past, elapsed[rows], factor, coverage)
@@ -213,7 +210,7 @@ def _by_elapsed(videos: Renders, history: Renders, coverage: float) -> _Estimate
     lost, unknown = elapsed > LOST_SECONDS, np.isnan(elapsed)
     total[:, lost], source[lost], stuck[lost] = np.nan, "lost: over 24 h", 1.0
     source[unknown], stuck[unknown] = "no usable time", np.nan
-    return _Estimates(elapsed, total, source, stuck)
+    return Estimates(elapsed, total, source, stuck)
 
 
 def _created_within(history: Renders, videos: Renders, batches: NDArray[np.intp]) -> Marked:
@@ -263,8 +260,8 @@ def _too_long(videos: Renders, rows: Marked, elapsed: Floats, limit: float) -> F
     return stuck
 
 
-def _by_progress(
-    found: _Estimates, under_way: pd.DataFrame, observations: pd.DataFrame, coverage: float
+def ends_by_progress(
+    found: Estimates, under_way: pd.DataFrame, observations: pd.DataFrame, coverage: float = 0.8
 ) -> None:
     """Put ranges by progress over those by time, and renders that stand still to the stuck ones."""
     now = under_way.assign(observed_at=under_way["fetched_at"])[OBSERVED_COLUMNS]

@@ -99,6 +99,8 @@ def batch_numbers(created: NDArray[np.datetime64]) -> NDArray[np.intp]:
 
 def type_codes(*types: pd.Series[str]) -> list[NDArray[np.intp]]:
     """Number the types of several lists alike; a missing one has a number too."""
+    if all(each is types[0] for each in types):
+        return [pd.factorize(types[0])[0]] * len(types)
     codes, _ = pd.factorize(pd.concat(types, ignore_index=True))
     return np.split(codes, np.cumsum([len(each) for each in types])[:-1])
 

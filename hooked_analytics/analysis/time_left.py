@@ -70,13 +70,18 @@ def batch_time_left(
     history = videos if history is None else history
     needed = [*NEEDED, *(["progress"] if "progress" in videos.columns else [])]
     videos = usable_frame(videos, needed, what=caller)
-    renders = read_renders(videos)
-    under_way = renders.rendering & (renders.seconds <= LOST_SECONDS)
-    if not under_way.any():
-        return None
     progress = np.zeros(len(videos))
     if "progress" in needed:
         progress = videos["progress"].to_numpy(dtype=float, na_value=0.0)
+    past = read_renders(usable_frame(history, NEEDED, what=caller))
+    return left_of_renders(read_renders(videos), progress, past)
+
+
+def left_of_renders(renders: Renders, progress: Floats, history: Renders) -> TimeLeft | None:
+    """Do what `batch_time_left` does, with plain arrays."""
+    under_way = renders.rendering & (renders.seconds <= LOST_SECONDS)
+    if not under_way.any():
+        return None
     numbers = batch_numbers(renders.created)
     paces = []
     for number in np.unique(numbers[under_way]):
@@ -84,7 +89,7 @@ def batch_time_left(
         paces.append(_pace(renders, rows, float(progress[rows & under_way].sum()) / 100))
     if not all(paces):
         return None
-    past = _past_batches(read_renders(usable_frame(history, NEEDED, what=caller)))
+    past = _past_batches(history)
     parts = [_with_range(pace, past) for pace in paces if pace]
     # a batch without a range leaves all without one
     low, middle, high = np.max([part[:3] for part in parts], axis=0).tolist()

@@ -27,6 +27,7 @@ from hooked_analytics import (
     fetch_videos,
     videos_from_records,
 )
+from hooked_analytics.analysis import batch_time_left
 from hooked_analytics.panel.snapshot import KINDS, WAITING, Snapshot
 from hooked_analytics.panel.static import frozen
 from tests.panel.notebook_kernel import until
@@ -150,6 +151,38 @@ def test_ends_are_estimated_anew_when_a_fifth_of_the_time_has_gone_by():
         snapshot.update(videos_from_records([record], fetched_at=AT + timedelta(seconds=after)))
         told.append(snapshot._estimated_at)
     assert told == [0, 0, 10, 10, 10, 25, 25, 25, 40, 40]
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_the_expected_ends_are_those_of_the_functions_for_frames(tmp_path, learns):
+    def made(number: int, age: int, progress: int | None) -> dict:
+        created = AT - timedelta(seconds=age)
+        end = created + timedelta(seconds=60 + 7 * number % 90)
+        return {"id": f"vid_{number}", "type": ("class", "story")[number % 2], "progress": progress,
+                "status": "COMPLETED" if progress is None else "STARTED",
+                "createdAt": created.isoformat(), "updatedAt": end.isoformat()}  # fmt: skip
+
+    now = [made(n, 30 + n % 50, 10 + n) if n % 4 else made(n, 200 + n, None) for n in range(90)]
+    videos, archive = videos_from_records([*now, made(90, 3000, 50)], fetched_at=AT), None
+    if learns:
+        archive = VideoArchive(tmp_path / "archive")
+        for progress, seconds in ((30, 20), (60, 50), (None, 200)):
+            past = [made(1000 + n, 90_000 + 400 * n, progress) for n in range(300)]
+            seen = videos_from_records(past)
+            at = seen["created_at"] + pd.Timedelta(seconds=seconds)
+            archive.append(seen.assign(fetched_at=at))
+    snapshot = shown(videos, archive)
+    ends = snapshot.eta().set_index("video_id").reindex(videos["video_id"])
+    for name, column in (("low", "eta_low"), ("high", "eta_high")):
+        seconds = (ends[column] - snapshot.base).dt.total_seconds().round(1)
+        assert seconds.notna().any()
+        assert seconds.tolist() == pytest.approx(snapshot.columns[name].tolist(), nan_ok=True)
+    assert ends["stuck"].eq(True).fillna(False).tolist() == snapshot.columns["stuck"].tolist()
+    assert snapshot.columns["stuck"].any() == learns
+    history = None if archive is None else pd.concat([archive.videos(), videos])
+    assert snapshot.time_left() == pytest.approx(
+        batch_time_left(videos, history=history), nan_ok=True
+    )
 
 
 def test_pictures_begin_with_what_an_archive_has_observed(tmp_path):
