@@ -238,7 +238,7 @@ class Snapshot:
         if self._observations is not None:
             ends_by_progress(found, self.videos.iloc[place], self._observations)
         ends = {name: np.full(len(self.videos), np.nan) for name in _ENDS}
-        start = (now.created[place] - self.base.to_datetime64()) / np.timedelta64(1, "s")
+        start = self._after(now.created[place])
         for name, total in (("low", found.total[0]), ("high", found.total[2])):
             ends[name][place] = np.round(start + total, 1)
         ends["stuck"][place] = found.stuck
@@ -293,11 +293,14 @@ class Snapshot:
                 self._point(at, kinds, progress)
 
     def _since(self, times: pd.Series) -> Array:
-        """Seconds after the base."""
-        if self.base is None:
-            return np.full(len(times), np.nan)
-        after = times.to_numpy(dtype="datetime64[us]") - self.base.to_datetime64()
-        seconds: Array = np.round(after / np.timedelta64(1, "s"), 1)
+        """Seconds after the base, in tenths."""
+        seconds: Array = np.round(self._after(times.to_numpy(dtype="datetime64[us]")), 1)
+        return seconds
+
+    def _after(self, times: Array) -> Array:
+        """Seconds after the base; missing before there is one."""
+        base = np.datetime64("NaT") if self.base is None else self.base.to_datetime64()
+        seconds: Array = (times - base) / np.timedelta64(1, "s")
         return seconds
 
 
