@@ -5,7 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
-SIDE_BY_SIDE := -n 4 --dist loadfile
+# whole files, in the order of tests/conftest.py: xdist's own would leave the slowest for the end
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
+# compiled once, not in each of the hundreds of processes that the tests start
+unexport PYTHONDONTWRITEBYTECODE
 PIP_OPTIONS := --quiet --disable-pip-version-check
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
