@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks.bench_archive import bench_archive
+from benchmarks.bench_check import bench_check
 from benchmarks.bench_comparison import bench_comparison
 from benchmarks.bench_download import bench_download
 from benchmarks.bench_engines import bench_engines
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "import": (bench_import, 15, 5),
     "panel": (bench_panel, 15, 3),
     "archive": (bench_archive, 15, 3),
+    "check": (bench_check, 5, 1),
     "report": (bench_report, 5, 1),
     "engines": (bench_engines, 5, 1),
     "statistics": (bench_statistics, 1000, 40),

@@ -55,7 +55,10 @@ class SearchedKeys:
         written = {write(key).encode() for key in keys for write in _WRITINGS}
         self.forms = (*known, *written, *packed)
         # letters and digits in a row are the same in every writing
-        self.marks = {max(re.findall(rb"[A-Za-z0-9]*", key), key=len) for key in known} | packed
+        marks = {max(re.findall(rb"[A-Za-z0-9]*", key), key=len) for key in known} | packed
+        # in lines of 23 signs or more, one of its first two dozens is whole
+        halves = ((mark, min(12, len(mark) // 2)) for mark in marks)
+        self.parts = [(mark, mark[:half], mark[half : 2 * half]) for mark, half in halves]
         self.pieces = {key[at : at + 6] for key in keys for at in range(len(key) - 5)}
 
     def __repr__(self) -> str:
@@ -123,9 +126,8 @@ _CANDIDATES = tuple(
 )  # fmt: skip
 
 
-def _named_keys(text: bytes) -> Iterator[tuple[int, int, str]]:
+def _named_keys(text: bytes, lower: bytes) -> Iterator[tuple[int, int, str]]:
     """Find values behind ``x-api-key:``, ``api_key=``, ``HOOKED_API_KEY=`` and their like."""
-    lower = text.lower()
     for name in _NAME.finditer(lower):
         before = lower[max(name.start() - 7, 0) : name.start()]
         shown = "x-api-key" if before.endswith((b"x-", b"x_")) else "api_key"
@@ -133,7 +135,7 @@ def _named_keys(text: bytes) -> Iterator[tuple[int, int, str]]:
         behind = _BEHIND.match(text, name.end())
         if behind and _is_key(behind, text, shown != "api_key", name.start()):
             yield name.start(), behind.end(), f"a value behind {shown}"
-    for typed in _PASSWORD.finditer(text):
+    for typed in _PASSWORD.finditer(text) if b"PasswordModel" in text else ():
         yield typed.start(), typed.end(), "a value in a password field"
 
 
@@ -156,7 +158,7 @@ def _is_key(behind: re.Match[bytes], text: bytes, header: bool, start: int) -> b
 
 def _links(text: bytes) -> Iterator[tuple[int, int, bytes, datetime | None]]:
     """Find links signed for S3, CloudFront, Google or Azure, and when they end."""
-    for match in _LINK.finditer(text) if b"sig" in text.lower() else ():
+    for match in _LINK.finditer(text):
         said = {name.decode().lower(): value for name, value in _FIELD.findall(match[0])}
         names = ("x-amz-signature", "x-goog-signature", "signature", "sig")
         signature = next((said[name] for name in names if name in said), b"")
@@ -187,10 +189,14 @@ _READINGS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"%", lambda text: re.sub(rb"%([0-9a-fA-F]{2})", _byte, text)),
 )  # fmt: skip
 
+_WRITTEN = re.compile(rb'[\x1b\\&%]|""|</')  # the marks above
+
 
 def _views(text: bytes) -> Iterator[bytes]:
     """Give a text as it is, then with one layer of writing after the other taken off."""
     yield text
+    if not _WRITTEN.search(text):
+        return
     for mark, reading in _READINGS * 2:
         if mark in text and (read := reading(text)) != text:
             text = read
@@ -232,29 +238,30 @@ class _Scan:
     def window(self, window: bytes, last: bool) -> Iterator[tuple[int, bytes, str]]:
         """Decode and judge the lines in which something can be."""
         line, counted, found = 0, 0, set[int]()
-        for start, end in self.regions(window):
-            line, counted = line + window.count(b"\n", counted, start), start
-            begins = window[start:end].split(b"\n")
-            for view in _views(window[start:end]):
+        marks = [mark for mark, *parts in self.keys.parts if any(part in window for part in parts)]
+        for start, end in self.regions(window, marks):
+            region = window[start:end]
+            for view in _views(region):
                 for at, what in self.finds(view, last or end < len(window)):
+                    line, counted = line + window.count(b"\n", counted, start), start
                     if (further := view.count(b"\n", 0, at)) + line not in found:
                         found.add(further + line)
-                        yield line + further, begins[further][:40], what
+                        yield line + further, region.split(b"\n")[further][:40], what
         # base64 in lines, or a text in pieces in a JSON list
-        if self.keys.forms and not found:
+        if marks and not found:
             joined = window.replace(b"\\n", b"").translate(None, b" \t\r\n\"',\\")
             if any(form in joined for form in self.keys.forms):
                 yield 0, b"", "the API key of this environment, over several lines from here"
 
-    def regions(self, window: bytes) -> Iterator[tuple[int, int]]:
+    def regions(self, window: bytes, marks: list[bytes]) -> Iterator[tuple[int, int]]:
         """Give the lines near anything that may be a secret, no more than a link's length of it."""
         lower = window.lower()
-        searched = [(lower, *candidate) for candidate in _CANDIDATES]
+        # to look for one sign costs next to nothing, for the literal half of all the patterns
+        there = (each for each in _CANDIDATES if each[0][:1] in lower and each[0] in lower)
+        searched = [(lower, further) for _, further in there]
         # a key without a letter or a digit has no mark: everything is searched
-        marks = ((mark, re.escape(mark) or rb"(?s).{1,4000}") for mark in self.keys.marks)
-        searched += [(window, mark, re.compile(form)) for mark, form in marks]
-        found = (form.finditer(text) for text, literal, form in searched if literal in text)
-        spans = sorted(match.span() for matches in found for match in matches)
+        searched += [(window, re.compile(re.escape(mark) or rb"(?s).{1,4000}")) for mark in marks]
+        spans = sorted(match.span() for text, form in searched for match in form.finditer(text))
         begun = reached = -1
         for start, end in spans:
             low, high = max(start - REACH_BYTES, 0), min(end + REACH_BYTES, len(window))
@@ -270,12 +277,14 @@ class _Scan:
     def finds(self, view: bytes, whole: bool) -> Iterator[tuple[int, str]]:
         """Give the place of each find; what touches an open end is left for the next window."""
         for form in self.keys.forms:
-            for match in re.finditer(re.escape(form), view):
-                yield match.start(), "the API key of this environment"
-        for at, end, what in _named_keys(view):
+            at = view.find(form)
+            while at >= 0:
+                yield at, "the API key of this environment"
+                at = view.find(form, at + len(form))
+        for at, end, what in _named_keys(view, lower := view.lower()):
             if whole or end < len(view):
                 yield at, what
-        for at, end, signature, ends in _links(view):
+        for at, end, signature, ends in _links(view) if b"sig" in lower else ():
             if not whole and end == len(view):
                 continue
             if ends is None:

@@ -97,20 +97,22 @@ def _parts(name: str, stream: Any, place: str, left: list[float], depth: int) ->
 
 def _read(stream: Any, left: list[float]) -> Iterator[bytes]:
     """Read in windows, within what a file may unpack to; what came before a fault counts."""
-    block = bytearray()
+    block: list[bytes] = []
+    held = 0
     try:
-        while piece := stream.read1(2**16):
+        while piece := stream.read1(_WINDOW_BYTES):
             left[0] -= len(piece)
             if left[0] < 0:
                 raise TooMuchError("it unpacks to more than is searched")
-            block += piece
-            if len(block) >= _WINDOW_BYTES:
-                yield bytes(block)
-                block.clear()
+            block.append(piece)
+            held += len(piece)
+            if held >= _WINDOW_BYTES:
+                yield b"".join(block)
+                block, held = [], 0
     except Exception:
-        yield bytes(block)
+        yield b"".join(block)
         raise
-    yield bytes(block)
+    yield b"".join(block)
 
 
 def _members(stream: Any, place: str, left: list[float], depth: int) -> Iterator[Part]:
