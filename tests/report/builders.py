@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
-from hooked_analytics import videos_from_records
+from hooked_analytics import Report, build_report, videos_from_records
 
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 
@@ -44,3 +45,14 @@ OCTOBER = videos(
 SEPTEMBER = videos(
     *[record(n, createdAt=f"2026-09-{n + 1:02}T10:00:00Z", type="ugc_ads") for n in range(2)]
 )
+
+
+@cache
+def october() -> Report:
+    """The report of October, built once: it is frozen, and its tables are copies."""
+    return build_report(OCTOBER)
+
+
+@cache
+def october_compared() -> Report:
+    return build_report(OCTOBER, before=SEPTEMBER)

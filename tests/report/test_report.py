@@ -12,7 +12,15 @@ from hooked_analytics import build_report, read_report
 from hooked_analytics.report.page import page_html, pictures
 from hooked_analytics.report.sentences import headlines, not_known, sentence
 from hooked_analytics.schema import empty_videos
-from tests.report.builders import NOW, OCTOBER, SEPTEMBER, record, videos
+from tests.report.builders import (
+    NOW,
+    OCTOBER,
+    SEPTEMBER,
+    october,
+    october_compared,
+    record,
+    videos,
+)
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</svg><script>alert(1)</script>", r"$\frac{$ {{7*7}}")
 SIGNED = "https://a.example/v.mp4?X-Amz-Signature=abc"
@@ -47,7 +55,7 @@ def test_the_headlines_are_the_figures_of_the_tables():
 
 
 def test_a_change_is_explained_and_its_parts_add_up():
-    report = build_report(OCTOBER, before=SEPTEMBER)
+    report = october_compared()
     table = report.tables["credit_change"]
     assert table["change"].sum() == 5
     assert table[["volume", "mix", "rate"]].sum().sum() == pytest.approx(5)
@@ -73,7 +81,7 @@ def test_the_cause_that_is_more_than_chance_is_named_and_another_is_not():
 
 
 def test_a_table_handed_out_is_a_copy_and_the_report_is_frozen():
-    report = build_report(OCTOBER)
+    report = october()
     usage = report.tables["credit_usage"]
     usage["credits"] = 0.0
     assert report.tables["credit_usage"]["credits"].sum() == 15
@@ -197,7 +205,7 @@ def test_pictures_hold_hostile_text_as_text():
 
 
 def test_the_notebook_gets_the_page_without_touching_anything_else():
-    html = build_report(OCTOBER)._repr_html_()
+    html = october()._repr_html_()
     assert html.startswith('<div class="hooked-report in-notebook">')
     assert 'src="data:image/svg+xml;base64,' in html
     assert "<svg" not in html

@@ -8,13 +8,21 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pyarrow.csv
 import pytest
 
 from hooked_analytics import build_report, read_report
 from hooked_analytics.report.page import page_html
-from tests.report.builders import OCTOBER, SEPTEMBER, record, videos
+from tests.report.builders import (
+    OCTOBER,
+    SEPTEMBER,
+    october,
+    october_compared,
+    record,
+    videos,
+)
 
 
 def test_the_page_is_the_same_bytes_after_the_way_through_files(tmp_path):
@@ -60,9 +68,9 @@ def test_csv_opens_safely_and_days_are_those_of_the_time_zone(tmp_path):
 
 def test_a_new_set_replaces_the_old_one_and_leaves_other_files(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    build_report(OCTOBER, before=SEPTEMBER).export(tmp_path)
+    october_compared().export(tmp_path)
     assert (tmp_path / "credit_change.csv").exists()
-    build_report(OCTOBER).export(tmp_path)
+    october().export(tmp_path)
     assert not (tmp_path / "credit_change.csv").exists()
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert "credit_change" not in read_report(tmp_path).tables
@@ -74,7 +82,7 @@ def test_what_is_not_a_report_is_refused(tmp_path):
     manifest = tmp_path / "manifest.json"
     manifest.write_text('{"name": "an extension"}')
     with pytest.raises(ValueError, match="is not of a report; nothing was touched"):
-        build_report(OCTOBER).export(tmp_path)
+        october().export(tmp_path)
     with pytest.raises(ValueError, match="is not the manifest of a report"):
         read_report(tmp_path)
     manifest.write_text('{"hooked_report": 7}')
@@ -84,7 +92,7 @@ def test_what_is_not_a_report_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["credit_usage.csv", "totals.parquet"])
 def test_a_file_that_was_changed_is_named(tmp_path, name):
-    build_report(OCTOBER).export(tmp_path)
+    october().export(tmp_path)
     (tmp_path / name).write_bytes(b" ")
     with pytest.raises(ValueError, match=f"{name} was changed after the report was exported"):
         read_report(tmp_path)
@@ -94,7 +102,7 @@ def test_a_file_that_was_changed_is_named(tmp_path, name):
 
 
 def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path):
-    build_report(OCTOBER).export(tmp_path / "report")
+    october().export(tmp_path / "report")
     manifest = tmp_path / "report" / "manifest.json"
     about = json.loads(manifest.read_text())
     about["tables"]["totals"]["files"] = {"../secret.parquet": "0"}
@@ -102,26 +110,26 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path):
     (tmp_path / "secret.parquet").write_text("secret")
     with pytest.raises(ValueError, match="no plain name"):
         read_report(tmp_path / "report")
-    build_report(OCTOBER).export(tmp_path / "report")
+    october().export(tmp_path / "report")
     assert (tmp_path / "secret.parquet").exists()
 
 
 def test_an_export_leaves_nothing_beside_its_folder_and_sweeps_what_a_kill_left(tmp_path):
     folder = tmp_path / "report"
-    build_report(OCTOBER).export(folder)
+    october().export(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shutil.rmtree", lambda *_, **__: None)  # as if killed before it cleans up
-        build_report(OCTOBER).export(folder)
+        october().export(folder)
     left = [path for path in tmp_path.iterdir() if path != folder]
     assert left
     for path in left:
         os.utime(path, (0, 0))
-    build_report(OCTOBER).export(folder)
+    october().export(folder)
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_two_exports_at_once_leave_one_of_them_whole(tmp_path):
-    reports = [build_report(OCTOBER, title=str(number)) for number in range(4)]
+    reports = [replace(october(), title=str(number)) for number in range(4)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda report: report.export(tmp_path / "report"), reports * 5))
     assert read_report(tmp_path / "report").title in "0123"
@@ -131,7 +139,7 @@ def test_the_folder_a_process_works_in_is_not_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in (".", tmp_path, tmp_path.parent):
         with pytest.raises(ValueError, match="choose a folder of its own"):
-            build_report(OCTOBER).export(folder)
+            october().export(folder)
 
 
 # The writer kills itself before its first step on a file, then before its fourth, and so on
