@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,15 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # one letter is a drive of Windows
         raise ValueError(f"{text} is an address: name a file of this machine, and copy it there")
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home
+
+
+def require_directory(directory: Path) -> None:
+    """Make the folder if absent; an `OSError` says that no file can be made in it."""
+    if directory.exists() and not directory.is_dir():
+        said = "is a file, not a folder; choose another"
+        raise NotADirectoryError(errno.ENOTDIR, said, str(directory))
+    directory.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=directory).close()
 
 
 def require_space(path: Path, rows: int = 0) -> None:
@@ -97,6 +107,15 @@ def move_into_place(beside: Path, target: Path) -> None:
     _sync(beside, os.O_RDWR)
     beside.replace(target)
     _sync_directory(target.parent)
+
+
+def write_through(path: Path, text: str) -> None:
+    """Write a small file that is on the disk afterwards; it may be cut short until then."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_directory(path.parent)
 
 
 @contextmanager

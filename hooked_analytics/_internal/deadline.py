@@ -98,6 +98,11 @@ def with_deadline(connection_class: Any) -> Any:
     """
 
     class ConnectionWithDeadline(connection_class):  # type: ignore[misc]
+        def connect(self) -> None:
+            # a proxy answers before the server does, and may drip as well
+            self.response_class = timed_response(Deadline(self.timeout))
+            super().connect()
+
         def request(self, *arguments: Any, **settings: Any) -> None:
             if self.sock is not None:
                 # the last answer may have left it a moment only

@@ -1,4 +1,4 @@
-"""Hosts and addresses, dates in headers, when a signed link ends, and urllib3's pools."""
+"""Web addresses and hosts, dates in headers, when a signed link ends, and urllib3's pools."""
 
 from __future__ import annotations
 
@@ -8,18 +8,61 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# One reading of an address, without the corners in which two parsers could differ.
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}\.?)"
+    r"(?::(?P<port>\d{1,5}))?(?P<path>/[!-\"$->@-\[\]-~]*)?(?:\?(?P<query>[!-\"$-~]*))?(?:#.*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_PORTS = {"http": 80, "https": 443}
+
+
+class WebAddress(NamedTuple):
+    """An address of the web in parts; the host in small letters, without brackets or last dot."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @property
+    def climbs(self) -> bool:
+        """Whether its path leaves a folder that it names, however that is written."""
+        return not {".", ".."}.isdisjoint(re.split(r"[/\\]", unquote(self.path)))
+
+
+def web_address(text: object) -> WebAddress | None:
+    """
+    Take an address apart that has no user, blank or other oddity; None for anything else.
+
+    >>> web_address("https://Cdn.example.com./a?b=c")
+    WebAddress(scheme='https', host='cdn.example.com', port=443, path='/a', query='b=c')
+    >>> web_address("https://a@example.com/") is web_address("https://example.com/ a") is None
+    True
+    """
+    match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    scheme, host = match["scheme"].lower(), match["host"].lower().strip("[]").rstrip(".")
+    port = int(match["port"] or _PORTS[scheme])
+    bracketed = match["host"].startswith("[")
+    if not 0 < port < 65_536 or (bracketed and ip_address(host) is None):
+        return None
+    return WebAddress(scheme, host, port, match["path"] or "/", match["query"] or "")
 
 
 def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address, without its zone; None for a name."""
+    """Read an address, without the zone of IPv6; None for a name."""
     try:
-        return ipaddress.ip_address(host.partition("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0] if ":" in host else host)
     except ValueError:
         return None
 
@@ -92,18 +135,51 @@ def http_date(header: str | None) -> datetime | None:
         return None
 
 
-def open_pool(adapter: Any, url: str, *, direct: bool) -> Any:
-    """Have requests work out proxies and certificates for a URL and give urllib3's pool for it."""
-    import requests
+_NO_SOCKS = (
+    "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs one more package: "
+    "pip install 'requests[socks]'; or unset the variable"
+)
+_NO_PROXY = (
+    "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port, or unset the "
+    "variable"
+)
+_NO_CERTIFICATES = (
+    "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of certificates that does not exist; "
+    "correct the path, or unset the variable"
+)
 
-    with requests.Session() as session:
-        settings = session.merge_environment_settings(url, {}, True, None, None)
-    verify, cert = settings["verify"], settings["cert"]
-    pool = adapter.get_connection_with_tls_context(
-        requests.Request("GET", url).prepare(),
-        verify=verify,
-        proxies={} if direct else settings["proxies"],
-        cert=cert,
-    )
-    adapter.cert_verify(pool, url, verify, cert)
+
+def open_pool(adapter: Any, url: str, *, direct: bool) -> Any:
+    """
+    Have requests work out proxies and certificates for a URL and give urllib3's pool for it.
+
+    Where the environment allows none, a ValueError names the variable and the remedy.
+    """
+    pool = _pool(adapter, url, direct=direct)
+    if isinstance(pool, str):  # raised here, where no frame holds the address of a proxy
+        raise ValueError(pool)
+    return pool
+
+
+def _pool(adapter: Any, url: str, *, direct: bool) -> Any:
+    import requests
+    import urllib3
+
+    try:
+        with requests.Session() as session:
+            settings = session.merge_environment_settings(url, {}, True, None, None)
+        verify, cert = settings["verify"], settings["cert"]
+        pool = adapter.get_connection_with_tls_context(
+            requests.Request("GET", url).prepare(),
+            verify=verify,
+            proxies={} if direct else settings["proxies"],
+            cert=cert,
+        )
+        adapter.cert_verify(pool, url, verify, cert)
+    except requests.exceptions.InvalidSchema:
+        return _NO_SOCKS
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):
+        return _NO_PROXY
+    except OSError:
+        return _NO_CERTIFICATES
     return pool

@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakSet
 
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # else Python prints warnings where no logging is set up
 
 START_SECONDS = STOP_SECONDS = 10.0
 MAX_HEAD_BYTES = 16 * 1024
@@ -174,7 +175,8 @@ def bind_socket(port: int, host: str = "127.0.0.1") -> socket.socket:
         sock.close()
         raise OSError(
             error.errno,
-            f"port {port} cannot be used at {host} ({error.strerror}); choose another, or 0",
+            f"port {port} cannot be used at {host} ({error.strerror}); choose another port, 0 for "
+            "any, or another address of this machine",
         ) from None
     return sock
 
@@ -191,6 +193,7 @@ def _protocol(
             oldest = next(iter(transports))
             del transports[oldest]
             oldest.abort()
+        self.logger = _log  # what strangers send is told to nobody who does not log
         self.app_state = {**self.app_state, "transport": transport}
         transports[transport] = None
         if seconds is not None:

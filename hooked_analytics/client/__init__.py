@@ -5,8 +5,12 @@ from hooked_analytics.client.client import HookedClient, Response
 from hooked_analytics.client.pages import ListPage
 from hooked_analytics.client.settings import (
     KEY_VARIABLE,
+    check_parts,
+    check_seconds,
     check_video_id,
+    check_whole,
     keys_of_environment,
+    plain_address,
 )
 
 __all__ = [
@@ -16,6 +20,10 @@ __all__ = [
     "HookedClient",
     "ListPage",
     "Response",
+    "check_parts",
+    "check_seconds",
     "check_video_id",
+    "check_whole",
     "keys_of_environment",
+    "plain_address",
 ]

@@ -51,7 +51,8 @@ class HookedClient:
         Most requests in any 60 s, burst allowed; None lifts the limit. When not given,
         ``HOOKED_REQUESTS_PER_MINUTE`` is read. A client refused below it learns a slower pace.
     shared_limit : bool, default False
-        Share the limit, by a locked file, with all processes of this user and key that say so.
+        Share the limit, by a locked file in the user's own cache folder, with all processes of
+        this user and key that say so. Processes of other users are not counted.
     max_workers : int, default 16
         Most requests at the same time.
     timeout_seconds : float, default 30
@@ -105,17 +106,16 @@ class HookedClient:
                 "elsewhere, export them, and open the file here with read_videos"
             )
         self._key = settings.checked_key(given, profile=profile)
-        if max_workers < 1 or max_attempts < 1 or not 0 < timeout_seconds < math.inf:
-            raise ValueError(
-                "max_workers and max_attempts are at least 1, timeout_seconds is above 0 and finite"
-            )
+        settings.check_whole(1, settings.MAX_WORKERS, max_workers=max_workers)
+        settings.check_whole(1, settings.MAX_ATTEMPTS, max_attempts=max_attempts)
+        settings.check_seconds(timeout_seconds=timeout_seconds)
         self.base_url = settings.checked_base_url(base_url)
         self.requests_per_minute = settings.checked_limit(requests_per_minute)
         self.shared_limit = shared_limit
         self.max_workers = max_workers
         self.timeout_seconds = timeout_seconds
         self.max_attempts = max_attempts
-        self.video_id_pattern = video_id_pattern
+        self.video_id_pattern = settings.checked_pattern(video_id_pattern)
         self._by_process: dict[int, Sender] = {}
         self._sender()
 

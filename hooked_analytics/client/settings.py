@@ -1,4 +1,4 @@
-"""What a caller or the environment gives, checked before it is used: key, address, limit, id."""
+"""What a caller or the environment gives, checked before it is used."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 import math
 import os
 import re
+from numbers import Integral, Real
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from hooked_analytics._internal.net import is_loopback
+from hooked_analytics._internal.net import is_loopback, web_address
 from hooked_analytics._internal.secret import (
     SecretStr,
     secret_from_environment,
@@ -24,7 +25,19 @@ LIMIT_VARIABLE = "HOOKED_REQUESTS_PER_MINUTE"
 # Hooked states no grammar for ids; this takes every form seen and nothing that changes a path.
 VIDEO_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 _ENDPOINTS = frozenset({"list"})
+# They come along when an id is copied from a web page, a chat or joined files, and show nothing.
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,512}")
+_NO_KEY = re.compile(rf"https?://|['\"]|{KEY_VARIABLE}", re.IGNORECASE)
+_MAX_SECONDS = 1e8
+MAX_WORKERS, MAX_ATTEMPTS = 1_000, 100
+# argument -> what it can do, and what it is
+_PARTS = {
+    "client": (("request_video", "list_pages", "check_video_id"), "a HookedClient"),
+    "archive": (("videos", "append"), "a VideoArchive, such as VideoArchive('archive')"),
+    "webhooks": (("subscribe", "unsubscribe"), "a WebhookReceiver"),
+    "stop": (("is_set", "set", "wait"), "a threading.Event"),
+}
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -56,6 +69,11 @@ def checked_key(given: SecretStr | None, *, profile: str | None = None) -> Secre
             "The API key is not one line of visible ASCII characters. "
             "Copy it anew; it is not shown here on purpose."
         )
+    if _NO_KEY.match(key.reveal()):
+        raise AuthenticationError(
+            "The API key begins with a quotation mark, like an address or like an assignment. Give "
+            "the key alone; an address is for base_url. It is not shown here on purpose."
+        )
     return key
 
 
@@ -84,28 +102,37 @@ def limit_file(key: SecretStr, base_url: str) -> Path:
 
 def checked_base_url(given: str | None) -> str:
     """Accept https anywhere and http on this machine; the key goes nowhere else."""
-    base_url = given or os.getenv(URL_VARIABLE) or DEFAULT_URL
-    try:
-        parts = urlsplit(base_url.strip().rstrip("/"))
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in {"http", "https"}:
-        raise ValueError(f"base_url is a full address such as {DEFAULT_URL}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("base_url holds a host and perhaps a path, no user, query or fragment")
-    if parts.scheme == "http" and not is_loopback(host):
+    plain = plain_address(given or os.getenv(URL_VARIABLE) or DEFAULT_URL)
+    address = web_address(plain)
+    if plain is None or address is None:
         raise ValueError(
-            f"base_url {host!r} is not this machine, so it needs https: "
+            f"base_url is a full address such as {DEFAULT_URL}: a host and perhaps a path, no "
+            "user, query or fragment"
+        )
+    if address.scheme == "http" and not is_loopback(address.host):
+        raise ValueError(
+            f"base_url {address.host!r} is not this machine, so it needs https: "
             "over http the API key would be readable on the way"
         )
-    return parts.geturl()
+    return plain.removesuffix("/v1")  # every path has it already
+
+
+def plain_address(text: object) -> str | None:
+    r"""
+    Take an address of a host and perhaps a path; None for anything else.
+
+    >>> plain_address(" https://api.example.com/hooked/\n"), plain_address("https://a.example?b")
+    ('https://api.example.com/hooked', None)
+    """
+    plain = text.strip().rstrip("/") if isinstance(text, str) else ""
+    address = web_address(plain)
+    return None if address is None or address.climbs or {"?", "#"} & set(plain) else plain
 
 
 def checked_limit(given: float | None) -> float | None:
     """Take the limit that was given, else the one of the environment, else 60."""
     if given is not LIMIT_NOT_GIVEN:
-        if given is not None and not given >= 1:
+        if given is not None and not (_is_real(given) and 1 <= given < math.inf):
             raise ValueError("requests_per_minute is at least 1, or None for no limit")
         return given
     try:
@@ -117,6 +144,15 @@ def checked_limit(given: float | None) -> float | None:
     return int(limit) if limit.is_integer() else limit
 
 
+def checked_pattern(pattern: str) -> str:
+    """Take a regular expression."""
+    try:
+        re.compile(pattern)
+    except (re.error, TypeError):
+        raise ValueError(f"video_id_pattern is a regular expression, not {pattern!r:.40}") from None
+    return pattern
+
+
 def check_video_id(value: object, *, pattern: str = VIDEO_ID_PATTERN) -> str:
     r"""
     Return the id without surrounding white space, or refuse it before any request.
@@ -126,7 +162,7 @@ def check_video_id(value: object, *, pattern: str = VIDEO_ID_PATTERN) -> str:
     """
     if not isinstance(value, str):
         raise InvalidVideoIdError(f"{value!r:.40} is no video id: it is not text")
-    video_id = value.strip()
+    video_id = (value if value.isascii() else _UNSEEN.sub("", value)).strip()
     if len(video_id) > 128:
         raise InvalidVideoIdError(f"a text of {len(video_id):,} characters is no video id")
     if video_id in _ENDPOINTS:
@@ -137,3 +173,33 @@ def check_video_id(value: object, *, pattern: str = VIDEO_ID_PATTERN) -> str:
             "at most 128, beginning with a letter or digit"
         )
     return video_id
+
+
+def check_parts(**given: Any) -> None:
+    """Refuse what cannot be the part that it is given as; None is one that is not given."""
+    for name, part in given.items():
+        methods, what = _PARTS[name]
+        fits = not isinstance(part, type) and all(hasattr(part, method) for method in methods)
+        if part is not None and not fits:
+            raise TypeError(f"{name} is {what}, not {type(part).__name__}")
+
+
+def check_seconds(**given: Any) -> None:
+    """Refuse what is no time above 0."""
+    for name, seconds in given.items():
+        if not _is_real(seconds) or not 0 < seconds <= _MAX_SECONDS:
+            raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r:.40}")
+
+
+def check_whole(minimum: int, maximum: int, **given: Any) -> None:
+    """Refuse what is no whole number between two others."""
+    for name, number in given.items():
+        whole = isinstance(number, Integral) and not isinstance(number, bool)
+        if not whole or not minimum <= number <= maximum:
+            raise ValueError(
+                f"{name} is a whole number from {minimum:,} to {maximum:,}, not {number!r:.40}"
+            )
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

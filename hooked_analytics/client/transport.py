@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
@@ -78,13 +77,7 @@ class Transport:
         # Plain http is for this machine, and what runs on this machine no proxy can reach: one
         # would read the key, or answer in the server's place.
         direct = parts.scheme == "http" or is_loopback(parts.hostname or "")
-        problem: str | None = None
-        try:
-            self._pool = open_pool(self._adapter, self._base_url, direct=direct)
-        except (requests.RequestException, OSError) as error:
-            problem = next(said for kind, said in _ENVIRONMENT.items() if isinstance(error, kind))
-        if problem is not None:  # raised here, where no frame holds the address of a proxy
-            raise ValueError(problem)
+        self._pool = open_pool(self._adapter, self._base_url, direct=direct)
         self._pool.ConnectionCls = with_deadline(self._pool.ConnectionCls)
 
     def close(self) -> None:
@@ -180,18 +173,10 @@ def _read(raw: Any, largest: int) -> bytes:
     return b"".join(pieces)
 
 
-# kind of failure, and which variable of the environment makes it, with the remedy
-_ENVIRONMENT: dict[type[Exception], str] = {
-    requests.exceptions.InvalidSchema: "HTTPS_PROXY or ALL_PROXY names a SOCKS proxy, which needs "
-    "one more package: pip install 'requests[socks]'; or unset the variable",
-    requests.RequestException: "HTTPS_PROXY or ALL_PROXY is not the address of a proxy; write "
-    "http://host:port, or unset the variable",
-    OSError: "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of certificates that does not "
-    "exist; correct the path, or unset the variable",
-}
 # kind of failure, and how it is said
 _REASONS: dict[type[Exception], str] = {
-    urllib3.exceptions.ProxyError: "the proxy on the way to {host} did not answer",
+    urllib3.exceptions.ProxyError: "the proxy on the way to {host} refused, or did not answer; see "
+    "HTTPS_PROXY",
     urllib3.exceptions.SSLError: "the certificate of {host} was not accepted",
     urllib3.exceptions.NameResolutionError: "no address is known for {host}",
     urllib3.exceptions.NewConnectionError: "nothing answers at {host}",

@@ -17,17 +17,23 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from hooked_analytics._internal.atomic import local_path
+from hooked_analytics._internal.atomic import local_path, require_directory
 from hooked_analytics._internal.cancel import wait_for
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
-from hooked_analytics.client import CancelToken, HookedClient
+from hooked_analytics.client import (
+    CancelToken,
+    HookedClient,
+    check_parts,
+    check_seconds,
+    check_whole,
+)
+from hooked_analytics.client.settings import MAX_WORKERS
 from hooked_analytics.download.downloader import HTTPDownloader, LinkRules
 from hooked_analytics.download.tasks import (
     FILE_KINDS,
     DownloadResult,
     read_tasks,
-    require_directory,
     require_room,
 )
 from hooked_analytics.download.worker import DownloadWorker
@@ -118,8 +124,9 @@ def download_videos(
     """
     if asset not in FILE_KINDS:
         raise ValueError(f"asset is 'video' or 'thumbnail', not {asset!r}")
-    if max_workers < 1 or not timeout_seconds > 0:
-        raise ValueError("max_workers is at least 1, timeout_seconds is above 0")
+    check_parts(client=client)
+    check_whole(1, MAX_WORKERS, max_workers=max_workers)
+    check_seconds(timeout_seconds=timeout_seconds)
     folder = local_path(directory)
     require_directory(folder)
     with contextlib.nullcontext(client) if client else HookedClient() as used:

@@ -13,22 +13,25 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urljoin
+from urllib.parse import parse_qs, urljoin
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
-from hooked_analytics._internal.deadline import timed_response
+from hooked_analytics._internal.deadline import Deadline, timed_response
 from hooked_analytics._internal.net import (
+    WebAddress,
     ip_address,
     is_loopback,
     is_public,
     open_pool,
     signed_link_ends_at,
+    web_address,
 )
 from hooked_analytics.client import Cancelled
 from hooked_analytics.client.retry import retry_after_seconds
@@ -36,7 +39,7 @@ from hooked_analytics.client.transport import CONNECT_SECONDS, failure_reason, i
 from hooked_analytics.download.tasks import DownloadError, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 # So much must arrive in every stretch of `timeout_seconds`, or the connection is given up.
 MIN_BYTES = 64 * 1024
@@ -68,14 +71,7 @@ _HOOKED = re.compile(
 )
 _LINK_LIFE = timedelta(hours=24)
 _LAST_MINUTE = timedelta(seconds=60)
-# One reading of a link, without the corners in which two parsers could differ.
-_LINK = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>\d{1,5}))?"
-    r"(?P<path>/[!-\"$->@-\[\]-~]*)?(?:\?(?P<query>[!-\"$-~]*))?(?:#.*)?",
-    re.ASCII | re.IGNORECASE,
-)
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+", re.ASCII)
-_PORTS = {"http": 80, "https": 443}
 _INTRANET = frozenset({"internal", "local", "localhost"})
 
 
@@ -105,7 +101,7 @@ class LinkRules:
     """
 
     def __init__(self, allowed_hosts: Iterable[str], *, is_local: bool) -> None:
-        if isinstance(allowed_hosts, str):
+        if isinstance(allowed_hosts, str) or not isinstance(allowed_hosts, Iterable):
             raise TypeError("allowed_hosts is a list of hosts, such as ['cdn.example.com']")
         self._allowed = [str(host).strip().lower() for host in allowed_hosts]
         for host in self._allowed:
@@ -115,32 +111,30 @@ class LinkRules:
 
     def check(self, url: str, *, is_fresh: bool) -> Link:
         """Take a link apart; fresh is one that the API gave in this call, or where that leads."""
-        match = _LINK.fullmatch(url)
-        if match is None:
+        address = web_address(url)
+        if address is None:
             fail("link_refused", "the link is no plain web address")
-        scheme, host = match["scheme"].lower(), match["host"].lower().strip("[]").rstrip(".")
-        port, path = int(match["port"] or _PORTS[scheme]), match["path"] or "/"
+        scheme, host, port, path, query = address
         local = is_loopback(host)
-        if not 0 < port < 65536:
-            fail("link_refused", f"the link to {host} has no possible port")
         last = host.rpartition(".")[2]
         is_name = "." in host and last[:1].isalpha() and last not in _INTRANET
         if not local and not is_public(host) and (ip_address(host) or not is_name):
             fail("link_refused", f"{host} is no public host, which no allowed_hosts changes")
         if scheme == "http" and not local:
             fail("link_refused", f"the link to {host} is plain http; only https is followed")
-        if not self._is_allowed(host, path, is_fresh=is_fresh):
+        if not self._is_allowed(address, is_fresh=is_fresh):
             whose = "in allowed_hosts" if self._allowed else "one of Hooked's hosts"
             fail(
                 "link_refused",
                 f"the link leads to {host}, which is not {whose}; "
                 f"if you trust it: allowed_hosts=[{host!r}]",
             )
-        query = f"?{match['query']}" if match["query"] else ""
         shown = f"[{host}]" if ":" in host else host
-        return Link(f"{scheme}://{shown}:{port}", host, path, query, local, is_fresh)
+        signature = f"?{query}" if query else ""
+        return Link(f"{scheme}://{shown}:{port}", host, path, signature, local, is_fresh)
 
-    def _is_allowed(self, host: str, path: str, *, is_fresh: bool) -> bool:
+    def _is_allowed(self, address: WebAddress, *, is_fresh: bool) -> bool:
+        host = address.host
         if self._allowed:
             return any(
                 host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
@@ -148,8 +142,8 @@ class LinkRules:
             )
         if is_loopback(host):
             return self._is_local
-        inside = not {".", ".."} & set(re.split(r"[/\\]", unquote(path)))
-        return is_fresh or (inside and _HOOKED.fullmatch(host + path) is not None)
+        ours = _HOOKED.fullmatch(host + address.path) is not None
+        return is_fresh or (ours and not address.climbs)
 
 
 def ends_soon(url: str, fetched_at: datetime | None) -> bool:
@@ -210,6 +204,10 @@ def _file_connection(
             finally:
                 self.host = name
             raise failed from None
+
+        def connect(self) -> None:
+            self.response_class = timed_response(Deadline(self.timeout))  # of a proxy
+            super().connect()
 
         def request(self, method: str, url: str, *rest: Any, headers: Any, **more: Any) -> None:
             plain = dict(headers)
@@ -319,7 +317,10 @@ class HTTPDownloader:
 
     def _new_pool(self, link: Link) -> Any:
         # plain http is for this machine, which no proxy can reach
-        pool = open_pool(self._adapter, f"{link.origin}/", direct=link.is_loopback)
+        try:
+            pool = open_pool(self._adapter, f"{link.origin}/", direct=link.is_loopback)
+        except ValueError as error:
+            fail("network", str(error))
         loopback = link.is_loopback if pool.proxy is None else None
         pool.ConnectionCls = _file_connection(
             pool.ConnectionCls, self._stop, self._stretch_seconds, loopback

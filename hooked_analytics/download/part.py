@@ -59,7 +59,7 @@ class ResumeInfo:
         try:
             kept = json.loads(path.read_bytes()[:10_000])
             info = cls(str(kept["place"]), int(kept["total"]), str(kept["validator"]))
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         return info if _STRONG_TAG.fullmatch(info.validator) and info.total > 0 else None
 

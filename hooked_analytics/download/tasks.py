@@ -7,8 +7,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
 import pandas as pd
 
 from hooked_analytics.errors import HookedError, InvalidVideoIdError
-from hooked_analytics.schema import clean_text, require_columns
+from hooked_analytics.schema import clean_text, require_pandas
+from hooked_analytics.schema.frames import usable_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,19 +184,16 @@ def read_tasks(
     videos: pd.DataFrame, directory: Path, kind: FileKind, client: HookedClient
 ) -> list[DownloadTask]:
     """Read the frame: every distinct video, those without a file with their reason."""
+    require_pandas(videos, what="download_videos")
     sizes = [kind.size_column] if kind.size_column else []
-    needed = ["video_id", "status", kind.column, *sizes]
-    require_columns(videos, needed, what="download_videos")
-    table = videos[[*needed, *({"fetched_at", "fetch_error_message"} & set(videos))]].astype(object)
+    known = [name for name in ("fetched_at", "fetch_error_message") if name in videos]
+    needed = ["video_id", "status", kind.column, *sizes, *known]
+    table = usable_frame(videos, needed, what="download_videos")[needed].astype(object)
     records = table.where(table.notna(), None).to_dict("records")
     tasks: dict[str, DownloadTask] = {}
     for record in records:
         task = _task(record, kind, client)
         tasks.setdefault(task.video_id, task)
-    if repeated := len(records) - len(tasks):
-        warnings.warn(
-            f"{repeated} of {len(records)} rows are of a video given before", stacklevel=4
-        )
     open_tasks = [task for task in tasks.values() if task.result is None]
     suffixes = (*kind.suffixes, kind.part_suffix.removesuffix(".part"))
     there = sorted(path.name for path in directory.iterdir())
@@ -259,15 +255,6 @@ def file_stems(
             mark = hashlib.blake2s(video_id.encode(errors="replace"), digest_size=4).hexdigest()
             stems.append(f"{re.sub(r'[^A-Za-z0-9_-]', '_', video_id)[:_MAX_STEM]}~{mark}")
     return stems
-
-
-def require_directory(directory: Path) -> None:
-    """Make the folder if absent; an `OSError` says that no file can be made in it."""
-    if directory.exists() and not directory.is_dir():
-        said = "is a file, not a folder; choose another"
-        raise NotADirectoryError(errno.ENOTDIR, said, str(directory))
-    directory.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=directory).close()
 
 
 def require_room(tasks: Iterable[DownloadTask], directory: Path) -> None:

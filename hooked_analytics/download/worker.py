@@ -81,6 +81,9 @@ class DownloadWorker:
     def _fetched(self, task: DownloadTask) -> DownloadResult:
         if self._disk_is_full:
             fail("disk", "not begun, for the disk is full; make room and call again")
+        for target in map(task.path, task.kind.suffixes):
+            if target.is_dir() and not target.is_symlink():
+                fail("disk", f"there is a folder named {target.name}; move it away and call again")
         path = task.path(task.kind.part_suffix)
         part = Part(path, self._token.stop, patience_seconds=self._patience_seconds)
         try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pandas as pd
 
 from hooked_analytics._internal.cancel import despite_interrupts
-from hooked_analytics.client import HookedClient
+from hooked_analytics.client import HookedClient, check_parts, check_whole
+from hooked_analytics.client.pages import MAX_COUNT
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError
 from hooked_analytics.fetch.fetch_job import Archive, FetchJob, plan_requests, validate_ids
 from hooked_analytics.schema import NAMES, Row, frame_from_rows, parse_record
@@ -38,7 +41,8 @@ def fetch_videos(
     ----------
     video_ids : str or Iterable[str]
         Ids in any iterable, one id, or a table with a column ``video_id``. Surrounding white space
-        is taken off; an id given twice is requested once, with a warning.
+        and characters that show nothing are taken off; an id given twice is requested once, with
+        a warning.
     client : HookedClient, optional
         Whose key, limit and connections to use. A new one for this call when missing.
     archive : VideoArchive, optional
@@ -66,6 +70,8 @@ def fetch_videos(
         ``.videos`` has every row.
     FetchInterrupted
         The stop button; ``.videos`` has every row, those not requested as ``not_fetched``.
+    StorageError
+        The archive's folder cannot be written, or its disk is full. Nothing was requested.
     TypeError, ValueError
         *video_ids* can hold no ids. Nothing was requested.
 
@@ -81,6 +87,7 @@ def fetch_videos(
     """
     if errors not in {"coerce", "raise"}:
         raise ValueError(f"errors is 'coerce' or 'raise', not {errors!r}")
+    check_parts(client=client, archive=archive)
     job = None
     try:
         with contextlib.nullcontext(client) if client else HookedClient() as used:
@@ -144,7 +151,7 @@ def list_videos(
     FetchInterrupted
         The stop button; ``.videos`` has what arrived.
     ValueError
-        A limit below 0, or a time that is none. Nothing was requested.
+        A limit below 0, or times that are none or in the wrong order. Nothing was requested.
 
     Examples
     --------
@@ -154,9 +161,12 @@ def list_videos(
     ...     len(videos), client.requests_sent
     (110, 2)
     """
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ValueError(f"limit is a whole number from 0 on, not {limit!r}")
+    check_parts(client=client)
+    if limit is not None:
+        check_whole(0, MAX_COUNT, limit=limit)
     first, last = _moment("since", since), _moment("until", until)
+    if first is not None and last is not None and first >= last:
+        raise ValueError(f"since is before until, not {since} and {until}")
     rows: list[Row] = []
     try:
         with contextlib.nullcontext(client) if client else HookedClient() as used:
@@ -203,7 +213,9 @@ def _moment(name: str, given: str | datetime | None) -> pd.Timestamp | None:
     if given is None:
         return None
     try:
-        moment = pd.Timestamp(given)
-        return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-    except (ValueError, TypeError) as problem:
-        raise ValueError(f"{name} is a date such as 2026-10-01, not {given!r}") from problem
+        moment = pd.Timestamp(given) if isinstance(given, (str, date, np.datetime64)) else pd.NaT
+        if not pd.isna(moment):
+            return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+    except ValueError:
+        pass
+    raise ValueError(f"{name} is a date such as 2026-10-01, not {given!r:.40}")

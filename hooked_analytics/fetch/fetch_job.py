@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from hooked_analytics._internal.atomic import require_directory, require_space
 from hooked_analytics._internal.cancel import BackgroundThread, despite_interrupts, wait_for
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics._internal.worker_pool import WorkerPool
@@ -25,6 +26,7 @@ from hooked_analytics.errors import (
     FetchInterrupted,
     HookedError,
     InvalidVideoIdError,
+    StorageError,
 )
 from hooked_analytics.fetch.video_state import is_settled
 from hooked_analytics.schema import (
@@ -41,6 +43,11 @@ _WAIT_SECONDS = 0.1
 KEEP_SECONDS = 30.0
 _FILE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
 _RECORD_KEYS = frozenset({"id", "videoId", "video_id"})
+_NO_IDS: dict[Any, str] = {
+    Number: "numbers",
+    bytes: "bytes",
+    (Mapping, list, tuple): "records or lists",
+}
 _WANTED = "hand in a list of ids such as ['vid_abc123'], or a table with a column video_id"
 
 
@@ -101,21 +108,22 @@ def listed_ids(video_ids: object) -> list[object]:
         return [video_ids]
     columns = column_names(video_ids)
     if columns is not None:
-        if "video_id" not in columns:
+        if columns.count("video_id") != 1:
             raise ValueError(
-                f"the table has no column video_id, only {', '.join(map(str, columns))[:200]}: "
-                "rename the column that holds the ids"
+                f"the table has {columns.count('video_id') or 'no'} column video_id among "
+                f"{', '.join(map(str, columns))[:200] or 'none'}: name the one column of the ids so"
             )
         video_ids = _column(video_ids)
     if hasattr(video_ids, "to_pylist"):
         video_ids = video_ids.to_pylist()
     record = isinstance(video_ids, Mapping) and not _RECORD_KEYS.isdisjoint(video_ids)
     unfit = isinstance(video_ids, (bytes, bytearray, os.PathLike)) or record
+    unfit |= getattr(video_ids, "ndim", 1) != 1
     if unfit or not isinstance(video_ids, Iterable):
         raise TypeError(f"video_ids is a {type(video_ids).__name__}: {_WANTED}")
     given = list(video_ids)
     known = [value for value in given if not _is_missing(value)]
-    for kinds, name in ((Number, "numbers"), ((Mapping, list, tuple), "records or lists")):
+    for kinds, name in _NO_IDS.items():
         if known and all(isinstance(value, kinds) for value in known):
             raise TypeError(f"video_ids holds {name}, which are no video ids: {_WANTED}")
     return given
@@ -172,7 +180,24 @@ def plan_requests(tasks: list[RequestedId], archive: Archive | None) -> Requeste
     ours = known[np.fromiter((video_id in wanted for video_id in known["video_id"]), np.bool_)]
     held = ours[is_settled(ours)]
     settled = set(held["video_id"])
-    return Requested(order, [task for task in tasks if task.shown not in settled], held)
+    tasks = [task for task in tasks if task.shown not in settled]
+    require_room(archive, sum(task.problem is None for task in tasks))
+    return Requested(order, tasks, held)
+
+
+def require_room(archive: object, rows: int) -> None:
+    """Raise a StorageError where rows plainly cannot be kept, before they are requested."""
+    directory = getattr(archive, "directory", None)
+    if directory is None or not rows:
+        return
+    try:
+        require_directory(directory)
+        require_space(directory, rows)
+    except OSError as error:
+        raise StorageError(
+            f"nothing can be kept in the archive {directory}, so nothing was requested: "
+            f"{error.strerror or type(error).__name__}"
+        ) from None
 
 
 class BackgroundWriter:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import pandas as pd
 
 from hooked_analytics._internal.atomic import atomic_write
-from hooked_analytics.client import HookedClient
+from hooked_analytics.client import HookedClient, check_parts
 from hooked_analytics.errors import AuthenticationError, HookedError
 from hooked_analytics.fetch.fetch import fetch_videos
 from hooked_analytics.fetch.fetch_job import Archive, checked_id
-from hooked_analytics.schema import NAMES
+from hooked_analytics.schema import NAMES, require_pandas
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,11 +85,8 @@ def add_details(
     >>> videos[["video_id", "campaign", "used_credits"]].values.tolist()
     [['vid_abc123', 'spring', 5.0]]
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(
-            f"add_details takes a pandas DataFrame, not {type(frame).__name__}: convert it, for "
-            "example by frame.to_pandas()"
-        )
+    require_pandas(frame, what="add_details")
+    check_parts(client=client, archive=archive)
     if list(frame.columns).count("video_id") != 1:
         raise ValueError("add_details needs one column video_id: rename the column of the ids")
     with nullcontext(client) if client else HookedClient() as used:
@@ -158,6 +155,8 @@ def add_names(
     >>> named[["avatar_id", "avatar_name"]].to_dict("records")
     [{'avatar_id': 'avatar_sarah_01', 'avatar_name': 'Sarah'}]
     """
+    require_pandas(videos, what="add_names")
+    check_parts(client=client, archive=archive)
     path = None if archive is None else archive.directory / NAMES_FILE
     known = _read(path)
     wanted = [each for each in _LISTS if each.key in videos and _is_new(videos[each.key], known)]

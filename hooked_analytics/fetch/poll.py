@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hooked_analytics._internal.cancel import despite_interrupts, stopped_at_exit
 from hooked_analytics._internal.progress_bar import ProgressBar
-from hooked_analytics.client import HookedClient, rate_limiter
+from hooked_analytics.client import HookedClient, check_parts, check_seconds, rate_limiter
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, WaitTimeoutError
-from hooked_analytics.fetch.fetch_job import validate_ids
+from hooked_analytics.fetch.fetch_job import require_room, validate_ids
 from hooked_analytics.fetch.poll_executor import PollExecutor, PollTimer, WebhookListener
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.video_state import (
@@ -93,6 +93,8 @@ def poll_videos(
         The archive could not be written; ``.videos`` has every row.
     FetchInterrupted
         The stop button; ``.videos`` has every row.
+    StorageError
+        The archive's folder cannot be written, or its disk is full. Nothing was requested.
     TypeError, ValueError
         No ids, or an interval or a time limit out of range. Nothing was requested.
 
@@ -106,6 +108,7 @@ def poll_videos(
     >>> videos["status"].tolist()
     ['COMPLETED']
     """
+    check_parts(client=client, archive=archive, webhooks=webhooks, stop=stop)
     used = client or HookedClient()
     check_interval(used, interval_seconds, timeout_seconds)
     closing = contextlib.nullcontext() if client else used
@@ -126,6 +129,7 @@ def build_schedule(
     ]
     if archive is not None:
         load_known(videos, archive.videos())
+        require_room(archive, sum(not video.done for video in videos))
     polls_a_minute = rate_limiter.WINDOW_SECONDS / timer.interval_seconds
     per_poll = (client.requests_per_minute or math.inf) / polls_a_minute
     return PollScheduler(videos, per_poll=per_poll, polls_a_minute=polls_a_minute)
@@ -206,11 +210,9 @@ def check_interval(
     client: HookedClient, interval_seconds: float, timeout_seconds: float | None
 ) -> None:
     """Refuse an interval that would only use up the rate limit, and what is no time."""
-    given = {"interval_seconds": interval_seconds}
-    given |= {} if timeout_seconds is None else {"timeout_seconds": timeout_seconds}
-    for name, seconds in given.items():
-        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-            raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+    check_seconds(interval_seconds=interval_seconds)
+    if timeout_seconds is not None:
+        check_seconds(timeout_seconds=timeout_seconds)
     if interval_seconds < MIN_INTERVAL_SECONDS and not client.is_local:
         raise ValueError(
             f"interval_seconds is at least {MIN_INTERVAL_SECONDS:g} for Hooked, not "

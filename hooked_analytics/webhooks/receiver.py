@@ -12,7 +12,13 @@ from weakref import WeakSet
 from hooked_analytics._internal.cancel import stopped_at_exit
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics._internal.server_thread import ServerThread, bind_socket
-from hooked_analytics.client import HookedClient, check_video_id
+from hooked_analytics.client import (
+    HookedClient,
+    check_parts,
+    check_seconds,
+    check_video_id,
+    check_whole,
+)
 from hooked_analytics.errors import FetchError
 from hooked_analytics.fetch import EventQueue
 from hooked_analytics.webhooks.resolver import EventFiles, EventResolver
@@ -45,7 +51,8 @@ class WebhookReceiver:
     repeated or late event changes nothing, and a thousand of them cost less than two hundred
     requests. Hand the receiver to `poll_videos`, or go through `listen`. An event that comes while
     nobody polls or listens waits for `listen`; when 4,096 wait, the next is refused (503), and
-    Hooked sends it again later.
+    Hooked sends it again later. What waits is in memory until `listen` has been given an archive:
+    call it first where a process may be killed.
 
     Hooked sends to https addresses only: let a tunnel or a proxy pass events on to the port.
     Whoever knows `url` can send events; keep it to yourself.
@@ -103,7 +110,9 @@ class WebhookReceiver:
             raise ImportError(MISSING_EXTRA)
         if not isinstance(host, str) or not host.strip():
             raise ValueError("host is an address of this machine, such as 127.0.0.1, not empty")
-        self._host, self._port, self._client = host.strip(), port, client
+        check_parts(client=client)
+        check_whole(0, 65_535, port=port)
+        self._host, self._port, self._client = host.strip().strip("[]"), port, client
         self._public_url = checked_public_url(public_url)
         self._path = chosen or SecretStr(secrets.token_urlsafe(32))
         check = client.check_video_id if client else check_video_id
@@ -217,6 +226,9 @@ class WebhookReceiver:
         ...         next(ended)["video_id"].tolist() == [video_id]
         True
         """
+        check_parts(archive=archive, stop=stop)
+        if timeout_seconds is not None:
+            check_seconds(timeout_seconds=timeout_seconds)
         self._running()
         directory = getattr(archive, "directory", None)
         files = EventFiles(directory) if directory else None

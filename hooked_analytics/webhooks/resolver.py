@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hooked_analytics._internal.atomic import write_through
 from hooked_analytics.errors import HookedError
 from hooked_analytics.fetch import MAX_WAITING, FalseAlarmBudget, fetch_videos
 from hooked_analytics.schema import ENDING_FAILURES, NAMES, empty_videos, is_final, parse_record
@@ -135,7 +136,7 @@ class EventFiles:
         """Write an event; tell whether it is there."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._path(ids).write_text("\n".join(ids), encoding="utf-8")
+            write_through(self._path(ids), "\n".join(ids))
         except OSError:
             return False
         return True

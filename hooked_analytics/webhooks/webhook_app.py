@@ -6,10 +6,10 @@ import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from hooked_analytics._internal.net import is_loopback
+from hooked_analytics._internal.net import is_loopback, web_address
 from hooked_analytics._internal.secret import SecretStr
+from hooked_analytics.client import plain_address
 from hooked_analytics.errors import InvalidVideoIdError
 from hooked_analytics.schema import decode, record_id, unwrap
 
@@ -149,14 +149,8 @@ def checked_public_url(public_url: str | None) -> str | None:
     """Take the address of a tunnel: https, or this machine, and nothing behind the path."""
     if public_url is None:
         return None
-    try:
-        parts = urlsplit(public_url.strip().rstrip("/"))
-        host, fits = parts.hostname or "", (parts.port or 1) > 0
-    except (ValueError, AttributeError):
-        host, fits = "", False
-    if fits and host:
-        local = parts.scheme == "http" and is_loopback(host)
-        plain = not (parts.query or parts.fragment or parts.username or parts.password)
-        if (parts.scheme == "https" or local) and plain:
-            return parts.geturl()
+    plain = plain_address(public_url)
+    address = web_address(plain)
+    if address is not None and (address.scheme == "https" or is_loopback(address.host)):
+        return plain
     raise ValueError("public_url is an address such as https://hooks.example.org, and no more")
