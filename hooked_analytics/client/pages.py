@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 PAGE_ITEMS = 100
 MAX_PAGES = 10_000
 MAX_COUNT = 10**9  # videos; a number beyond that is no count
-# The filter has other words than the responses.
-_STATUS = {"started": "processing", "completed": "completed", "failed": "failed"}
+# The filter has other words than the responses, and small letters.
+_STATUS = {word: word for word in ("draft", "processing", "completed", "failed")}
+_STATUS["started"] = "processing"
 
 
 class ListPage(NamedTuple):

@@ -197,7 +197,8 @@ def check_whole(minimum: int, maximum: int, **given: Any) -> None:
         whole = isinstance(number, Integral) and not isinstance(number, bool)
         if not whole or not minimum <= number <= maximum:
             raise ValueError(
-                f"{name} is a whole number from {minimum:,} to {maximum:,}, not {number!r:.40}"
+                f"{name} is a whole number, at least {minimum:,} and at most {maximum:,}, not "
+                f"{number!r:.40}"
             )
 
 

@@ -108,10 +108,13 @@ def listed_ids(video_ids: object) -> list[object]:
         return [video_ids]
     columns = column_names(video_ids)
     if columns is not None:
-        if columns.count("video_id") != 1:
+        if columns.count("video_id") > 1:
+            raise ValueError("the table has several columns video_id: keep the one of the ids")
+        if not columns.count("video_id"):
             raise ValueError(
-                f"the table has {columns.count('video_id') or 'no'} column video_id among "
-                f"{', '.join(map(str, columns))[:200] or 'none'}: name the one column of the ids so"
+                "the table has no column video_id, only "
+                f"{', '.join(map(str, columns))[:200] or 'an index'}: rename the column that holds "
+                "the ids"
             )
         video_ids = _column(video_ids)
     if hasattr(video_ids, "to_pylist"):

@@ -28,6 +28,7 @@ from hooked_analytics import (
     fetch_videos,
 )
 from hooked_analytics.client import transport
+from tests.client.test_key import full_traceback
 from tests.scripted import Request, Reset, answer, echo, serving, video
 
 CANARY = "canary-7f3a"
@@ -219,7 +220,10 @@ def test_https_elsewhere_is_tunnelled_and_the_proxy_sees_no_key(proxy):
     ("variable", "value", "remedy"),
     [
         ("HTTPS_PROXY", "socks5://127.0.0.1:9", "pip install 'requests"),
-        ("HTTPS_PROXY", "http://", "http://host:port"),
+        *[
+            ("HTTPS_PROXY", wrong, "http://host:port")
+            for wrong in ("http://", " ", "ftp://p:1", f"http://u:{CANARY}@[bad", "http://p:99999")
+        ],
         ("REQUESTS_CA_BUNDLE", "/nowhere/authority.pem", "correct the path"),
     ],
 )
@@ -231,6 +235,35 @@ def test_an_environment_without_a_way_out_is_named_with_the_remedy(
     with pytest.raises(ValueError, match=variable) as raised:
         HookedClient(CANARY, base_url="https://api.example")
     assert remedy in str(raised.value)
+    within = raised.value.with_traceback(raised.value.__traceback__.tb_next)
+    assert CANARY not in full_traceback(within)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (answer(b"", 407), "the proxy on the way to api.example refused"),
+        (echo(Request("/vid_1", {}, 1)), "the certificate of api.example was not accepted"),
+        (b"\0\1 hello\r\n\r\n", "broke before the response was complete"),
+        ([b"H"] * 1000, "no full response within 0.5 s"),
+        (None, "no full response within 0.5 s"),
+    ],
+    ids=["refusal", "forged", "garbage", "drip", "silence"],
+)
+def test_whatever_a_proxy_answers_is_one_error_in_time(said, why, monkeypatch):
+    def handler(request):
+        return (time.sleep(0.02) or piece for piece in said) if isinstance(said, list) else said
+
+    monkeypatch.delenv("https_proxy", raising=False)
+    with serving(handler) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url.replace("//", f"//user:{CANARY}@"))
+        options = {"base_url": "https://api.example", "max_attempts": 1, "timeout_seconds": 1}
+        began = time.monotonic()
+        with HookedClient("key-1", **options) as client:
+            with pytest.raises(NetworkError, match=why) as raised:
+                client.get_video("vid_1")
+        assert time.monotonic() - began < 10
+    assert CANARY not in full_traceback(raised.value)
 
 
 @pytest.fixture
@@ -359,6 +392,18 @@ def test_a_stopped_wait_sends_nothing_more():
         ("https://user:pass@api.hooked.so", False),
         ("https://api.hooked.so?x=1", False),
         ("http://10.0.0.1", False),
+        ("http://2130706433", False),
+        ("http://127.0.0.1%40evil.example/", False),
+        ("https://@api.hooked.so", False),
+        ("https://api.hooked.so?", False),
+        ("https://api hooked.so", False),
+        ("https://api.hook\ned.so", False),
+        ("https://api.hooked.so/a b", False),
+        ("https://api.hooked.so/../x", False),
+        ("https://api..hooked.so", False),
+        ("https://evil.example\\@api.hooked.so", False),
+        (5, False),
+        (b"https://api.hooked.so", False),
         ("http://localhost:8787", True),
         ("http://127.0.0.1", True),
         ("http://[::1]:80", True),
@@ -368,6 +413,7 @@ def test_a_stopped_wait_sends_nothing_more():
 def test_a_base_url_the_key_must_not_go_to(base_url, allowed):
     if allowed:
         assert HookedClient(CANARY, base_url=base_url).base_url == base_url.rstrip("/")
+        assert HookedClient(CANARY, base_url=f"{base_url}/v1/").base_url == base_url.rstrip("/")
     else:
         with pytest.raises(ValueError, match="base_url"):
             HookedClient(CANARY, base_url=base_url)
@@ -448,11 +494,19 @@ def test_a_list_of_names_that_is_missing_or_no_list_says_so():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("max_workers", 0), ("max_attempts", 0), ("requests_per_minute", 0)]
-    + [("timeout_seconds", wrong) for wrong in (0, float("inf"), float("nan"))],
+    [
+        *[("max_workers", wrong) for wrong in (0, "5", 2.5, True, 10**9)],
+        *[("max_attempts", wrong) for wrong in (0, "3", None)],
+        *[("requests_per_minute", wrong) for wrong in (0, "60", float("inf"), float("nan"), True)],
+        *[
+            ("timeout_seconds", wrong)
+            for wrong in (0, float("inf"), float("nan"), "5", None, 1e300)
+        ],
+        *[("video_id_pattern", wrong) for wrong in ("(", 5)],
+    ],
 )
 def test_settings_out_of_range(name, value):
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=f"^{name} is"):
         HookedClient(CANARY, **{name: value})
 
 

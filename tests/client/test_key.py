@@ -78,6 +78,9 @@ BAD_KEYS = {
     "space": f"{CANARY} {CANARY}",
     "bytes": CANARY.encode(),
     "long": CANARY * 100,
+    "address": f"https://{CANARY}.example",
+    "quoted": f"'{CANARY}'",
+    "assignment": f"HOOKED_API_KEY={CANARY}",
 }
 
 

@@ -34,6 +34,13 @@ def test_accepted_as_it_is(value):
     assert check_video_id(value) == value
 
 
+@pytest.mark.parametrize(
+    "unseen", ["\ufeff", "\u200b", "\u200e", "\u2066", "\u00ad", "\u00a0", "\n"]
+)
+def test_what_shows_nothing_is_taken_off(unseen):
+    assert check_video_id(f"{unseen}vid_1{unseen}") == "vid_1"
+
+
 def test_hostile_ids_are_rows_without_a_request():
     with serving(echo) as server, HookedClient("k", base_url=server.url) as client:
         with pytest.warns(UserWarning, match="3 of 34 video ids were given before"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -112,21 +113,54 @@ def test_pictures_are_told_by_how_they_begin(content, suffix):
 
 
 def test_a_wrong_call_is_refused(tmp_path):
+    videos = frame("http://127.0.0.1:1")
+    wrong: list[tuple[type[Exception], str, object, dict[str, object]]] = [
+        (ValueError, "asset is", videos, {"asset": "film"}),
+        *[(ValueError, "max_workers is", videos, {"max_workers": n}) for n in (0, "4", 1.5, 10**9)],
+        *[
+            (ValueError, "timeout_seconds is", videos, {"timeout_seconds": seconds})
+            for seconds in (0, "5", float("inf"), float("nan"))
+        ],
+        *[
+            (ValueError, "is no host", videos, {"allowed_hosts": [host]})
+            for host in ("*", "", "https://a.example", "a.example:80")
+        ],
+        *[(TypeError, "allowed_hosts", videos, {"allowed_hosts": host}) for host in ("a.b", 5)],
+        (TypeError, "client is", videos, {"client": "key"}),
+        (ValueError, "size_bytes", videos.drop(columns="size_bytes"), {}),
+        (ValueError, "size_bytes", videos.assign(size_bytes=float("inf")), {}),
+        (ValueError, "stands twice", pd.concat([videos, videos], axis=1), {}),
+        *[(TypeError, "takes a pandas DataFrame", given, {}) for given in (["vid_1"], "a", None)],
+    ]
     with serving(part_of) as server, local(server) as client:
-        for wrong in (
-            {"asset": "film"},
-            {"max_workers": 0},
-            {"timeout_seconds": 0},
-            {"allowed_hosts": ["*"]},
-            {"allowed_hosts": ["https://a.example"]},
-        ):
-            with pytest.raises(ValueError, match="asset is|at least 1|is no host"):
-                download_videos(frame(server.url), tmp_path, client=client, **wrong)
-        with pytest.raises(TypeError):
-            download_videos(frame(server.url), tmp_path, client=client, allowed_hosts="a.example")
-        with pytest.raises(ValueError, match="size_bytes"):
-            download_videos(frame(server.url).drop(columns="size_bytes"), tmp_path, client=client)
+        for error, match, given, settings in wrong:
+            with pytest.raises(error, match=match):
+                download_videos(given, tmp_path, **{"client": client, **settings})
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda videos: videos.assign(size_bytes=str(len(FILM))),
+        lambda videos: videos.assign(status="succeeded"),
+        lambda videos: videos.assign(fetched_at=pd.Timestamp.now("UTC").tz_localize(None)),
+        lambda videos: videos.assign(fetched_at=str(pd.Timestamp.now("UTC"))),
+        lambda videos: pd.read_csv(io.StringIO(videos.to_csv(index=False))),
+    ],
+    ids=["text size", "other word", "naive time", "text time", "csv"],
+)
+def test_a_frame_that_went_through_other_hands_is_taken(changed, tmp_path):
+    with serving(part_of) as server, local(server) as client:
+        row = only(download_videos(changed(frame(server.url)), tmp_path, client=client))
+    assert (row["error"], row["sha256"], len(server.requests)) == (None, SHA256, 1)
+
+
+def test_a_folder_in_the_place_of_a_file_costs_no_request(tmp_path):
+    (tmp_path / "vid_1.mp4" / "mine").mkdir(parents=True)
+    row, requests = download(part_of, tmp_path)
+    assert (row["error"], requests) == ("disk", [])
+    assert "move it away" in row["error_message"]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_a_later_call_resumes_the_part(left, ranges, tmp_path):
     [
         b"",
         b"[]",
+        b"[" * 10_000,
         b'{"place": 1}',
         b'{"place":"x","total":"no","validator":"y"}',
         b'{"place":"x","total":9e999,"validator":"y"}',

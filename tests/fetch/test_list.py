@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from hooked_analytics import (
@@ -54,9 +55,14 @@ def pages_of(*pages: list[str], total: object = None, bare: bool = False):
         (pages_of(["a"], ["b"], [], total=0), ["a", "b"], 3),
         (pages_of(["a"], ["b"], [], total=True), ["a", "b"], 3),
         (pages_of(ABC[:100], ABC[101:150], total=[150, 149]), ABC[:100] + ABC[101:150], 2),
+        (pages_of(ABC[:100], ABC[100:200], ABC[200:230], total=[150, 200, 230]), ABC[:230], 3),
+        (pages_of(ABC[:100], ABC[100:200], ABC[200:230], total=150), ABC[:230], 3),
+        (pages_of(ABC[:250], [], total=250), ABC[:250], 2),
+        (pages_of(ABC[:100] * 2, ABC[100:150], total=150), ABC[:150], 2),
     ],
     ids=["total", "repeats", "one page for ever", "bare list", "empty", "total of the page",
-         "total 0", "total true", "one created and deleted"],
+         "total 0", "total true", "one created and deleted", "total rises", "total too small",
+         "more than were requested", "twice in a page"],
 )  # fmt: skip
 def test_a_list_ends_and_repeats_nothing(handler, ids, requests):
     with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
@@ -104,7 +110,7 @@ def test_a_list_that_ends_before_its_total_says_so():
             assert list_videos(client=client)["video_id"].tolist() == ["a", "b"]
 
 
-@pytest.mark.parametrize("status", ["STARTED", "processing", "started"])
+@pytest.mark.parametrize("status", ["STARTED", "processing", " Processing", "started"])
 def test_the_filter_speaks_lower_case(status):
     with serving(pages_of([])) as server, HookedClient("k", base_url=server.url) as client:
         list(client.list_videos(status=status, type="class"))
@@ -135,8 +141,26 @@ def test_a_list_is_cut_by_date_and_stops_reading_where_it_can():
     assert recent["video_id"].tolist() == everything["video_id"].tolist()[:50]
 
 
-@pytest.mark.parametrize("settings", [{"limit": -1}, {"limit": True}, {"since": "yesterdayish"}])
-def test_a_list_checks_its_arguments_first(settings, echoing):
-    with pytest.raises(ValueError, match=next(iter(settings))):
-        list_videos(client=echoing, **settings)
+def test_items_without_an_id_are_left_out_with_one_warning_a_page():
+    nameless = [{"name": "a"}] * 3
+    handler = [answer({"videos": [*nameless, {"id": "a"}], "total": 1})]
+    with serving(lambda _: handler[0]) as server, HookedClient("k", base_url=server.url) as client:
+        with pytest.warns(UserWarning, match="without an id") as warned:
+            assert list_videos(client=client)["video_id"].tolist() == ["a"]
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        *[({"limit": wrong}, ValueError) for wrong in (-1, True, "5", 2.0)],
+        *[({"since": wrong}, ValueError) for wrong in ("yesterdayish", 5, float("nan"), pd.NaT)],
+        ({"since": "2026-02-01", "until": "2026-01-01"}, ValueError),
+        *[({name: wrong}, TypeError) for name in ("type", "status") for wrong in (5, ["class"])],
+        ({"client": "key"}, TypeError),
+    ],
+)
+def test_a_list_checks_its_arguments_first(settings, error, echoing):
+    with pytest.raises(error, match=f"^{next(iter(settings))} is"):
+        list_videos(**{"client": echoing, **settings})
     assert echoing.requests_sent == 0

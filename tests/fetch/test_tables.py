@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from hooked_analytics import (
     AuthenticationError,
     FetchError,
     HookedClient,
+    StorageError,
     VideoArchive,
     add_details,
+    add_names,
     fetch_videos,
     poll_videos,
     videos_from_records,
@@ -56,6 +59,11 @@ def test_ids_are_taken_out_of_tables_and_columns(given, echoing):
         (None, TypeError, "video_ids is a NoneType"),
         ({"id": "a", "status": "STARTED"}, TypeError, "video_ids is a dict"),
         ([{"id": "a"}], TypeError, "holds records"),
+        ([b"a"], TypeError, "holds bytes"),
+        (np.array([["a", "b"]]), TypeError, "is a ndarray"),
+        (np.array("a"), TypeError, "is a ndarray"),
+        (pd.DataFrame([["a", "b"]], columns=["video_id"] * 2), ValueError, "several columns"),
+        (pd.DataFrame(), ValueError, "no column video_id, only an index"),
     ],
 )
 @pytest.mark.parametrize("function", [fetch_videos, poll_videos])
@@ -177,8 +185,40 @@ def test_credits_that_are_booked_late_are_requested_again(tmp_path, echoing):
     assert echoing.requests_sent == 2
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), "5"])
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), "5", True])
 @pytest.mark.parametrize("name", ["interval_seconds", "timeout_seconds"])
 def test_a_time_that_is_none_is_named(name, seconds, echoing):
     with pytest.raises(ValueError, match=name):
         poll_videos("a", client=echoing, **{name: seconds})
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (fetch_videos, ["client", "archive"]),
+        (poll_videos, ["client", "archive", "webhooks", "stop"]),
+        (lambda ids, **given: add_details(pd.DataFrame({"video_id": ids}), **given), ["archive"]),
+        (lambda ids, **given: add_names(pd.DataFrame({"avatar_id": ids}), **given), ["archive"]),
+    ],
+    ids=["fetch", "poll", "add_details", "add_names"],
+)
+def test_what_is_no_client_archive_receiver_or_event_is_named(function, names, echoing):
+    for name in names:
+        for wrong in ("archive", 5, HookedClient):
+            with pytest.raises(TypeError, match=f"^{name} is a .*, not (str|int|type)"):
+                function(["a"], **{"client": echoing, name: wrong})
+    assert echoing.requests_sent == 0
+
+
+@pytest.mark.parametrize("function", [fetch_videos, lambda *a, **k: list(poll_videos(*a, **k))])
+@pytest.mark.parametrize("why", ["full", "file"])
+def test_an_archive_without_room_costs_no_request(why, function, echoing, tmp_path, monkeypatch):
+    archive = VideoArchive(tmp_path / "archive")
+    usage = SimpleNamespace(total=100, free=0 if why == "full" else 10**12)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    if why == "file":
+        archive = VideoArchive(tmp_path / "file" / "archive")
+        (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="so nothing was requested"):
+        function(["a"], client=echoing, archive=archive)
+    assert echoing.requests_sent == 0

@@ -234,13 +234,56 @@ def test_connections_are_bounded(monkeypatch):
         ({"public_url": "https://hooks.example.org/?a=1"}, "public_url is an address"),
         ({"public_url": "https://[::1"}, "public_url is an address"),
         ({"public_url": "http://hooks.example.org"}, "public_url is an address"),
+        *[
+            ({"public_url": f"https://{wrong}"}, "public_url is an address")
+            for wrong in (
+                "@h",
+                "h?",
+                "h h",
+                "h\n.evil",
+                "h/a b",
+                "h/\u00e9",
+                "h\\x",
+                "h/../x",
+                "h:0",
+            )
+        ],
+        ({"public_url": b"https://hooks.example.org"}, "public_url is an address"),
         ({"host": ""}, "host is an address"),
-        ({"port": 70_000}, "0 to 65,535, not 70000"),
+        *[({"port": wrong}, "port is a whole number") for wrong in (70_000, "8080", 1.5, None)],
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, match):
     with pytest.raises(ValueError, match=match):
         WebhookReceiver(**settings).start()
+
+
+def test_what_is_no_client_archive_or_event_is_named(receiver):
+    with pytest.raises(TypeError, match="client is a HookedClient, not str"):
+        WebhookReceiver(client="key")
+    for name, wrong, error in (
+        ("archive", "archive", TypeError),
+        ("stop", True, TypeError),
+        ("timeout_seconds", "5", ValueError),
+        ("timeout_seconds", -1, ValueError),
+    ):
+        with pytest.raises(error, match=f"^{name} is a"):
+            receiver.listen(**{name: wrong})
+
+
+def test_what_strangers_send_is_told_to_nobody_who_does_not_log():
+    code = """
+import socket
+from urllib.parse import urlsplit
+from hooked_analytics import WebhookReceiver
+with WebhookReceiver(host="[::1]") as receiver:
+    parts = urlsplit(receiver.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as stranger:
+        stranger.sendall(b"\\x16\\x03\\r\\n\\r\\n")
+        assert stranger.recv(12) == b"HTTP/1.1 400"
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
 
 
 def test_behind_a_tunnel_the_link_is_the_tunnels():
