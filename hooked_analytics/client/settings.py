@@ -33,9 +33,9 @@ _MAX_SECONDS = 1e8
 MAX_WORKERS, MAX_ATTEMPTS = 1_000, 100
 # argument -> what it can do, and what it is
 _PARTS = {
-    "client": (("request_video", "list_pages", "check_video_id"), "a HookedClient"),
-    "archive": (("videos", "append"), "a VideoArchive, such as VideoArchive('archive')"),
-    "webhooks": (("subscribe", "unsubscribe"), "a WebhookReceiver"),
+    "client": (("check_video_id",), "a HookedClient"),
+    "archive": (("append",), "a VideoArchive, such as VideoArchive('archive')"),
+    "webhooks": (("subscribe",), "a WebhookReceiver"),
     "stop": (("is_set", "set", "wait"), "a threading.Event"),
 }
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

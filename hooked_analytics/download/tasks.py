@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
@@ -164,6 +165,12 @@ class DownloadTask:
     done_bytes: int = 0
     size_differs: bool = False  # the whole file is not as long as the API says
 
+    def is_newer(self, other: DownloadTask) -> bool:
+        """Whether its link was given later than that of another row."""
+        return self.fetched_at is not None and (
+            other.fetched_at is None or self.fetched_at > other.fetched_at
+        )
+
     def path(self, suffix: str) -> Path:
         """Where the finished file is to be, or with ``kind.part_suffix`` the unfinished one."""
         return self.stem.with_name(self.stem.name + suffix)
@@ -188,12 +195,18 @@ def read_tasks(
     sizes = [kind.size_column] if kind.size_column else []
     known = [name for name in ("fetched_at", "fetch_error_message") if name in videos]
     needed = ["video_id", "status", kind.column, *sizes, *known]
-    table = usable_frame(videos, needed, what="download_videos")[needed].astype(object)
-    records = table.where(table.notna(), None).to_dict("records")
+    table = usable_frame(videos, needed, what="download_videos", once=False)[needed]
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
     tasks: dict[str, DownloadTask] = {}
     for record in records:
         task = _task(record, kind, client)
-        tasks.setdefault(task.video_id, task)
+        if task.is_newer(tasks.setdefault(task.video_id, task)):
+            tasks[task.video_id] = task  # in the first one's place
+    if repeated := len(records) - len(tasks):
+        warnings.warn(
+            f"{repeated} of {len(records)} rows are of a video given before; the latest counts",
+            stacklevel=4,
+        )
     open_tasks = [task for task in tasks.values() if task.result is None]
     suffixes = (*kind.suffixes, kind.part_suffix.removesuffix(".part"))
     there = sorted(path.name for path in directory.iterdir())

@@ -177,7 +177,7 @@ def plan_requests(tasks: list[RequestedId], archive: Archive | None) -> Requeste
     order = [task.shown for task in tasks]
     if archive is None:
         return Requested(order, tasks, empty_videos())
-    known = archive.videos()
+    known = known_videos(archive)
     wanted = {task.shown for task in tasks if task.problem is None}
     # a set, one by one: isin of pandas 2.2 takes a second for 100,000 ids
     ours = known[np.fromiter((video_id in wanted for video_id in known["video_id"]), np.bool_)]
@@ -186,6 +186,23 @@ def plan_requests(tasks: list[RequestedId], archive: Archive | None) -> Requeste
     tasks = [task for task in tasks if task.shown not in settled]
     require_room(archive, sum(task.problem is None for task in tasks))
     return Requested(order, tasks, held)
+
+
+def known_videos(archive: Archive) -> pd.DataFrame:
+    """Read the latest rows of an archive; a StorageError says that it cannot be read."""
+    try:
+        return archive.videos()
+    except StorageError:
+        raise
+    except OSError as error:
+        raise _unusable(archive, "read", error) from None
+
+
+def _unusable(archive: object, done: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"the archive {getattr(archive, 'directory', '')} cannot be {done}, so nothing was "
+        f"requested: {error.strerror or type(error).__name__}"
+    )
 
 
 def require_room(archive: object, rows: int) -> None:
@@ -197,10 +214,7 @@ def require_room(archive: object, rows: int) -> None:
         require_directory(directory)
         require_space(directory, rows)
     except OSError as error:
-        raise StorageError(
-            f"nothing can be kept in the archive {directory}, so nothing was requested: "
-            f"{error.strerror or type(error).__name__}"
-        ) from None
+        raise _unusable(archive, "written", error) from None
 
 
 class BackgroundWriter:

@@ -11,7 +11,7 @@ from hooked_analytics._internal.cancel import despite_interrupts, stopped_at_exi
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics.client import HookedClient, check_parts, check_seconds, rate_limiter
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, WaitTimeoutError
-from hooked_analytics.fetch.fetch_job import require_room, validate_ids
+from hooked_analytics.fetch.fetch_job import known_videos, require_room, validate_ids
 from hooked_analytics.fetch.poll_executor import PollExecutor, PollTimer, WebhookListener
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.video_state import (
@@ -128,7 +128,7 @@ def build_schedule(
         for task in validate_ids(video_ids, client)
     ]
     if archive is not None:
-        load_known(videos, archive.videos())
+        load_known(videos, known_videos(archive))
         require_room(archive, sum(not video.done for video in videos))
     polls_a_minute = rate_limiter.WINDOW_SECONDS / timer.interval_seconds
     per_poll = (client.requests_per_minute or math.inf) / polls_a_minute

@@ -34,9 +34,7 @@ def test_accepted_as_it_is(value):
     assert check_video_id(value) == value
 
 
-@pytest.mark.parametrize(
-    "unseen", ["\ufeff", "\u200b", "\u200e", "\u2066", "\u00ad", "\u00a0", "\n"]
-)
+@pytest.mark.parametrize("unseen", list("\ufeff\u200b\u200e\u2066\u00ad\u00a0\n"))
 def test_what_shows_nothing_is_taken_off(unseen):
     assert check_video_id(f"{unseen}vid_1{unseen}") == "vid_1"
 
