@@ -101,6 +101,29 @@ def workbook_to_write(text: str) -> Path:
     return file_to_write(text)
 
 
+def page_to_write(text: str) -> Path:
+    """Check the same for a page."""
+    if not text.lower().endswith((".html", ".htm")):
+        raise argparse.ArgumentTypeError(
+            f"a page ends in .html, {text} does not; --excel names a workbook, --tables a folder"
+        )
+    return file_to_write(text)
+
+
+def folder_to_fill(text: str) -> Path:
+    """Check before the first request that files can be written in a folder, there or not yet."""
+    try:
+        folder = local_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(f"{there} is a file, not a folder; choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"nothing can be written in {there}")
+    return folder
+
+
 def option(about: str, *words: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Note what `add_argument` takes; without words the option is called as its key below."""
     return words, {"help": about, **settings}
@@ -117,7 +140,7 @@ OPTIONS = {
                      type=table_to_write, **FILE),
     "include_urls": option("keep the signed part of links, which is a secret for 24 h", **SWITCH),
     "archive": option("keep rows there, half a minute after they came at the latest; what has "
-                      "ended there is not requested again", **FOLDER),
+                      "ended there is not requested again", type=folder_to_fill, **FOLDER),
     "profile": option("use the key HOOKED_API_KEY_NAME", metavar="NAME"),
     "requests_per_minute": option("limit (60)", type=count, metavar="N"),
     "metrics": option("counts and seconds for Prometheus", type=file_to_write, **FILE),
@@ -129,7 +152,7 @@ OPTIONS = {
     "timeout": option("of the whole (1800)", type=seconds, **TIME),
     "until_stuck": option("end when a render is stuck", **SWITCH),
     "page": option("page to write (report.html)", "-o", "--output", dest="page", **FILE,
-                   type=file_to_write, default=Path("report.html")),
+                   type=page_to_write, default=Path("report.html")),
     "title": option("of the page"),
     "by": option("group by it (type); repeatable, a section for each", action="append",
                  metavar="COLUMN"),
@@ -142,18 +165,18 @@ OPTIONS = {
     "balance": option("adds when it is used up", type=float, metavar="CREDITS"),
     "budget": option("of a calendar month", type=float, metavar="CREDITS"),
     "timezone": option("whose midnight begins a day (UTC)", default="UTC"),
-    "tables": option("write every table too, as files", type=Path, **FOLDER),
+    "tables": option("write every table too, as files", type=folder_to_fill, **FOLDER),
     "fail_on_unusual": option("end with status 4 when the spend of a day is unusual", **SWITCH),
     "fail_on_budget": option("end with status 5 when the month will probably exceed --budget",
                              **SWITCH),
-    "folder": option("folder to fill", "-o", "--output", dest="directory", type=Path,
-                     required=True, **FOLDER),
+    "folder": option("folder to fill", "-o", "--output", dest="directory",
+                     type=folder_to_fill, required=True, **FOLDER),
     "thumbnails": option("the stills instead of the videos", **SWITCH),
     "workers": option("at a time (4)", type=count, default=4, metavar="N"),
     "allow_host": option("only links to this host (repeatable), as cdn.example.com or "
                          "*.example.com", action="append", default=[], metavar="HOST"),
     "demo_folder": option(f"folder to fill ({DEMO_FOLDER})", "-o", "--output", dest="directory",
-                          type=Path, default=DEMO_FOLDER, **FOLDER),
+                          type=folder_to_fill, default=DEMO_FOLDER, **FOLDER),
     "demo_videos": option("how many (500)", "--videos", type=int, default=500, metavar="N"),
     "port": option("0 for any free one (8787)", type=int, default=8787),
     "api_key": option("the key it takes", default="sandbox-key"),

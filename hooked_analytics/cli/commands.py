@@ -100,8 +100,8 @@ def download(run: Run) -> int:
     there, not_ready = files["error"].isna(), files["error"].eq("not_ready").fillna(False)
     failed = files[~there & ~not_ready]
     counts = {"files": int(there.sum()), "not_ready": int(not_ready.sum()), "failed": len(failed)}
-    waiting = f", {counts['not_ready']:,} videos are not COMPLETED" if any(not_ready) else ""
-    say(f"{counts['files']:,} files in {arguments.directory}{waiting}")
+    waiting = f", {count(counts['not_ready'], 'video')} not COMPLETED" if any(not_ready) else ""
+    say(f"{count(counts['files'], 'file')} in {arguments.directory}{waiting}")
     say_failures(failed[["error", "error_message"]])
     run.tell(**counts)
     return Status.VIDEOS_FAILED if len(failed) else Status.SUCCESS

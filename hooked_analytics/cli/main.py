@@ -82,6 +82,8 @@ def describe(error: BaseException) -> str:
     """Say an error in a line."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"there is no file {error.filename}"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     expected = isinstance(error, OSError | ValueError | ImportError | KeyboardInterrupt)
     if expected or hasattr(error, "retryable"):
         return without_python(str(error)) or type(error).__name__

@@ -62,15 +62,16 @@ class Run:
         if source == "-":
             if sys.stdin is None:
                 raise ValueError("standard input is closed: name a file of ids")
-            return _ids_of_lines(getattr(sys.stdin, "buffer", sys.stdin).read())
+            return _ids_of_lines(getattr(sys.stdin, "buffer", sys.stdin).read(), "standard input")
         path = Path(source).expanduser()
         self.table = _read_table(path)
         if self.table is None:
-            return _ids_of_lines(path.read_bytes())
+            return _ids_of_lines(path.read_bytes(), str(path))
         ids = self.table["video_id"].astype("string").map(one_line, na_action="ignore")
         self.table["video_id"] = ids
         if many := int(ids.dropna().duplicated().sum()):
-            say(f"{count(many, 'row')} of {path} repeat an id: all are kept, the id requested once")
+            repeated = count(many, "repeated id")
+            say(f"{path} has {repeated}: every row is kept, an id is requested once")
         return ids.dropna().unique().tolist()
 
     def receive(
@@ -101,7 +102,7 @@ class Run:
             self.status = Status.ERROR
         finally:
             self.saving = before
-        say(f"{len(videos):,} videos in {path}")
+        say(f"{count(len(videos), 'video')} in {path}")
 
     def save_rest(self, error: BaseException) -> None:
         """Save what an error that ended the command carries, or what was known before it."""
@@ -173,14 +174,22 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     read = FORMATS.get(path.suffix.lower(), FORMATS[".csv"]).read_any
     if read is None:
         raise ValueError(f"{path} cannot be read: give a table in another format, or a text file")
-    table = read(path)
+    try:
+        table = read(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8: save it so, or as .parquet") from None
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as a table: {one_line(str(error))}") from None
     if table is not None and "video_id" not in table:
         raise ValueError(f"{path} has no column video_id; it has {', '.join(map(str, table))}")
     return table
 
 
-def _ids_of_lines(text: bytes | str) -> list[str]:
+def _ids_of_lines(text: bytes | str, source: str) -> list[str]:
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig", errors="replace")
+        wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))  # as a spreadsheet writes "Unicode text"
+        text = text.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    if "\0" in text:
+        raise ValueError(f"{source} is no text: give a file with one id a line, or a table")
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and line != "video_id"]

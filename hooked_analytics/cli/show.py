@@ -33,7 +33,7 @@ def say(line: str) -> None:
 def say_failures(failed: pd.DataFrame) -> None:
     """Name the first rows of two columns: what failed, and why."""
     for name, message in failed[:MAX_NAMED].itertuples(index=False):
-        say(f"  {name}: {clean(message)}")
+        say(f"  {name}: {clean(message).removeprefix(f'{name}: ')}")
     if len(failed) > MAX_NAMED:
         say(f"  and {len(failed) - MAX_NAMED:,} more")
 

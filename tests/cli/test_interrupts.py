@@ -133,6 +133,10 @@ def test_rows_that_cannot_be_written_in_the_end_are_saved_beside(under_way, tmp_
         (["report", "{ids}", "--fail-on-budget"], "--fail-on-budget needs --budget"),
         (["report", "{ids}", "--before", "previous"], "--before needs --period"),
         (["report", "{ids}", "--excel", "x.csv"], "ends in .xlsx"),
+        (["report", "{ids}", "-o", "x.xlsx"], "a page ends in .html"),
+        (["report", "{ids}", "--tables", "{ids}"], "is a file, not a folder"),
+        (["download", "{ids}", "-o", "{ids}/films"], "is a file, not a folder"),
+        (["fetch", "{ids}", "-o", "x.csv", "--archive", "{ids}"], "is a file, not a folder"),
     ],
 )
 def test_wrong_usage_ends_with_2_before_any_request(
