@@ -23,18 +23,21 @@ SETTINGS = {
 IDLE = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 
 
-@contextmanager
-def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> Iterator[str]:
-    """Run JupyterLab on the notebooks in *home*; gives its address, which asks for no token."""
-    settings = home / ".settings"
+def settle(home: Path, theme: str) -> None:
+    """Write the settings that the next page of the JupyterLab in *home* has."""
     for name, values in {**SETTINGS, "apputils-extension/themes": {"theme": theme}}.items():
-        path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path = home / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
+
+
+@contextmanager
+def lab(home: Path, **environment: str) -> Iterator[str]:
+    """Run JupyterLab on the notebooks in *home*; gives its address, which asks for no token."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {"JUPYTERLAB_SETTINGS_DIR": settings, "JUPYTER_CONFIG_DIR": home / ".config",
+    own = {"JUPYTERLAB_SETTINGS_DIR": home / ".settings", "JUPYTER_CONFIG_DIR": home / ".config",
            "JUPYTER_RUNTIME_DIR": home / ".runtime", "JUPYTERLAB_WORKSPACES_DIR": home / ".work",
            "IPYTHONDIR": home / ".ipython"}  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
@@ -53,10 +56,7 @@ def lab(home: Path, *, theme: str = "JupyterLab Light", **environment: str) -> I
         _wait_for(f"{url}/api", server, home / "lab.log")
         yield url
     finally:
-        for kernel in _kernels(url):
-            request = urllib.request.Request(f"{url}/api/kernels/{kernel}", method="DELETE")
-            with suppress(OSError):
-                urllib.request.urlopen(request, timeout=10).close()
+        end_sessions(url)
         server.terminate()
         try:
             server.wait(20)
@@ -75,7 +75,13 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"JupyterLab did not come up: {log.read_text()}")
 
 
-def _kernels(url: str) -> list[str]:
-    with suppress(OSError), urllib.request.urlopen(f"{url}/api/kernels", timeout=10) as answer:
-        return [each["id"] for each in json.load(answer)]
-    return []
+def end_sessions(url: str) -> None:
+    """End every notebook's session, and its kernel with it."""
+    with suppress(OSError):
+        with urllib.request.urlopen(f"{url}/api/sessions", timeout=10) as told:
+            sessions = json.load(told)
+        for session in sessions:
+            path = f"{url}/api/sessions/{session['id']}"
+            urllib.request.urlopen(
+                urllib.request.Request(path, method="DELETE"), timeout=10
+            ).close()

@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.lab import IDLE, lab
+from tests.browser.lab import IDLE, end_sessions, lab, settle
 from tests.scripted import answer, serving, video
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_watch_renders.ipynb"
@@ -46,19 +46,35 @@ def notebook_02(time_scale: int) -> nbformat.NotebookNode:
     return notebook
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def url(home: Path) -> Iterator[str]:
+    settle(home, "JupyterLab Light")
+    with lab(home, HOOKED_API_KEY="") as url:
+        yield url
+
+
 @contextmanager
-def opened(page: Page, home: Path, notebook: nbformat.NotebookNode, *, theme: str = "Light"
-) -> Iterator[tuple[str, list[str]]]:  # fmt: skip
-    """Open a notebook in a JupyterLab of its own; collects what goes wrong."""
+def opened(
+    page: Page, home: Path, url: str, notebook: nbformat.NotebookNode, *, theme: str = "Light"
+) -> Iterator[list[str]]:
+    """Open a notebook in JupyterLab; collects what goes wrong."""
     page.set_viewport_size({"width": 1500, "height": 1250})
+    settle(home, f"JupyterLab {theme}")
     nbformat.write(notebook, home / "watch.ipynb")
     wrong: list[str] = []
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    with lab(home, theme=f"JupyterLab {theme}", HOOKED_API_KEY="") as url:
-        open_notebook(page, url)
+    open_notebook(page, url)
+    try:
         page.wait_for_function(IDLE, timeout=60_000)
-        yield url, wrong
+        yield wrong
+    finally:
+        end_sessions(url)
 
 
 def open_notebook(page: Page, url: str) -> None:
@@ -99,11 +115,7 @@ def until(page: Page, true) -> None:
 
 def reopened_without_a_kernel(page: Page, url: str):
     """Come back to the saved notebook; gives the copy, which is all that shows."""
-    with urllib.request.urlopen(f"{url}/api/sessions", timeout=10) as told:
-        sessions = json.load(told)
-    for session in sessions:
-        request = urllib.request.Request(f"{url}/api/sessions/{session['id']}", method="DELETE")
-        urllib.request.urlopen(request, timeout=10).close()
+    end_sessions(url)
     page.goto("about:blank")
     open_notebook(page, url)
     static = page.locator("[class^=hooked-static-]").first
@@ -113,8 +125,8 @@ def reopened_without_a_kernel(page: Page, url: str):
 
 
 @pytest.mark.timeout(400)
-def test_a_person_watches_a_batch(page, screenshots, tmp_path):
-    with opened(page, tmp_path, notebook_02(20)) as (url, wrong):
+def test_a_person_watches_a_batch(page, screenshots, home, url):
+    with opened(page, home, url, notebook_02(20)) as wrong:
         # the cells down to the panel's; a kernel that waits in a later one hears no buttons
         page.locator(".jp-CodeCell", has_text="ProgressPanel(video_ids").first.click()
         run(page, "run-all-above", "run-cell")
@@ -146,9 +158,9 @@ def test_a_person_watches_a_batch(page, screenshots, tmp_path):
         assert all("failed" in t for t in panel.locator("td .hk-progress").all_inner_texts())
 
         page.wait_for_function(IDLE)
-        until(page, lambda: "data:image/png" in saved(page, tmp_path))
-        assert "X-Amz" not in saved(page, tmp_path)
-        assert len(saved(page, tmp_path)) < 600_000
+        until(page, lambda: "data:image/png" in saved(page, home))
+        assert "X-Amz" not in saved(page, home)
+        assert len(saved(page, home)) < 600_000
         static = reopened_without_a_kernel(page, url)
         expect(static).to_contain_text("completed")
         assert static.locator("img[src='x']").count() == 0
@@ -159,7 +171,7 @@ def test_a_person_watches_a_batch(page, screenshots, tmp_path):
 
 @pytest.mark.timeout(300)
 def test_a_page_that_reloads_gets_its_data_back_and_a_killed_kernel_leaves_them_readable(
-    page, tmp_path
+    page, home, url
 ):
     silent = threading.Event()
     polls: list[str] = []
@@ -180,9 +192,9 @@ def test_a_page_that_reloads_gets_its_data_back_and_a_killed_kernel_leaves_them_
         notebook = notebook_02(20)
         cell = next(each for each in notebook.cells if each.cell_type == "code")
         cell.source, notebook.cells = WATCH.format(url=server.url), [cell]
-        with opened(page, tmp_path, notebook) as (url, wrong):
+        with opened(page, home, url, notebook) as wrong:
             run(page, "run-all-cells")
-            until(page, lambda: "hooked-static" in saved(page, tmp_path))
+            until(page, lambda: "hooked-static" in saved(page, home))
             before = progress()
             page.reload()
             page.wait_for_selector(".hooked tbody code", timeout=60_000)
@@ -199,7 +211,7 @@ def test_a_page_that_reloads_gets_its_data_back_and_a_killed_kernel_leaves_them_
             page.get_by_role("searchbox").fill("vid_2")
             expect(page.locator(".hooked tbody code")).to_have_text(["vid_2"])
             assert progress() > before
-            saved(page, tmp_path)
+            saved(page, home)
             static = reopened_without_a_kernel(page, url)
             expect(static).to_contain_text("2 rendering")
             expect(static).to_contain_text("vid_2")
@@ -221,9 +233,9 @@ def pid_of_the_kernel(url: str) -> int:
 
 @pytest.mark.timeout(200)
 def test_it_follows_the_dark_theme_and_keeps_its_size_in_a_running_cell(
-    page, screenshots, tmp_path
+    page, screenshots, home, url
 ):
-    with opened(page, tmp_path, notebook_02(5), theme="Dark") as (_, wrong):
+    with opened(page, home, url, notebook_02(5), theme="Dark") as wrong:
         run(page, "run-all-cells")  # the kernel waits for the end: no page could ask it for rows
         panel = page.locator(".hooked").first
         expect(panel.locator("footer")).to_contain_text("last response")
