@@ -1,4 +1,4 @@
-"""Write beside the target, then move over it: a reader finds the old or the new one whole."""
+"""Files whole or not at all: written beside the target, moved over it; and locks of processes."""
 
 from __future__ import annotations
 
@@ -231,3 +231,29 @@ def _sync_directory(directory: Path) -> None:
     # a file system that cannot sync a directory is no reason to fail
     with suppress(OSError):
         _sync(directory, os.O_RDONLY)
+
+
+@contextmanager
+def try_lock(path: Path, *, wait_seconds: float = 0) -> Iterator[bool]:
+    """
+    Hold a lock, or learn that another process holds it. The system frees it when its holder ends.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "_lock")
+    ...     with try_lock(path) as first, try_lock(path) as second:
+    ...         first, second
+    (True, False)
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -2,7 +2,7 @@
 
 from hooked_analytics._internal.cancel import Cancelled, CancelToken
 from hooked_analytics.client.client import HookedClient, Response
-from hooked_analytics.client.pages import ListPage
+from hooked_analytics.client.responses import ListPage
 from hooked_analytics.client.settings import (
     KEY_VARIABLE,
     check_parts,

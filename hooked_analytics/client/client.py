@@ -12,10 +12,8 @@ from hooked_analytics._internal.cancel import CancelToken
 from hooked_analytics._internal.net import is_loopback
 from hooked_analytics._internal.secret import SecretStr
 from hooked_analytics.client import rate_limiter, settings
-from hooked_analytics.client.pages import ListPage, list_pages
-from hooked_analytics.client.responses import list_items, video_record
+from hooked_analytics.client.responses import ListPage, list_items, list_pages, video_record
 from hooked_analytics.client.retry import Sender
-from hooked_analytics.client.shared_window import SharedWindow
 from hooked_analytics.client.transport import Transport
 from hooked_analytics.errors import HookedError
 
@@ -141,7 +139,9 @@ class HookedClient:
             if self.shared_limit and limit is not None:
                 path = settings.limit_file(self._key, self.base_url)
                 window_seconds = rate_limiter.WINDOW_SECONDS
-                shared = SharedWindow(path, int(limit), window_seconds, self.timeout_seconds)
+                shared = rate_limiter.SharedWindow(
+                    path, int(limit), window_seconds, self.timeout_seconds
+                )
             sender = Sender(
                 rate_limiter.RateLimiter(limit, shared=shared),
                 Transport(self.base_url, self._key, connections=self.max_workers),

@@ -18,8 +18,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
-from hooked_analytics._internal.deadline import with_deadline
-from hooked_analytics._internal.net import http_date, is_loopback, open_pool
+from hooked_analytics._internal.net import http_date, is_loopback, open_pool, with_deadline
 from hooked_analytics.errors import BadResponseError, HookedError, NetworkError
 
 if TYPE_CHECKING:

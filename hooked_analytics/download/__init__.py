@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from hooked_analytics._internal.atomic import local_path, require_directory
-from hooked_analytics._internal.cancel import wait_for
+from hooked_analytics._internal.cancel import WorkerPool, wait_for
 from hooked_analytics._internal.progress_bar import ProgressBar
-from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import (
     CancelToken,
     HookedClient,

@@ -23,14 +23,15 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
-from hooked_analytics._internal.deadline import Deadline, timed_response
 from hooked_analytics._internal.net import (
+    Deadline,
     WebAddress,
     ip_address,
     is_loopback,
     is_public,
     open_pool,
     signed_link_ends_at,
+    timed_response,
     web_address,
 )
 from hooked_analytics.client import Cancelled

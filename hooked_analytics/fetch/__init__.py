@@ -6,7 +6,7 @@ what to request, ``poll_executor`` requests it, ``video_state`` keeps what is kn
 """
 
 from hooked_analytics.fetch.fetch import fetch_videos, list_videos
-from hooked_analytics.fetch.fetch_job import Archive, validate_ids
+from hooked_analytics.fetch.fetch_job import validate_ids
 from hooked_analytics.fetch.joins import add_details, add_names, join_details
 from hooked_analytics.fetch.poll import (
     build_schedule,
@@ -28,6 +28,7 @@ from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.video_state import (
     AT,
     NOT_YET,
+    Archive,
     FalseAlarmBudget,
     VideoState,
     load_known,

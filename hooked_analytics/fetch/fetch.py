@@ -11,9 +11,10 @@ import pandas as pd
 
 from hooked_analytics._internal.cancel import despite_interrupts
 from hooked_analytics.client import HookedClient, check_parts, check_whole
-from hooked_analytics.client.pages import MAX_COUNT
+from hooked_analytics.client.responses import MAX_COUNT
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError
-from hooked_analytics.fetch.fetch_job import Archive, FetchJob, plan_requests, validate_ids
+from hooked_analytics.fetch.fetch_job import FetchJob, plan_requests, validate_ids
+from hooked_analytics.fetch.video_state import Archive
 from hooked_analytics.schema import NAMES, Row, frame_from_rows, parse_record
 
 if TYPE_CHECKING:

@@ -11,24 +11,26 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from numbers import Number
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hooked_analytics._internal.atomic import require_directory, require_space
-from hooked_analytics._internal.cancel import BackgroundThread, despite_interrupts, wait_for
+from hooked_analytics._internal.cancel import (
+    BackgroundThread,
+    WorkerPool,
+    despite_interrupts,
+    wait_for,
+)
 from hooked_analytics._internal.progress_bar import ProgressBar
-from hooked_analytics._internal.worker_pool import WorkerPool
 from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.errors import (
     FetchError,
     FetchInterrupted,
     HookedError,
     InvalidVideoIdError,
-    StorageError,
 )
-from hooked_analytics.fetch.video_state import is_settled
+from hooked_analytics.fetch.video_state import Archive, is_settled, known_videos, require_room
 from hooked_analytics.schema import (
     Row,
     clean_text,
@@ -49,16 +51,6 @@ _NO_IDS: dict[Any, str] = {
     (Mapping, list, tuple): "records or lists",
 }
 _WANTED = "hand in a list of ids such as ['vid_abc123'], or a table with a column video_id"
-
-
-class Archive(Protocol):
-    """What a fetch needs of an archive."""
-
-    def videos(self) -> pd.DataFrame:
-        """Newest row of each video."""
-
-    def append(self, videos: pd.DataFrame) -> None:
-        """Keep rows."""
 
 
 class RequestedId(NamedTuple):
@@ -186,35 +178,6 @@ def plan_requests(tasks: list[RequestedId], archive: Archive | None) -> Requeste
     tasks = [task for task in tasks if task.shown not in settled]
     require_room(archive, sum(task.problem is None for task in tasks))
     return Requested(order, tasks, held)
-
-
-def known_videos(archive: Archive) -> pd.DataFrame:
-    """Read the latest rows of an archive; a StorageError says that it cannot be read."""
-    try:
-        return archive.videos()
-    except StorageError:
-        raise
-    except OSError as error:
-        raise _unusable(archive, "read", error) from None
-
-
-def _unusable(archive: object, done: str, error: OSError) -> StorageError:
-    return StorageError(
-        f"the archive {getattr(archive, 'directory', '')} cannot be {done}, so nothing was "
-        f"requested: {error.strerror or type(error).__name__}"
-    )
-
-
-def require_room(archive: object, rows: int) -> None:
-    """Raise a StorageError where rows plainly cannot be kept, before they are requested."""
-    directory = getattr(archive, "directory", None)
-    if directory is None or not rows:
-        return
-    try:
-        require_directory(directory)
-        require_space(directory, rows)
-    except OSError as error:
-        raise _unusable(archive, "written", error) from None
 
 
 class BackgroundWriter:

@@ -14,7 +14,8 @@ from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.client import HookedClient, check_parts
 from hooked_analytics.errors import AuthenticationError, HookedError
 from hooked_analytics.fetch.fetch import fetch_videos
-from hooked_analytics.fetch.fetch_job import Archive, checked_id
+from hooked_analytics.fetch.fetch_job import checked_id
+from hooked_analytics.fetch.video_state import Archive
 from hooked_analytics.schema import NAMES, require_pandas
 
 if TYPE_CHECKING:

@@ -11,12 +11,15 @@ from hooked_analytics._internal.cancel import despite_interrupts, stopped_at_exi
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics.client import HookedClient, check_parts, check_seconds, rate_limiter
 from hooked_analytics.errors import FetchError, FetchInterrupted, HookedError, WaitTimeoutError
-from hooked_analytics.fetch.fetch_job import known_videos, require_room, validate_ids
+from hooked_analytics.fetch.fetch_job import validate_ids
 from hooked_analytics.fetch.poll_executor import PollExecutor, PollTimer, WebhookListener
 from hooked_analytics.fetch.poll_scheduler import PollScheduler
 from hooked_analytics.fetch.video_state import (
+    Archive,
     VideoState,
+    known_videos,
     load_known,
+    require_room,
     summary,
     to_frame,
     unsaved_rows,
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from hooked_analytics.fetch.fetch_job import Archive
     from hooked_analytics.fetch.poll_executor import EventSource
 
 MIN_INTERVAL_SECONDS = 1.0

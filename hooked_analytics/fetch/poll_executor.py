@@ -14,8 +14,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
-from hooked_analytics._internal.cancel import wait_for
-from hooked_analytics._internal.worker_pool import WorkerPool
+from hooked_analytics._internal.cancel import WorkerPool, wait_for
 from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.errors import HookedError
 from hooked_analytics.schema import ENDING_FAILURES, parse_record, record_id

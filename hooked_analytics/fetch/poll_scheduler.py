@@ -35,7 +35,9 @@ _log = logging.getLogger(__name__)
 PAGE_VIDEOS = 100
 WHOLE, RENDERING = None, "processing"  # the list's filters that are read
 # The list gets at most this part of the limit; the rest is for details and for other callers.
-LIST_SHARE = 0.37
+# A long list gets more: it is read seldom, and its readings tell of more ends than one at a time.
+LIST_SHARE, LONG_LIST_SHARE = 0.37, 0.43
+LONG_LIST_PAGES = 50
 # Details of ends that the list has told leave this part of the limit: the next reading, and ends
 # that only details tell, go first. Not while they would take longer than a minute, or they pile up.
 RESERVED_SHARE = 0.25
@@ -75,9 +77,10 @@ class PollScheduler:
         self._queue: deque[VideoState] = deque()  # details between this poll and the next
         self._queued = -1  # the poll for which the queue was made
         self._polls_a_minute = polls_a_minute
-        self._list_per_poll = LIST_SHARE * per_poll
         self._limit = per_poll * polls_a_minute
         pages = max(1, math.ceil(len(self.open) / PAGE_VIDEOS))
+        share = LONG_LIST_SHARE if pages > LONG_LIST_PAGES else LIST_SHARE
+        self._list_per_poll = share * per_poll
         self._pages = dict.fromkeys((WHOLE, RENDERING), pages)  # what a reading costs
         self._readings = 0
         self._read = -1  # the poll in which a reading last ended
@@ -99,8 +102,6 @@ class PollScheduler:
         """Whether it is one of ours that can still change."""
         video = self._by_id.get(video_id)
         return video is not None and not video.done
-
-    # --- the list
 
     def list_due(self, left: float) -> bool:
         """Whether to read the list now, or to go on reading it."""
@@ -201,8 +202,6 @@ class PollScheduler:
         polls = min(2 ** (self._trouble - 1), MAX_POLLS_WITHOUT_LIST)
         self._list_back = self.poll + polls
         _log.info("the list is not read for %d polls", polls)
-
-    # --- details
 
     def next_details(self, left: float) -> list[VideoState]:
         """Choose whose details to request now, with so many requests *left*; longest wait first."""
@@ -316,8 +315,6 @@ class PollScheduler:
         video.failed += 1
         video.done = kind in ENDING_FAILURES
         video.due = self.poll + _polls_apart(video.failed)
-
-    # --- the loop
 
     def end_poll(self, *, responses: int, failures: int) -> None:
         """Count the poll; the list's own page is one of the *responses* or *failures*."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
+from hooked_analytics._internal.atomic import require_directory, require_space
+from hooked_analytics.errors import StorageError
 from hooked_analytics.schema import (
     FINAL_STATUSES,
     NAMES,
@@ -187,6 +189,45 @@ def is_settled(videos: pd.DataFrame) -> pd.Series[bool]:
 def to_frame(videos: Iterable[VideoState]) -> pd.DataFrame:
     """Make the videos frame of one poll: every id a row, in the order given."""
     return frame_from_rows([video.shown() for video in videos])
+
+
+class Archive(Protocol):
+    """What a fetch needs of an archive."""
+
+    def videos(self) -> pd.DataFrame:
+        """Newest row of each video."""
+
+    def append(self, videos: pd.DataFrame) -> None:
+        """Keep rows."""
+
+
+def known_videos(archive: Archive) -> pd.DataFrame:
+    """Read the latest rows of an archive; a StorageError says that it cannot be read."""
+    try:
+        return archive.videos()
+    except StorageError:
+        raise
+    except OSError as error:
+        raise _unusable(archive, "read", error) from None
+
+
+def _unusable(archive: object, done: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"the archive {getattr(archive, 'directory', '')} cannot be {done}, so nothing was "
+        f"requested: {error.strerror or type(error).__name__}"
+    )
+
+
+def require_room(archive: object, rows: int) -> None:
+    """Raise a StorageError where rows plainly cannot be kept, before they are requested."""
+    directory = getattr(archive, "directory", None)
+    if directory is None or not rows:
+        return
+    try:
+        require_directory(directory)
+        require_space(directory, rows)
+    except OSError as error:
+        raise _unusable(archive, "written", error) from None
 
 
 def load_known(videos: Iterable[VideoState], known: pd.DataFrame) -> None:

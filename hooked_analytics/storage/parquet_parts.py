@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from hooked_analytics._internal.atomic import atomic_write, sweep_orphans
-from hooked_analytics._internal.lock import try_lock
+from hooked_analytics._internal.atomic import atomic_write, sweep_orphans, try_lock
 from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
 from hooked_analytics.schema.frames import are_latest
 from hooked_analytics.storage import layout

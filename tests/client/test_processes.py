@@ -12,7 +12,7 @@ import time
 import pytest
 
 from hooked_analytics import HookedClient, Sandbox, StorageError, fetch_videos
-from hooked_analytics.client.shared_window import SharedWindow
+from hooked_analytics.client.rate_limiter import SharedWindow
 from hooked_analytics.sandbox import middleware
 from tests.scripted import echo, serving
 

@@ -12,7 +12,7 @@ from hooked_analytics import (
     Sandbox,
     list_videos,
 )
-from hooked_analytics.client import pages
+from hooked_analytics.client import responses
 from hooked_analytics.schema import VIDEOS_SCHEMA
 from tests.scripted import Request, answer, serving
 
@@ -96,7 +96,7 @@ def test_videos_that_moved_up_when_others_were_deleted_are_read_too(deleted):
     ids=["offset ignored", "offset ignored, short page", "no end"],
 )
 def test_half_a_list_is_an_error_with_what_came(handler, message, came, monkeypatch):
-    monkeypatch.setattr(pages, "MAX_PAGES", 50)
+    monkeypatch.setattr(responses, "MAX_PAGES", 50)
     with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
         with pytest.raises(BadResponseError, match=message) as raised:
             list_videos(client=client)
