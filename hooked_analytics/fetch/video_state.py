@@ -224,7 +224,7 @@ def require_room(archive: object, rows: int) -> None:
     if directory is None or not rows:
         return
     try:
-        require_directory(directory)
+        require_directory(next(at for at in (directory, *directory.parents) if at.exists()))
         require_space(directory, rows)
     except OSError as error:
         raise _unusable(archive, "written", error) from None
