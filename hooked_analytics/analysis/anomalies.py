@@ -196,7 +196,9 @@ def _drift(rows: pd.DataFrame) -> list[Any]:
     if min(over.sum() for _, over in sides) >= MIN_RENDERS:
         from scipy.stats import CensoredData, logrank
 
-        chance = float(logrank(*(CensoredData.right_censored(at, ~o) for at, o in sides)).pvalue)
+        censored = (CensoredData.right_censored(at, ~over) for at, over in sides)
+        with np.errstate(all="ignore"):  # times that are all the same leave nothing to compare
+            chance = float(logrank(*censored).pvalue)
     return [len(before), len(now), *medians, chance]
 
 

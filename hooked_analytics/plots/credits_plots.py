@@ -154,8 +154,7 @@ def plot_credits_over_time(
         f"left out of {count(len(videos), 'video')}: {unknown:,} without a figure, "
         f"{undated:,} without a date",
     )
-    ax.set_ylabel("credits", color=INK)
-    ax.set_ylim(0, None)
+    with_headroom(ax)
     return ax
 
 

@@ -34,6 +34,7 @@ INK = "#6f7682"
 RULE = "#8a93a033"
 MAX_LABEL, _FIGURE_INCHES = 28, 8.0
 LABEL_POINTS, _POINTS_A_CHARACTER = 9.0, 5.2
+_MIN_DAYS = 8  # of an axis of dates: the bar of one day is no wall, and no hour is marked
 # Axes take up this share of their cell until a layout engine gives them all but head and foot.
 _SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
 _TICK_SECONDS = (
@@ -134,6 +135,9 @@ def date_axis(ax: Axes) -> None:
     from matplotlib import dates
 
     mdates: Any = dates  # it has no types
+    low, high = ax.get_xlim()
+    if (more := (_MIN_DAYS - (high - low)) / 2) > 0:
+        ax.set_xlim(low - more, high + more)
     locator = mdates.AutoDateLocator(minticks=3, maxticks=8)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
@@ -150,8 +154,9 @@ def note(ax: Axes, text: str) -> None:
     lines = [part for line in text.splitlines() for part in wrap(line, _characters(ax))]
     _title(ax, ax.get_title(loc="left"), lines=len(lines))
     # the title holds the room above; the width must not push the axes together
-    ax.text(0, 1.01, "\n".join(lines), transform=ax.transAxes, va="bottom", color=INK,
-            fontsize=LABEL_POINTS, linespacing=1.4, in_layout=False)  # fmt: skip
+    ax.annotate("\n".join(lines), (0, 1), (0, 2), xycoords="axes fraction", va="bottom", color=INK,
+                textcoords="offset points", fontsize=LABEL_POINTS, linespacing=1.4,
+                in_layout=False)  # fmt: skip
 
 
 def _title(ax: Axes, title: str, *, lines: int = 2) -> None:

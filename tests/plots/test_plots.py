@@ -277,3 +277,26 @@ ha.plot_credits(videos)
 assert sys.modules["matplotlib.pyplot"].get_fignums()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_single_day_is_a_bar_with_room_above_among_days():
+    axes = plot_credits_over_time(videos(["class"]), ax=Figure().subplots())
+    (bar,) = axes.patches
+    assert axes.get_ylim()[1] > bar.get_height() * 1.05
+    low, high = axes.get_xlim()
+    assert high - low >= 8 > bar.get_width()
+    axes.figure.canvas.draw()
+    assert not [tick for tick in axes.get_xticklabels() if ":" in tick.get_text()]
+
+
+def test_the_note_of_a_tall_picture_stays_below_its_title():
+    axes = plot_comparison(videos([f"kind {n}" for n in range(60) for _ in range(9)]))
+    axes.figure.canvas.draw()
+    (note,) = [text for text in axes.texts if "upright mark" in text.get_text()]
+    title = next(
+        text
+        for text in axes.get_children()
+        if getattr(text, "get_text", str)() == axes.get_title(loc="left")
+    )
+    assert note.get_window_extent().y1 < title.get_window_extent().y0
+    plt.close("all")
