@@ -290,7 +290,8 @@ def test_a_single_day_is_a_bar_with_room_above_among_days():
 
 
 def test_the_note_of_a_tall_picture_stays_below_its_title():
-    axes = plot_comparison(videos([f"kind {n}" for n in range(60) for _ in range(9)]))
+    kinds = [f"kind {n}" for n in range(60) for _ in range(9)]
+    axes = plot_comparison(videos(kinds), metric="failure_rate")
     axes.figure.canvas.draw()
     (note,) = [text for text in axes.texts if "upright mark" in text.get_text()]
     title = next(
