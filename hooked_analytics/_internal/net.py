@@ -194,6 +194,10 @@ def _pool(adapter: Any, url: str, *, direct: bool) -> Any:
     return pool
 
 
+_BEFOREHAND = range(102, 200)
+_MAX_LINE_BYTES = 65_536
+
+
 class Clock(Protocol):
     """What decides how long a read may wait."""
 
@@ -257,9 +261,21 @@ class _TimedSocket:
         return io.BufferedReader(_TimedReader(*self._settings))
 
 
+class _FinalResponse(http.client.HTTPResponse):
+    """Pass over what a server says beforehand, such as 103: Python passes over 100 alone."""
+
+    def _read_status(self) -> Any:
+        while True:
+            found = super()._read_status()  # type: ignore[misc]
+            if found[1] not in _BEFOREHAND:
+                return found
+            while self.fp.readline(_MAX_LINE_BYTES).strip():
+                continue
+
+
 def _response(sock: Any, *settings: Any, clock: Clock, **more: Any) -> http.client.HTTPResponse:
     timed: Any = _TimedSocket(sock, clock)
-    return http.client.HTTPResponse(timed, *settings, **more)
+    return _FinalResponse(timed, *settings, **more)
 
 
 def timed_response(clock: Clock) -> Any:

@@ -52,7 +52,7 @@ class HookedClient:
         Share the limit, by a locked file in the user's own cache folder, with all processes of
         this user and key that say so. Processes of other users are not counted.
     max_workers : int, default 16
-        Most requests at the same time.
+        Most requests of one call at the same time, and connections that are kept.
     timeout_seconds : float, default 30
         Limit for one response, all attempts together, half of it for each [s]. Waiting for the
         rate limit is not counted.

@@ -126,6 +126,18 @@ BAD_BODIES = {
 }
 
 
+def test_what_a_server_says_beforehand_is_passed_over_and_answers_nothing():
+    def handler(request):
+        early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        return early + b"HTTP/1.1 102 Processing\r\n\r\n" + echo(request)
+
+    with serving(handler) as server:
+        videos = fetch(server, *MANY[:20], max_workers=1)
+    assert videos["video_id"].tolist() == MANY[:20]
+    assert videos["fetch_error"].isna().all()
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
 def test_a_body_that_is_no_video_is_one_row_with_the_reason(body):
     with serving(lambda request: answer(body)) as server:

@@ -219,7 +219,7 @@ def test_an_interrupt_stops_soon_and_loses_nothing(tmp_path):
         server.closing.wait(60)
 
     def press():
-        while sum(part.stat().st_size == 2000 for part in tmp_path.glob("*.part")) < 4:
+        while sum(part.stat().st_size == 2000 for part in tmp_path.glob("vid_[1-4].mp4.part")) < 4:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
