@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # One reading of an address, without the corners in which two parsers could differ.
@@ -278,25 +278,20 @@ def _response(sock: Any, *settings: Any, clock: Clock, **more: Any) -> http.clie
     return _FinalResponse(timed, *settings, **more)
 
 
-def timed_response(clock: Clock) -> Any:
-    """Make the `response_class` of an `http.client` connection whose answer keeps to a clock."""
-    return partial(_response, clock=clock)
-
-
-def with_deadline(connection_class: Any) -> Any:
+def timed_connections(connection_class: Any, clock: Callable[[Any], Clock]) -> Any:
     """
-    Make urllib3 connections whose read timeout is the limit of the whole answer.
+    Make urllib3 connections whose answers keep to the clock that is made for each.
 
     >>> import urllib3
     >>> pool = urllib3.HTTPConnectionPool("127.0.0.1")
-    >>> with_deadline(pool.ConnectionCls).__name__
-    'ConnectionWithDeadline'
+    >>> timed_connections(pool.ConnectionCls, lambda made: Deadline(made.timeout)).__name__
+    'TimedConnection'
     """
 
-    class ConnectionWithDeadline(connection_class):  # type: ignore[misc]
+    class TimedConnection(connection_class):  # type: ignore[misc]
         def connect(self) -> None:
             # a proxy answers before the server does, and may drip as well
-            self.response_class = timed_response(Deadline(self.timeout))
+            self.response_class = partial(_response, clock=Deadline(self.timeout))
             super().connect()
 
         def request(self, *arguments: Any, **settings: Any) -> None:
@@ -306,7 +301,7 @@ def with_deadline(connection_class: Any) -> Any:
             super().request(*arguments, **settings)
 
         def getresponse(self) -> Any:
-            self.response_class = timed_response(Deadline(self.timeout))
+            self.response_class = partial(_response, clock=clock(self))
             return super().getresponse()
 
-    return ConnectionWithDeadline
+    return TimedConnection

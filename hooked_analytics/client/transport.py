@@ -18,7 +18,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
-from hooked_analytics._internal.net import http_date, is_loopback, open_pool, with_deadline
+from hooked_analytics._internal.net import (
+    Deadline,
+    http_date,
+    is_loopback,
+    open_pool,
+    timed_connections,
+)
 from hooked_analytics.errors import BadResponseError, HookedError, NetworkError
 
 if TYPE_CHECKING:
@@ -77,7 +83,9 @@ class Transport:
         # would read the key, or answer in the server's place.
         direct = parts.scheme == "http" or is_loopback(parts.hostname or "")
         self._pool = open_pool(self._adapter, self._base_url, direct=direct)
-        self._pool.ConnectionCls = with_deadline(self._pool.ConnectionCls)
+        self._pool.ConnectionCls = timed_connections(
+            self._pool.ConnectionCls, lambda connection: Deadline(connection.timeout)
+        )
 
     def close(self) -> None:
         """Close every idle connection."""

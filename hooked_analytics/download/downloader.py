@@ -24,14 +24,13 @@ from requests.adapters import HTTPAdapter
 
 from hooked_analytics import __version__
 from hooked_analytics._internal.net import (
-    Deadline,
     WebAddress,
     ip_address,
     is_loopback,
     is_public,
     open_pool,
     signed_link_ends_at,
-    timed_response,
+    timed_connections,
     web_address,
 )
 from hooked_analytics.client import Cancelled
@@ -179,10 +178,8 @@ class StretchClock:
         self._arrived += size
 
 
-def _file_connection(
-    connection_class: Any, stop: threading.Event, stretch_seconds: float, loopback: bool | None
-) -> Any:
-    """Make urllib3 connections that go to checked addresses only and keep to a `StretchClock`."""
+def _file_connections(connection_class: Any, loopback: bool | None) -> Any:
+    """Make urllib3 connections that go to checked addresses only."""
 
     class FileConnection(connection_class):  # type: ignore[misc]
         host: Any  # where to connect; its setter is urllib3's
@@ -206,18 +203,10 @@ def _file_connection(
                 self.host = name
             raise failed from None
 
-        def connect(self) -> None:
-            self.response_class = timed_response(Deadline(self.timeout))  # of a proxy
-            super().connect()
-
         def request(self, method: str, url: str, *rest: Any, headers: Any, **more: Any) -> None:
             plain = dict(headers)
             url += plain.pop(_QUERY_HEADER, "")
             super().request(method, url, *rest, headers=plain, **more)
-
-        def getresponse(self) -> Any:
-            self.response_class = timed_response(StretchClock(stop, stretch_seconds))
-            return super().getresponse()
 
     return FileConnection
 
@@ -323,7 +312,8 @@ class HTTPDownloader:
         except ValueError as error:
             fail("network", str(error))
         loopback = link.is_loopback if pool.proxy is None else None
-        pool.ConnectionCls = _file_connection(
-            pool.ConnectionCls, self._stop, self._stretch_seconds, loopback
+        timed = timed_connections(
+            pool.ConnectionCls, lambda _: StretchClock(self._stop, self._stretch_seconds)
         )
+        pool.ConnectionCls = _file_connections(timed, loopback)
         return pool
