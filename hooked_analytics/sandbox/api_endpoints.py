@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -16,40 +16,36 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hooked_analytics.sandbox.middleware import failure, s3_error
-from hooked_analytics.sandbox.seed_data import ASPECT_RATIOS, AVATARS, MUSIC_TRACKS, TYPES, VOICES
+from hooked_analytics.sandbox.seed_data import (
+    ASPECT_RATIOS,
+    AVATARS,
+    MOODS,
+    MUSIC_TRACKS,
+    TYPES,
+    VOICES,
+)
 from hooked_analytics.sandbox.video import (
+    FIELDS,
+    LIST_FIELDS,
     SignedLinks,
     details,
-    list_item,
     mp4_file,
     png_file,
     state_at,
 )
-from hooked_analytics.sandbox.video_store import STATUS_FILTERS, VideoStore
-from hooked_analytics.sandbox.webhook_sender import WebhookSender
+from hooked_analytics.sandbox.video_store import VideoStore
 
 # query of the list -> what is allowed
-FILTERS = {"type": tuple(kind.name for kind in TYPES), "status": tuple(STATUS_FILTERS)}
+FILTERS = {
+    "type": tuple(kind.name for kind in TYPES),
+    "status": ("draft", "processing", "completed", "failed"),
+}
 MAX_OFFSET = 2_147_483_647
 MAX_BODY_BYTES = 5_000_000
 MAX_METADATA_BYTES = 5_000
 MAX_ITEMS = 50
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
-# name, gender, age, kind
-AVATAR_FACTS = (
-    ("Sarah", "female", "young", "library"),
-    ("Marco", "male", "adult", "library"),
-    ("Aiko", "female", "adult", "library"),
-    ("Lena", "female", "senior", "custom"),
-)
-# name, language, accent, style
-VOICE_FACTS = (
-    ("Confident Kate", "English", "American", "confident"),
-    ("Warm Jonas", "German", "Neutral", "warm"),
-    ("Lively Inés", "Spanish", "Castilian", "lively"),
-)
-MOODS = ("upbeat", "calm", "dramatic", "playful")
 # platform, niche, title, views
 TRENDS = (
     ("tiktok", "beauty", "Three products, one minute", 2_400_000),
@@ -85,34 +81,23 @@ CHOICES = {
     "lipsyncModel": ("base", "pro"),
     "aspectRatio": tuple(ASPECT_RATIOS),
 }
-# value of the video, field that has it, and another
-COPIED = (
-    ("name", "name", "title"), ("script", "script", "text"), ("avatar_id", "avatarId", ""),
-    ("voice_id", "voiceId", ""), ("music_id", "musicId", ""),
-    ("aspect_ratio", "aspectRatio", ""), ("webhook", "webhook", ""), ("metadata", "metadata", ""),
-)  # fmt: skip
 OBJECTS = ("caption", "metadata", "productAdSettings")
 LISTS = ("media", "slides", "scenes")
 
 
-class Refusal(Exception):  # noqa: N818 - a response, not a fault
-    """Ends an endpoint early, with a response."""
+class Refusal(HTTPException):
+    """Ends an endpoint early, with *more* fields in the body of the response."""
 
     def __init__(self, status_code: int, message: str, **more: object) -> None:
-        self.response = failure(status_code, message, None, **more)
-
-
-def _invalid(field: str, reason: str = "", **more: object) -> Refusal:
-    message = f"Invalid value for {field}{reason and ': it '}{reason}"
-    return Refusal(400, message, code="INVALID_VALUE", details={"field": field, **more})
+        super().__init__(status_code, message)
+        self.more = more
 
 
 class Api:
     """What each path responds."""
 
-    def __init__(self, store: VideoStore, sender: WebhookSender, links: SignedLinks) -> None:
+    def __init__(self, store: VideoStore, links: SignedLinks) -> None:
         self._store = store
-        self._sender = sender
         self._links = links
 
     async def details(self, request: Request) -> Response:
@@ -127,16 +112,24 @@ class Api:
         return _data(data, message="Video details fetched successfully")
 
     async def list(self, request: Request) -> Response:
-        """One page of the team's videos."""
+        """One page of the team's videos, newest first."""
         query = request.query_params
         for field, allowed in FILTERS.items():
             if query.get(field, allowed[0]) not in allowed:
                 raise _invalid(field, value=query[field], allowed=allowed)
         limit = _number(query, "limit", 50, 1, 100)
         offset = _number(query, "offset", 0, 0, MAX_OFFSET)
+        type_name, status = query.get("type"), query.get("status", "").upper()
+        status = "STARTED" if status == "PROCESSING" else status
         now = self._store.clock.now()
-        found = self._store.select(now, type_name=query.get("type"), status=query.get("status"))
-        page = [list_item(video, now, self._links) for video in found[offset : offset + limit]]
+        found = [
+            video
+            for video in reversed(self._store.own)
+            if type_name in {None, video.type}
+            and (not status or state_at(video, now).status == status)
+        ]
+        bodies = (details(each, now, self._links) for each in found[offset : offset + limit])
+        page = [{field: body.get(field) for field in LIST_FIELDS} for body in bodies]
         return _data({"videos": page, "total": len(found), "limit": limit, "offset": offset})
 
     async def video(self, request: Request) -> Response:
@@ -172,39 +165,33 @@ class Api:
         wanted = request.query_params.get("type", "all")
         if wanted not in {"all", "library", "custom"}:
             raise _invalid("type", "must be one of all, library, custom")
-        keys = ("name", "gender", "age", "type")
-        more = {"thumbnail": self._links.thumbnail("vid_abc123"), "isPro": False, "isHD": True}
+        thumbnail = self._links.thumbnail("vid_abc123")
         rows = [
-            {"id": i, **dict(zip(keys, facts, strict=True)), "isCustom": facts[-1] == "custom"}
-            for i, facts in zip(AVATARS, AVATAR_FACTS, strict=True)
-            if wanted in {"all", facts[-1]}
+            {**row, "isCustom": row["type"] == "custom", "isPro": False, "isHD": True}
+            for row in _rows("id name gender age type", AVATARS)
+            if wanted in {"all", row["type"]}
         ]
-        return _data({"avatars": [row | more for row in rows]})
+        return _data({"avatars": [{**row, "thumbnail": thumbnail} for row in rows]})
 
     async def voices(self, _: Request) -> Response:
         """All voices."""
-        keys = ("id", "name", "language", "accent", "style")
-        rows = ((i, *facts) for i, facts in zip(VOICES, VOICE_FACTS, strict=True))
-        return _data({"voices": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return _data({"voices": _rows("id name language accent style", VOICES)})
 
     async def music(self, _: Request) -> Response:
         """All pieces of music."""
-        moods = [MOODS[n % len(MOODS)] for n in range(MUSIC_TRACKS)]
-        tracks = [
-            {"id": str(n), "name": f"{mood.title()} {n}", "mood": mood, "duration": 60 + 15 * n}
-            for n, mood in enumerate(moods, 1)
-        ]
-        return _data({"music": tracks})
+        moods = [(n, MOODS[(n - 1) % len(MOODS)]) for n in range(1, MUSIC_TRACKS + 1)]
+        facts = [(str(n), f"{mood.title()} {n}", mood, 60 + 15 * n) for n, mood in moods]
+        return _data({"music": _rows("id name mood duration", facts)})
 
     async def trends(self, request: Request) -> Response:
         """Videos of others that do well, best first."""
         query = request.query_params
         limit = _number(query, "limit", 20, 1, MAX_ITEMS)
-        keys = ("platform", "niche", "title", "views")
+        facts = [(f"trend_{n}", *row, 100 - 7 * n) for n, row in enumerate(TRENDS)]
         rows = [
-            {"id": f"trend_{n}", **dict(zip(keys, facts, strict=True)), "viralScore": 100 - 7 * n}
-            for n, facts in enumerate(TRENDS)
-            if (query.get("platform", facts[0]), query.get("niche", facts[1])) == facts[:2]
+            row
+            for row in _rows("id platform niche title views viralScore", facts)
+            if all(query.get(field, row[field]) == row[field] for field in ("platform", "niche"))
         ]
         return _data({"videos": rows[:limit]})
 
@@ -217,13 +204,21 @@ class Api:
         body = await _body(request)
         _check(body, needs)
         video = self._store.create(type_name, **_video_values(body))
-        self._sender.expect(video)
         status = state_at(video, self._store.clock.now()).status
         return _data({"videoId": video.id, "projectId": video.project_id, "status": status})
 
 
 def _data(data: Mapping[str, object], **more: object) -> Response:
     return JSONResponse({"success": True, **more, "data": data})
+
+
+def _rows(names: str, rows: Iterable[Sequence[object]]) -> list[dict[str, Any]]:
+    return [dict(zip(names.split(), row, strict=True)) for row in rows]
+
+
+def _invalid(field: str, reason: str = "", **more: object) -> Refusal:
+    message = f"Invalid value for {field}{reason and ': it '}{reason}"
+    return Refusal(400, message, code="INVALID_VALUE", details={"field": field, **more})
 
 
 def _number(query: Mapping[str, str], field: str, default: int, least: int, most: int) -> int:
@@ -235,15 +230,9 @@ def _number(query: Mapping[str, str], field: str, default: int, least: int, most
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
     """
-    Read a Range header: the first byte and the one after the last.
+    Read a Range header: the first byte and the one after the last, equal if out of reach.
 
-    None where the header means nothing and the whole file is sent. An empty range cannot be
-    satisfied.
-
-    >>> byte_range("bytes=0-9", 100), byte_range("bytes=-10", 100), byte_range("bytes=90-", 100)
-    ((0, 10), (90, 100), (90, 100))
-    >>> byte_range("lines=1-2", 100), byte_range("bytes=100-", 100)
-    (None, (100, 100))
+    None where the header means nothing and the whole file is sent.
     """
     match = RANGE.fullmatch(header.strip())
     if match is None or match.group() == "bytes=-":
@@ -308,26 +297,26 @@ def _reason(field: str, value: Any) -> str | None:
 
 
 def _video_values(body: Mapping[str, Any]) -> dict[str, Any]:
+    body = {"name": body.get("title"), "script": body.get("text"), **body}
     caption = body.get("caption", {})
     preset, disabled = caption.get("preset"), caption.get("disabled")
-    values = {ours: body.get(name, body.get(other)) for ours, name, other in COPIED}
-    return values | {
+    return {ours: body.get(theirs) for theirs, ours in FIELDS.items() if theirs in TEXTS} | {
+        "aspect_ratio": body.get("aspectRatio"),
+        "metadata": body.get("metadata"),
         "caption_preset": preset if isinstance(preset, str) else body.get("captionStyle"),
         "caption_disabled": disabled if isinstance(disabled, bool) else None,
     }
 
 
 async def _failed(_: Request, error: Exception) -> Response:
-    if isinstance(error, Refusal):
-        return error.response
-    if isinstance(error, HTTPException):
-        return failure(error.status_code, error.detail, error.headers)
-    return failure(500, "Internal server error")
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for no other
+    more = error.more if isinstance(error, Refusal) else {}
+    return failure(error.status_code, error.detail, error.headers, **more)
 
 
-def build_app(store: VideoStore, sender: WebhookSender, links: SignedLinks) -> Starlette:
+def build_app(store: VideoStore, links: SignedLinks) -> Starlette:
     """ASGI application of all paths; it checks no key, the middleware does."""
-    api = Api(store, sender, links)
+    api = Api(store, links)
     app = Starlette(
         routes=[
             Route("/v1/avatar/list", api.avatars),
@@ -341,7 +330,7 @@ def build_app(store: VideoStore, sender: WebhookSender, links: SignedLinks) -> S
             Route("/hooked-videos/{video_id:path}.mp4", api.video),
             Route("/thumbnails/{video_id:path}.png", api.thumbnail),
         ],
-        exception_handlers=dict.fromkeys((Refusal, HTTPException, 500), _failed),
+        exception_handlers={HTTPException: _failed},
     )
     app.router.redirect_slashes = False
     return app

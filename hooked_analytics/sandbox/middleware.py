@@ -22,25 +22,25 @@ from hooked_analytics.sandbox.video_store import Clock
 
 _log = logging.getLogger(__name__)
 
-# kind of fault, what the client sees
-FAULTS = {
-    "error_500": "HTTP 500 with a JSON body",
-    "html_502": "HTTP 502 with the HTML page of a gateway",
-    "rate_limit": "HTTP 429 although no limit was reached",
-    "drop": "the connection ends without a response",
-    "truncate": "the body is shorter than its Content-Length",
-    "drip": "the body arrives slowly, in slices",
-    "slow": "the response comes late",
-    "wrong_id": "a good response about another video",
-    "flat": "the body without its envelope, as in the API's OpenAPI block",
-}
+# kinds of fault
+FAULTS = (
+    "error_500",  # HTTP 500 with a JSON body
+    "html_502",  # HTTP 502 with the HTML page of a gateway
+    "rate_limit",  # HTTP 429 although no limit was reached
+    "drop",  # the connection ends without a response
+    "truncate",  # the body is shorter than its Content-Length
+    "drip",  # the body arrives slowly, in slices
+    "slow",  # the response comes late
+    "wrong_id",  # a good response about another video
+    "flat",  # the body without its envelope, as in the API's OpenAPI block
+)
 # the same for files and their links
-FILE_FAULTS = {
-    "file_cut": "the connection ends in the middle of the file",
-    "file_drip": "the file arrives slowly, in slices",
-    "file_expired": "HTTP 403, as for a link that has ended",
-    "file_whole": "the whole file, whichever part was requested",
-}
+FILE_FAULTS = (
+    "file_cut",  # the connection ends in the middle of the file
+    "file_drip",  # the file arrives slowly, in slices
+    "file_expired",  # HTTP 403, as for a link that has ended
+    "file_whole",  # the whole file, whichever part was requested
+)
 DRIP_SECONDS = 0.5
 SLICE_SECONDS = 0.1  # short, so that closing a sandbox need not wait for a drip
 SLOW_SECONDS = 0.1
@@ -67,7 +67,7 @@ def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
     """
     if not isinstance(faults, Mapping):
         faults = dict.fromkeys(FAULTS, faults / len(FAULTS)) if faults is not None else {}
-    kinds = {**FAULTS, **FILE_FAULTS}
+    kinds = FAULTS + FILE_FAULTS
     if unknown := sorted(set(faults) - set(kinds)):
         raise ValueError(f"unknown faults {unknown}; the kinds are {', '.join(kinds)}")
     for kind, rate in faults.items():
@@ -77,35 +77,6 @@ def fault_rates(faults: float | Mapping[str, float] | None) -> dict[str, float]:
         if sum(faults.get(kind, 0) for kind in table) > 1 + 1e-9:
             raise ValueError("the rates of all faults together must not be above 1")
     return dict(faults)
-
-
-class FixedWindow:
-    """
-    So many requests in each minute; the first minute starts with the first request.
-
-    >>> limit = FixedWindow(2)
-    >>> [limit.take(now) for now in (100.0, 110.0, 115.0, 160.0)]
-    [0.0, 0.0, 45.0, 0.0]
-    """
-
-    def __init__(self, requests_per_minute: int | None) -> None:
-        if requests_per_minute is not None and requests_per_minute < 1:
-            raise ValueError(
-                f"requests_per_minute must be 1 or more, not {requests_per_minute!r}; "
-                "None lifts the limit"
-            )
-        self._limit = requests_per_minute or math.inf
-        self._opened = -math.inf
-        self._taken = 0
-
-    def take(self, now: float) -> float:
-        """Count a request: 0 lets it pass, else the seconds until the next window."""
-        if now >= self._opened + MINUTE_SECONDS:
-            self._opened, self._taken = now, 0
-        if self._taken >= self._limit:
-            return self._opened + MINUTE_SECONDS - now
-        self._taken += 1
-        return 0.0
 
 
 class Middleware:
@@ -119,6 +90,11 @@ class Middleware:
         requests_per_minute: int | None,
         api_key: str,
     ) -> None:
+        if requests_per_minute is not None and requests_per_minute < 1:
+            raise ValueError(
+                f"requests_per_minute must be 1 or more, not {requests_per_minute!r}; "
+                "None lifts the limit"
+            )
         self.app: App | None = None
         # method and path with query, as received; and how many by kind
         self.requests: deque[tuple[str, str]] = deque(maxlen=MAX_LOGGED_REQUESTS)
@@ -129,7 +105,8 @@ class Middleware:
             ({k: r for k, r in rates.items() if k in table}, seeded(seed, purpose))
             for table, purpose in ((FAULTS, "faults"), (FILE_FAULTS, "file faults"))
         )
-        self._limit = FixedWindow(requests_per_minute)
+        self._limit = requests_per_minute or math.inf
+        self._window_start, self._taken = -math.inf, 0
         self._api_key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,42 +117,48 @@ class Middleware:
         kinds = (kind for prefix, kind in KIND_BY_PREFIX.items() if path.startswith(prefix))
         kind = next(kinds, "other")
         self.counts[kind] += 1
-        app: App = self._pass_on
-        fault = None
-        if path.startswith(API_PREFIX):
-            app, fault = self._admit, _draw(*self._faults)
-        elif kind != "other":
-            fault = _draw(*self._file_faults)
+        is_api, fault = path.startswith(API_PREFIX), None
+        if is_api or kind != "other":
+            fault = _draw(*(self._faults if is_api else self._file_faults))
         if fault is not None:
             _log.debug("fault %s", fault)
-            app = INSTEAD[fault]() if fault in INSTEAD else app
-
-        async def dated(scope: Scope, receive: Receive, send: Send) -> None:
-            async def send_dated(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    date = formatdate(self._clock.now(), usegmt=True).encode()
-                    message = _with_header(message, b"date", date)
-                await send(message)
-
-            await app(scope, receive, send_dated)
-
-        if fault is None or fault in INSTEAD:
-            await dated(scope, receive, send)
+        if fault == "drop":
+            scope["state"]["transport"].abort()
+            await _until_disconnected(receive)
+            return
+        if fault == "file_whole":
+            scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
+        if fault in INSTEAD:
+            app: App | None = INSTEAD[fault]()
         else:
-            await _play(fault, dated, scope, receive, send)
+            app = (self._refusal(scope) if is_api else None) or self.app
+        assert app is not None, "set before the server starts"  # noqa: S101
+        start: Message = {}
+        body = b""
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self.app is not None, "set before the server starts"  # noqa: S101
-        await self.app(scope, receive, send)
+        async def keep(message: Message) -> None:
+            nonlocal start, body
+            start = start or message
+            body += message.get("body", b"")
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, keep)
+        start["headers"].append((b"date", formatdate(self._clock.now(), usegmt=True).encode()))
+        await _send(fault, start, body, scope["state"]["transport"], receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """Response to a request of the API with a wrong key, or above the limit."""
         given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
-        app: App = self._pass_on
         if not hmac.compare_digest(given, self._api_key):
-            app = failure(403, "Not authenticated")
-        elif wait := self._limit.take(self._clock.now()):
-            app = too_many_requests(max(1, math.ceil(self._clock.real_seconds(wait))))
-        await app(scope, receive, send)
+            return failure(403, "Not authenticated")
+        now = self._clock.now()
+        # the first minute starts with the first request
+        if now >= self._window_start + MINUTE_SECONDS:
+            self._window_start, self._taken = now, 0
+        if self._taken < self._limit:
+            self._taken += 1
+            return None
+        wait = self._clock.real_seconds(self._window_start + MINUTE_SECONDS - now)
+        return too_many_requests(max(1, math.ceil(wait)))
 
 
 def failure(
@@ -202,7 +185,7 @@ def s3_error(status_code: int, code: str, message: str, more: str = "") -> Respo
 
 
 # fault -> the response that is sent in place of the good one
-INSTEAD: Mapping[str, Callable[[], Response]] = {
+INSTEAD: Mapping[str | None, Callable[[], Response]] = {
     "error_500": partial(failure, 500, "Internal server error"),
     "html_502": partial(HTMLResponse, "<html><h1>502 Bad Gateway</h1></html>", 502),
     "rate_limit": partial(too_many_requests, 1),
@@ -220,60 +203,45 @@ def _draw(rates: Mapping[str, float], random: Random) -> str | None:
     return None
 
 
-async def _play(kind: str, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Spoil the good response of *app* as this kind of fault does."""
-    transport: asyncio.Transport = scope["state"]["transport"]
-    if kind == "drop":
-        transport.abort()
-        await _until_disconnected(receive)
-        return
-    if kind == "slow":
-        await asyncio.sleep(SLOW_SECONDS)
-    if kind == "file_whole":
-        scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
-    messages: list[Message] = []
-
-    async def keep(message: Message) -> None:
-        messages.append(message)
-
-    await app(scope, receive, keep)
-    start, body = messages[0], b"".join(message.get("body", b"") for message in messages[1:])
-    if kind in {"truncate", "file_cut"}:
+async def _send(
+    fault: str | None,
+    start: Message,
+    body: bytes,
+    transport: asyncio.Transport,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Send a response, spoiled as its fault does."""
+    if fault in {"truncate", "file_cut"}:
         lines = [b"HTTP/1.1 %d " % start["status"], *map(b": ".join, start["headers"])]
         transport.write(b"\r\n".join([*lines, b"", body[: len(body) // 2]]))
         transport.close()
         await _until_disconnected(receive)
-    elif kind in {"drip", "file_drip"}:
-        await _drip(start, body, transport, send)
-    else:
-        if kind in {"wrong_id", "flat"}:
-            content = json.loads(body)
-            data = content.get("data", content)
-            data |= {"id": f"{data['id']}x"} if kind == "wrong_id" and "id" in data else {}
-            body = json.dumps(data if kind == "flat" else content).encode()
-        await send(_with_header(start, b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _drip(start: Message, body: bytes, transport: asyncio.Transport, send: Send) -> None:
+        return
+    if fault in {"wrong_id", "flat"}:
+        content = json.loads(body)
+        data = content.get("data", content)
+        if fault == "wrong_id" and "id" in data:
+            data["id"] = f"{data['id']}x"
+        body = json.dumps(data if fault == "flat" else content).encode()
+        headers = [pair for pair in start["headers"] if pair[0] != b"content-length"]
+        start["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
+    size = max(1, len(body))
+    drips = fault in {"drip", "file_drip"}
+    width = math.ceil(size * SLICE_SECONDS / DRIP_SECONDS) if drips else size
+    if fault == "slow":
+        await asyncio.sleep(SLOW_SECONDS)
     await send(start)
-    width = math.ceil(len(body) * min(1.0, SLICE_SECONDS / DRIP_SECONDS)) or 1
-    pause = DRIP_SECONDS / max(1, math.ceil(len(body) / width))
-    for position in range(0, len(body), width):
-        await asyncio.sleep(pause)
+    for end in range(width, size + width, width):
+        if drips:
+            await asyncio.sleep(SLICE_SECONDS)
         if transport.is_closing():
             return
-        part = body[position : position + width]
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        part, more = body[end - width : end], end < size
+        await send({"type": "http.response.body", "body": part, "more_body": more})
 
 
 async def _until_disconnected(receive: Receive) -> None:
     # The server calls it an error when a handler ends without a response on an open connection.
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _with_header(start: Message, name: bytes, value: bytes) -> Message:
-    headers = [pair for pair in start["headers"] if pair[0] != name]
-    return {**start, "headers": [*headers, (name, value)]}

@@ -10,13 +10,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 from hooked_analytics.sandbox.video import SignedLinks
-from hooked_analytics.sandbox.video_store import Clock, VideoStore
-from hooked_analytics.sandbox.webhook_sender import WebhookSender
+from hooked_analytics.sandbox.video_store import Clock, VideoStore, WebhookSender
 
 if TYPE_CHECKING:
     from hooked_analytics import HookedClient
     from hooked_analytics._internal.server_thread import ServerThread
-    from hooked_analytics.sandbox.webhook_sender import Delivery
+    from hooked_analytics.sandbox.video_store import Delivery
 
 # Longer than anybody's polling interval, so that no request meets a closing connection.
 KEEP_ALIVE_SECONDS = 75
@@ -81,7 +80,6 @@ class Sandbox:
         self._requests_per_minute = requests_per_minute
         self._clock = Clock(time_scale)
         self._store = VideoStore(videos, seed, self._clock)
-        self._sender = WebhookSender(self._clock)
         self._middleware = Middleware(self._clock, faults, seed, requests_per_minute, api_key)
         self._lock = threading.Lock()
         self._url: str | None = None
@@ -104,12 +102,12 @@ class Sandbox:
         Parameters
         ----------
         port : int, default 0
-            Port to listen at; 0 for any free one.
+            Port to listen at, an OSError where it is in use; 0 for any free one.
 
         Returns
         -------
         Sandbox
-            Itself; an OSError where the port is in use.
+            Itself.
         """
         from hooked_analytics._internal.server_thread import ServerThread, bind_socket
         from hooked_analytics.sandbox.api_endpoints import build_app
@@ -120,15 +118,15 @@ class Sandbox:
             sock = bind_socket(port)
             url = f"http://127.0.0.1:{sock.getsockname()[1]}"
             links = SignedLinks(url, seed=self._seed)
-            self._middleware.app = build_app(self._store, self._sender, links)
+            self._middleware.app = build_app(self._store, links)
             server = ServerThread(
                 self._middleware, sock, name="sandbox", keep_alive_seconds=KEEP_ALIVE_SECONDS
             )
             self._clock.start()
             server.start()
-            self._sender.start(links)
+            self._store.sender.start(links)
             # Nothing that runs holds the sandbox itself, so one that is dropped ends as well.
-            self._finalizer = weakref.finalize(self, _stop, server, self._sender)
+            self._finalizer = weakref.finalize(self, _stop, server, self._store.sender)
             self._server, self._url = server, url
         return self
 
@@ -139,7 +137,7 @@ class Sandbox:
             if server is not None and self._finalizer is not None:
                 self._finalizer.detach()
                 if server.is_ours():
-                    self._sender.close()
+                    self._store.sender.close()
                 server.close()
 
     @property
@@ -173,7 +171,7 @@ class Sandbox:
     @property
     def webhook_deliveries(self) -> list[Delivery]:
         """Latest webhook events sent: id of the video, attempt, HTTP status or failure."""
-        return list(self._sender.deliveries.copy())
+        return list(self._store.sender.deliveries.copy())
 
     def client(self, **settings: Any) -> HookedClient:
         """
@@ -221,7 +219,7 @@ class Sandbox:
             How far, in sandbox time [s].
         """
         self._clock.advance(seconds)
-        self._sender.wake()
+        self._store.sender.wake()
 
     def create_video(
         self,
@@ -278,18 +276,18 @@ class Sandbox:
         """
         if created_at is not None and created_at.tzinfo is None:
             raise ValueError("created_at needs a time zone; add tzinfo=datetime.UTC")
-        given = {
-            "id": video_id,
-            "duration_seconds": duration_seconds,
-            "render_seconds": render_seconds,
-            "fails": fails,
-            "used_credits": used_credits,
-            "webhook": webhook,
-            "fields": fields,
-        }
-        moment = None if created_at is None else created_at.timestamp()
-        video = self._store.create(type, moment, **given, **values)
-        self._sender.expect(video)
+        video = self._store.create(
+            type,
+            None if created_at is None else created_at.timestamp(),
+            id=video_id,
+            duration_seconds=duration_seconds,
+            render_seconds=render_seconds,
+            fails=fails,
+            used_credits=used_credits,
+            webhook=webhook,
+            fields=fields,
+            **values,
+        )
         return video.id
 
     def delete_video(self, video_id: str) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from random import Random
 from typing import NamedTuple
 
@@ -72,8 +73,20 @@ FAILURES = (
 WEEKDAY_WEIGHTS = (1.00, 1.10, 1.15, 1.10, 0.95, 0.35, 0.30)  # Monday first
 HOUR_WEIGHTS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 17, 13, 16, 19, 18, 16, 13, 9, 7, 5, 4, 3, 2)
 
-AVATARS = ("avatar_sarah_01", "avatar_marco_02", "avatar_aiko_03", "avatar_lena_04")
-VOICES = ("tzX5paJ07p5hyWFcU3uG", "b7QmKd02LrXoVn5sTyEw", "Zp4hNc81GuJaRf6iWqOx")
+# id, name, gender, age, type
+AVATARS = (
+    ("avatar_sarah_01", "Sarah", "female", "young", "library"),
+    ("avatar_marco_02", "Marco", "male", "adult", "library"),
+    ("avatar_aiko_03", "Aiko", "female", "adult", "library"),
+    ("avatar_lena_04", "Lena", "female", "senior", "custom"),
+)
+# id, name, language, accent, style
+VOICES = (
+    ("tzX5paJ07p5hyWFcU3uG", "Confident Kate", "English", "American", "confident"),
+    ("b7QmKd02LrXoVn5sTyEw", "Warm Jonas", "German", "Neutral", "warm"),
+    ("Zp4hNc81GuJaRf6iWqOx", "Lively Inés", "Spanish", "Castilian", "lively"),
+)
+MOODS = ("upbeat", "calm", "dramatic", "playful")
 MUSIC_TRACKS = 12
 ASPECT_RATIOS = {"ratio_9_16": 0.80, "ratio_16_9": 0.12, "ratio_1_1": 0.08}
 CAPTION_PRESETS = ("default", "beast", "tiktok", "classic", "bubble", "neon", "vivid")
@@ -129,25 +142,19 @@ def seeded(seed: int, purpose: str) -> Random:
 
 
 def own_videos(count: int, seed: int, started_at: float) -> list[Video]:
-    """
-    Draw the team's videos, oldest first; the last few still render at *started_at*.
-
-    >>> videos = own_videos(200, 0, 1_750_000_000)
-    >>> len(videos), videos[0].id, sum(video.ended_at > 1_750_000_000 for video in videos)
-    (200, 'vid_abc123', 8)
-    """
+    """Draw the team's videos, oldest first; the last few still render at *started_at*."""
     live = max(5, round(count * LIVE_SHARE)) if count >= 20 else (count - 1) // 4
     history, random = _history(seeded(seed, "history"), started_at), seeded(seed, "live")
     past = [next(history) for _ in range(count - 1 - live)]
     rendering = [_live_video(random, started_at) for _ in range(live)]
-    return sorted([SAMPLE_VIDEO, *past, *rendering], key=lambda video: video.created_at)
+    return sorted([SAMPLE_VIDEO, *past, *rendering], key=attrgetter("created_at"))
 
 
 def other_team_videos(count: int, seed: int, started_at: float) -> list[Video]:
     """Draw finished videos of another team, which the API must refuse to show."""
     history = _history(seeded(seed, "foreign"), started_at)
     videos = [replace(next(history), team_id=OTHER_TEAM_ID) for _ in range(count)]
-    return sorted(videos, key=lambda video: video.created_at)
+    return sorted(videos, key=attrgetter("created_at"))
 
 
 def new_video(
@@ -158,24 +165,13 @@ def new_video(
     duration_seconds: float | None = None,
     render_seconds: float | None = None,
     fails: bool | str | None = None,
-    used_credits: float | None = None,
     **values: object,
 ) -> Video:
-    """
-    Draw a video and replace what the caller sets; None leaves a field as drawn.
-
-    >>> video = new_video(Random(1), "class", 0.0, render_seconds=20, fails="Out of film")
-    >>> video.ended_at, video.failure
-    (20.0, 'Out of film')
-    """
+    """Draw a video and replace what the caller sets; None leaves a field as drawn."""
     video = _draw_video(random, type_name, created_at, succeeds=True)
     # Times given by hand are meant exactly, and what is created has a project.
-    video = replace(
-        video,
-        milliseconds=True,
-        created_at=_rounded(created_at, True),
-        project_id=f"proj_{video.id.removeprefix('vid_')}",
-    )
+    moment, project_id = _rounded(created_at, True), f"proj_{video.id.removeprefix('vid_')}"
+    video = replace(video, milliseconds=True, created_at=moment, project_id=project_id)
     if duration_seconds is not None:
         frames = round(duration_seconds * FRAMES_PER_SECOND)
         video = replace(video, duration_frames=frames, used_credits=_credits(type_name, frames))
@@ -187,14 +183,12 @@ def new_video(
         stretch = render_seconds / video.render_seconds if video.render_seconds else 1.0
         planned = video.planned_seconds * stretch or render_seconds
         video = replace(video, render_seconds=render_seconds, planned_seconds=planned)
-    if used_credits is not None:
-        video = replace(video, used_credits=used_credits)
     given = {name: value for name, value in values.items() if value is not None}
     return replace(video, **given)  # type: ignore[arg-type]
 
 
 def _draw_video(
-    random: Random, type_name: str, created_at: float, *, succeeds: bool | None = None
+    random: Random, type_name: str, created_at: float, *, succeeds: bool = False
 ) -> Video:
     kind = _type_named(type_name)
     code = "".join(random.choices(ID_LETTERS, k=12))
@@ -214,8 +208,8 @@ def _draw_video(
         planned_seconds=planned,
         duration_frames=frames,
         used_credits=_credits(type_name, frames),
-        avatar_id=random.choice(AVATARS) if kind.has_avatar else None,
-        voice_id=random.choice(VOICES),
+        avatar_id=random.choice(AVATARS)[0] if kind.has_avatar else None,
+        voice_id=random.choice(VOICES)[0],
         music_id=str(random.randint(1, MUSIC_TRACKS)) if random.random() < 0.8 else None,
         aspect_ratio=random.choices(list(ASPECT_RATIOS), list(ASPECT_RATIOS.values()))[0],
         caption_disabled=random.random() < 0.15,
@@ -225,12 +219,10 @@ def _draw_video(
         team_id=TEAM_ID,
         milliseconds=milliseconds,
     )
-    fails = random.random() < kind.failure_rate if succeeds is None else not succeeds
-    if fails:
+    if not succeeds and random.random() < kind.failure_rate:
         video = _failing(video, random)
-    if random.random() < UNKNOWN_CREDITS_SHARE:
-        video = replace(video, used_credits=None)
-    return video
+    unknown = random.random() < UNKNOWN_CREDITS_SHARE
+    return replace(video, used_credits=None) if unknown else video
 
 
 def _failing(video: Video, random: Random, *, reason: str | None = None) -> Video:
@@ -276,9 +268,8 @@ def _history(random: Random, started_at: float) -> Iterator[Video]:
 def _live_video(random: Random, started_at: float) -> Video:
     slow = [row for row in TYPES if row.median_seconds > MIN_LIVE_SECONDS]
     kind = random.choices(slow, [row.share_now for row in slow])[0]
-    video = _draw_video(random, kind.name, started_at)
-    while video.render_seconds < MIN_LIVE_SECONDS:
-        video = _draw_video(random, kind.name, started_at)
+    while (video := _draw_video(random, kind.name, started_at)).render_seconds < MIN_LIVE_SECONDS:
+        pass
     passed = random.uniform(0.02, 0.85) * video.render_seconds
     return replace(video, created_at=_rounded(started_at - passed, video.milliseconds))
 

@@ -17,15 +17,27 @@ from urllib.parse import quote
 FRAMES_PER_SECOND = 25
 # Real progress bars rush through the cheap first steps and crawl at the end.
 PROGRESS_POWER = 0.6
-# invented, so that longer videos have larger files [B]
-FIXED_BYTES = 56_240
-FRAME_BYTES = 14
+FIXED_BYTES, FRAME_BYTES = 56_240, 14  # invented, so that longer videos have larger files
 THUMBNAIL_SHAPE = (9, 16)
 
 LINK_LIFE_SECONDS = 86_400
 ALGORITHM = "AWS4-HMAC-SHA256"
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
+# the API's name of a field that never changes, and ours
+FIELDS = {
+    "id": "id",
+    "name": "name",
+    "type": "type",
+    "script": "script",
+    "durationInFrames": "duration_frames",
+    "avatarId": "avatar_id",
+    "voiceId": "voice_id",
+    "musicId": "music_id",
+    "projectId": "project_id",
+    "teamId": "team_id",
+    "webhook": "webhook",
+}
 LIST_FIELDS = (
     "id", "name", "status", "url", "durationInFrames", "projectId", "thumbnail", "size",
     "progress", "message", "createdAt", "updatedAt",
@@ -96,22 +108,16 @@ class State(NamedTuple):
 
 def state_at(video: Video, now: float) -> State:
     """Where a video stands at Unix time *now*."""
+    elapsed = min(max(0.0, now - video.created_at), video.render_seconds)
+    share = elapsed / video.planned_seconds if video.planned_seconds > 0 else 0.0
+    progress = min(99, int(100 * share**PROGRESS_POWER))
     if now >= video.ended_at:
         if video.failure is None:
             return State("COMPLETED", 100, "Video completed successfully", video.ended_at)
-        return State("FAILED", _progress(video, now), video.failure, video.ended_at)
-    progress = _progress(video, now)
+        return State("FAILED", progress, video.failure, video.ended_at)
     stepped = video.planned_seconds * (progress / 100) ** (1 / PROGRESS_POWER)
     message = next(text for start, text in reversed(STAGES) if progress >= start)
-    elapsed = max(0.0, now - video.created_at)
     return State("STARTED", progress, message, video.created_at + min(stepped, elapsed))
-
-
-def _progress(video: Video, now: float) -> int:
-    elapsed = min(max(0.0, now - video.created_at), video.render_seconds)
-    if video.planned_seconds <= 0:
-        return 0
-    return min(99, int(100 * (elapsed / video.planned_seconds) ** PROGRESS_POWER))
 
 
 def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
@@ -122,53 +128,29 @@ def details(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
     them be null.
     """
     state = state_at(video, now)
-    done = state.status == "COMPLETED"
-    return {
-        "id": video.id,
-        "name": video.name,
-        "type": video.type,
+    done, ended = state.status == "COMPLETED", state.status != "STARTED"
+    body = {theirs: getattr(video, ours) for theirs, ours in FIELDS.items()} | {
         "status": state.status,
-        "thumbnail": links.thumbnail(video.id) if done else None,
         "progress": state.progress,
         "message": state.message,
-        "durationInFrames": video.duration_frames,
+        "thumbnail": links.thumbnail(video.id) if done else None,
         "durationInSeconds": _number(video.duration_seconds),
-        "avatarId": video.avatar_id,
-        "voiceId": video.voice_id,
-        "musicId": video.music_id,
         "videoSettings": {
             "aspectRatio": video.aspect_ratio,
             "caption": {"disabled": video.caption_disabled, "preset": video.caption_preset},
         },
-        "script": video.script,
-        "projectId": video.project_id,
-        "teamId": video.team_id,
         "createdAt": iso_time(video.created_at, milliseconds=video.milliseconds),
         "updatedAt": iso_time(state.updated_at, milliseconds=video.milliseconds),
-        "usedCredits": _number(video.used_credits) if state.status != "STARTED" else None,
-        "webhook": video.webhook,
-        **(
-            {"url": links.download(video.id, now), "size": size_bytes(video.duration_frames)}
-            if done
-            else {}
-        ),
-        **video.fields,
+        "usedCredits": _number(video.used_credits) if ended else None,
     }
-
-
-def list_item(video: Video, now: float, links: SignedLinks) -> dict[str, object]:
-    """One entry of the list endpoint: always the same twelve fields, fewer than the details."""
-    known = details(video, now, links)
-    return {name: known.get(name) for name in LIST_FIELDS}
+    if done:
+        body["url"] = links.download(video.id, now)
+        body["size"] = FIXED_BYTES + FRAME_BYTES * max(1, video.duration_frames)
+    return body | dict(video.fields)
 
 
 def iso_time(unix_seconds: float, *, milliseconds: bool = False) -> str:
-    """
-    Time as the API writes it.
-
-    >>> iso_time(0), iso_time(0.25, milliseconds=True)
-    ('1970-01-01T00:00:00Z', '1970-01-01T00:00:00.250Z')
-    """
+    """Time as the API writes it, such as ``1970-01-01T00:00:00Z``."""
     moment = datetime.fromtimestamp(unix_seconds, UTC).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if milliseconds else "seconds") + "Z"
 
@@ -223,23 +205,17 @@ def _sample() -> bytes:
     return Path(__file__).with_name("sample.mp4").read_bytes()
 
 
-def size_bytes(frames: int) -> int:
-    """Size of a finished video's file [B]."""
-    return FIXED_BYTES + FRAME_BYTES * max(1, frames)
-
-
 def mp4_file(video_id: str, frames: int) -> bytes:
     """
-    Bytes of a video's MP4 file: a real film, padded to the size that *frames* decides.
+    Bytes of a video's MP4 file: a real film of one second, padded to the size *frames* decides.
 
-    It plays for one second, whatever duration its record states. A ``free`` box behind the film
-    repeats the id, so that every video has other bytes.
+    The padding repeats the id, so that every video has other bytes.
 
     >>> film = mp4_file("vid_abc123", 7500)
     >>> film[4:12], len(film)
     (b'ftypisom', 161240)
     """
-    size = size_bytes(frames) - len(_sample())
+    size = FIXED_BYTES + FRAME_BYTES * max(1, frames) - len(_sample())
     word = video_id.encode(errors="replace") + b"\0"
     padding = (word * (size // len(word) + 1))[: size - 8]
     return _sample() + struct.pack(">I4s", size, b"free") + padding

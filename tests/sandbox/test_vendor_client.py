@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from hooked_analytics import Sandbox
-from hooked_analytics.sandbox.webhook_sender import _event
+from hooked_analytics.sandbox.video_store import _event
 
 DOCS_BODIES = [
     ("script-to-video", {"script": "Hi", "voiceId": "v", "mediaType": "ai-images"}),
