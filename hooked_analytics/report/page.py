@@ -70,7 +70,9 @@ def _render(template: str, report: Report, *, inline: bool) -> str:
         headlines=headlines(report),
         not_known=not_known(report),
         forecast=sentence("forecast", report),
-        pictures=drawn if inline else {name: _images(name, drawn[name]) for name in drawn},
+        pictures=drawn
+        if inline
+        else {name: {"image": _image(name, drawn[name])} for name in drawn},
         sections=[(section, _table(section)) for section in sections(report)],
         measured=count(now.completed + now.failed + now.rendering, "video"),
         now=now,
@@ -90,10 +92,10 @@ def _need(name: str) -> Any:
         raise ImportError(_EXTRA.format(name=name.replace("_", "-"))) from missing
 
 
-def _images(name: str, drawn: dict[str, str]) -> dict[str, str]:
-    """Pictures of a notebook: as images they cannot meet other ids or styles."""
-    start, end = ('<img src="data:image/svg+xml;base64,', f'" alt="{_ALT[name]}">')
-    return {w: start + base64.b64encode(svg.encode()).decode() + end for w, svg in drawn.items()}
+def _image(name: str, drawn: dict[str, str]) -> str:
+    """Picture of a notebook: it meets no other ids, and one is enough where styles are dropped."""
+    data = base64.b64encode(drawn["wide"].encode()).decode()
+    return f'<img src="data:image/svg+xml;base64,{data}" alt="{_ALT[name]}">'
 
 
 def _table(section: Section) -> str:
