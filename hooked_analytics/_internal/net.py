@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # One reading of an address, without the corners in which two parsers could differ.
 _ADDRESS = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}\.?)"
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?)"
     r"(?::(?P<port>\d{1,5}))?(?P<path>/[!-\"$->@-\[\]-~]*)?(?:\?(?P<query>[!-\"$-~]*))?(?:#.*)?",
     re.ASCII | re.IGNORECASE,
 )

@@ -420,6 +420,7 @@ def test_a_stopped_wait_sends_nothing_more():
         ("http://127.0.0.1", True),
         ("http://[::1]:80", True),
         ("https://x.y/api/", True),
+        ("https://hooked_proxy:8443", True),
     ],
 )
 def test_a_base_url_the_key_must_not_go_to(base_url, allowed):
