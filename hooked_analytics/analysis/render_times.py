@@ -151,7 +151,7 @@ def render_times(
     Notes
     -----
     Kaplan-Meier quantiles; intervals by inverting its log(-log) band. Times are whole milliseconds,
-    and above a million rows four digits of them (at most 0.05 % off): each distinct one takes
+    and above a million rows eleven bits of them (at most 0.05 % off): each distinct one takes
     memory.
 
     Examples
