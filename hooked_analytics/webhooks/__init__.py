@@ -1,4 +1,4 @@
-"""Webhook events: ``receiver`` serves, ``webhook_app`` judges, ``resolver`` asks the API."""
+"""Webhook events: ``receiver`` takes them in, ``events`` judges them by the API's word."""
 
 from hooked_analytics.webhooks.receiver import WebhookReceiver
 

@@ -21,8 +21,13 @@ from hooked_analytics.client import (
 )
 from hooked_analytics.errors import FetchError
 from hooked_analytics.fetch import EventQueue
-from hooked_analytics.webhooks.resolver import EventFiles, EventResolver
-from hooked_analytics.webhooks.webhook_app import WebhookApp, checked_public_url, checked_token
+from hooked_analytics.webhooks.events import (
+    EventFiles,
+    EventResolver,
+    WebhookApp,
+    checked_public_url,
+    checked_token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +52,10 @@ class WebhookReceiver:
     """
     A small server that Hooked calls when a render has ended.
 
-    An event is a hint: only the API's own response enters a frame or an archive. So a forged,
-    repeated or late event changes nothing, and a thousand of them cost less than two hundred
-    requests. Hand the receiver to `poll_videos`, or go through `listen`. An event that comes while
-    nobody polls or listens waits for `listen`; when 4,096 wait, the next is refused (503), and
-    Hooked sends it again later. What waits is in memory until `listen` has been given an archive:
-    call it first where a process may be killed.
+    Only the API's own response enters a frame or an archive, so a forged, repeated or late event
+    changes nothing. Hand the receiver to `poll_videos`, or go through `listen`. An event that
+    nobody takes waits for `listen`, in memory until that was given an archive; when 4,096 wait,
+    the next is refused (503), and Hooked sends it again later.
 
     Hooked sends to https addresses only: let a tunnel or a proxy pass events on to the port.
     Whoever knows `url` can send events; keep it to yourself.
@@ -146,7 +149,7 @@ class WebhookReceiver:
     @property
     def counts(self) -> dict[str, int]:
         """How many requests came, by what became of them: ``taken``, ``wrong path``, ..."""
-        return self._app.counts.copy() if self._app else {}
+        return dict(self._app.counts) if self._app else {}
 
     def start(self) -> Self:
         """
@@ -194,9 +197,9 @@ class WebhookReceiver:
         Parameters
         ----------
         archive : VideoArchive, optional
-            Keeps what is given out, and the events until then: what a killed process had taken
-            comes with the next `listen` to the same archive. Where it cannot be written, events
-            wait for the next `listen`, and new ones are refused (503).
+            Keeps what is given out, and the events until then, even if the process is killed:
+            they come with the next `listen` to it. Where it cannot be written, new events are
+            refused (503).
         timeout_seconds : float, optional
             Ends it after so long; None listens until the receiver is closed [s].
         stop : threading.Event, optional

@@ -12,10 +12,6 @@ from tests.documented import SAMPLE
 
 # the links point at the sandbox, and two of these are not on the page's sample
 NOT_THE_PAGES = ("size", "teamId", "thumbnail", "url")
-ITEM_FIELDS = [
-    "id", "name", "status", "url", "durationInFrames", "projectId", "thumbnail", "size",
-    "progress", "message", "createdAt", "updatedAt",
-]  # fmt: skip
 
 
 def test_the_pages_sample_has_the_pages_values(still, get):
@@ -60,7 +56,6 @@ def test_pages_hold_every_video_once_newest_first(still, get):
     data = get(still, "/v1/video/list").json()["data"]
     assert (data["total"], data["limit"], data["offset"]) == (40, 50, 0)
     assert [item["id"] for item in data["videos"]] == still.video_ids[::-1]
-    assert all(list(item) == ITEM_FIELDS for item in data["videos"])
     pages = [
         get(still, f"/v1/video/list?limit=15&offset={offset}").json()["data"]["videos"]
         for offset in (0, 15, 30, 45)

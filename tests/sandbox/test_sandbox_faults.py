@@ -13,59 +13,60 @@ from hooked_analytics.sandbox import middleware
 from hooked_analytics.sandbox.middleware import FAULTS, FILE_FAULTS, fault_rates
 
 PATH = "/v1/video/vid_abc123"
+# kind -> what a client sees: status, and the start of the body; or the error's name
+SEEN = {
+    "error_500": (500, '{"success":false,"message":"Internal server error"}'),
+    "html_502": (502, "<html>"),
+    "rate_limit": (429, '{"success":false,"message":"Too many requests"'),
+    "drop": "ConnectionError",
+    "truncate": "ChunkedEncodingError",
+    "drip": (200, '{"success":true,'),
+    "slow": (200, '{"success":true,'),
+    "wrong_id": (200, '{"success": true,'),
+    "flat": (200, '{"id": "vid_abc123"'),
+}
+FILES_SEEN = {
+    "file_cut": "ChunkedEncodingError",
+    "file_drip": (206, 161_230),
+    "file_expired": (403, 117),
+    "file_whole": (200, 161_240),
+}
 
 
-def seen(kind: str, get, path: str = PATH):
-    """What a client sees of a fault: status and body, or the error's name."""
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_of_the_api(get, kind):
     with Sandbox(videos=2, faults={kind: 1.0}) as sandbox:
         try:
-            response = get(sandbox, path)
+            response = get(sandbox, PATH)
         except requests.RequestException as error:
-            return type(error).__name__
-        assert "date" in response.headers
-        return response
+            assert type(error).__name__ == SEEN[kind]
+            return
+        listed, none = get(sandbox, "/v1/video/list"), get(sandbox, "/v1/video/vid_none")
+    status, body = SEEN[kind]
+    assert (response.status_code, response.text[: len(body)]) == (status, body)
+    assert "date" in response.headers
+    assert "Transfer-Encoding" not in response.headers
+    assert response.headers.get("retry-after") == ("1" if kind == "rate_limit" else None)
+    assert response.elapsed.total_seconds() >= (0.1 if kind == "slow" else 0)
+    assert none.status_code == (404 if status == 200 else status)
+    if kind == "flat":
+        assert list(listed.json()) == ["videos", "total", "limit", "offset"]
+    elif status == 200:
+        shown = response.json()["data"]["id"]
+        assert shown == ("vid_abc123x" if kind == "wrong_id" else "vid_abc123")
 
 
-def test_every_fault_of_the_api(get):
-    plain = seen("slow", get)
-    assert plain.json()["data"]["id"] == "vid_abc123"
-    assert plain.elapsed.total_seconds() >= 0.1
-    dripping = seen("drip", get)
-    assert dripping.json()["data"]["id"] == "vid_abc123"
-    assert "Transfer-Encoding" not in dripping.headers
-    assert seen("flat", get).json()["id"] == "vid_abc123"
-    assert list(seen("flat", get, "/v1/video/list").json()) == [
-        "videos", "total", "limit", "offset",
-    ]  # fmt: skip
-    assert seen("wrong_id", get).json()["data"]["id"] == "vid_abc123x"
-    assert seen("wrong_id", get, "/v1/video/vid_none").status_code == 404
-    assert seen("error_500", get).json() == {"success": False, "message": "Internal server error"}
-    page = seen("html_502", get)
-    assert (page.status_code, page.text[:6]) == (502, "<html>")
-    busy = seen("rate_limit", get)
-    assert (busy.status_code, busy.headers["retry-after"]) == (429, "1")
-    assert seen("drop", get) == "ConnectionError"
-    assert seen("truncate", get) == "ChunkedEncodingError"
-    assert len(FAULTS) == 9
-
-
-def test_every_fault_of_files(get, details):
-    found = {}
-    for kind in FILE_FAULTS:
-        with Sandbox(videos=1, faults={kind: 1.0}) as sandbox:
-            link = details(sandbox)["url"]  # the API is left alone
-            assert get(sandbox, "/").status_code == 404  # no file, no fault
-            try:
-                response = get(sandbox, link, headers={"Range": "bytes=10-"})
-                found[kind] = (response.status_code, len(response.content))
-            except requests.RequestException as error:
-                found[kind] = type(error).__name__
-    assert found == {
-        "file_cut": "ChunkedEncodingError",
-        "file_drip": (206, 161_230),
-        "file_expired": (403, 117),
-        "file_whole": (200, 161_240),
-    }
+@pytest.mark.parametrize("kind", FILE_FAULTS)
+def test_every_fault_of_files(get, details, kind):
+    with Sandbox(videos=1, faults={kind: 1.0}) as sandbox:
+        link = details(sandbox)["url"]  # the API is left alone
+        assert get(sandbox, "/").status_code == 404  # no file, no fault
+        try:
+            response = get(sandbox, link, headers={"Range": "bytes=10-"})
+            found = (response.status_code, len(response.content))
+        except requests.RequestException as error:
+            found = type(error).__name__
+    assert found == FILES_SEEN[kind]
 
 
 def test_a_drip_is_slow_and_closing_does_not_wait_for_it(caplog, monkeypatch):
