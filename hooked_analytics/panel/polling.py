@@ -24,7 +24,7 @@ from hooked_analytics.fetch import (
     to_frame,
     validate_ids,
 )
-from hooked_analytics.panel.kernel import interrupt_listeners
+from hooked_analytics.panel.notebook import interrupt_listeners
 from hooked_analytics.schema import record_id
 
 if TYPE_CHECKING:

@@ -17,10 +17,16 @@ from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.analysis import time_left_text
 from hooked_analytics.errors import HookedError
 from hooked_analytics.fetch import summary
-from hooked_analytics.panel.kernel import interrupt_listeners, kernel, show, soon
+from hooked_analytics.panel.notebook import (
+    frozen,
+    interrupt_listeners,
+    kernel,
+    picture,
+    show,
+    soon,
+)
 from hooked_analytics.panel.polling import ACTIVE, Poller
 from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, Snapshot, number_or_none
-from hooked_analytics.panel.static import frozen, picture
 from hooked_analytics.schema import NAMES, videos_from_records
 
 try:
@@ -256,7 +262,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
                 "ids": self._ids,
                 "fields": FIELDS,
                 "columns": shown.cells(slice(None)),
-                "own": {str(n): list(map(_plain, self._own[n].tolist())) for n in self._own},
+                "own": {str(n): list(map(_plain, own.tolist())) for n, own in self._own.items()},
                 "totals": shown.totals(),
                 "now": shown.now,
                 "series": shown.series,

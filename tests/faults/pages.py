@@ -12,8 +12,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from hooked_analytics import build_report, videos_from_records
 from hooked_analytics._internal.safe_text import one_line
+from hooked_analytics.panel.notebook import frozen
 from hooked_analytics.panel.snapshot import MAX_TEXT, Snapshot
-from hooked_analytics.panel.static import frozen
 from tests.browser.conftest import CHROMIUM as PROGRAM, FLAGS
 from tests.browser.panel_page import FedPanel
 

@@ -28,8 +28,8 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.analysis import batch_time_left
+from hooked_analytics.panel.notebook import frozen
 from hooked_analytics.panel.snapshot import KINDS, WAITING, Snapshot
-from hooked_analytics.panel.static import frozen
 from tests.panel.notebook_kernel import until
 from tests.scripted import answer, serving, video
 
@@ -222,6 +222,7 @@ def test_own_columns_and_texts_are_sent_as_json_can_hold_them():
     own = {"video_id": ids, "status": "x", "budget": [1.5, 2.0, None], "day": day}
     frame = pd.DataFrame(own).assign(team=pd.array([7, 7, None], "Int64"), tags=[["a"]] * 3)
     frame["client"] = pd.array(["A", "A", None], "string")
+    frame.insert(0, "client", "another of the same name", allow_duplicates=True)
     record = {"id": "vid_1", "status": "FAILED", "name": "n\0ame\u202e" + "x" * 1_000_000,
               "thumbnail": "javascript:alert(1)", "message": HOSTILE}  # fmt: skip
     told = heard(frame, [videos_from_records([record, {**record, "id": "vid_2"}])])[1]
