@@ -118,7 +118,10 @@ def export_videos(
     batches = iter(table.to_batches(max_chunksize=_BATCH_ROWS))
     with atomic_write(target) as beside:
         safe = batches if include_urls else map(without_secrets, batches)
-        form.write(beside, table.schema, safe, formula_safe=formula_safe)
+        try:
+            form.write(beside, table.schema, safe, formula_safe=formula_safe)
+        except pa.ArrowNotImplementedError as cause:
+            raise ValueError(f"a {form.suffix} file cannot hold a column: {cause}") from cause
     return target
 
 
@@ -163,7 +166,7 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     source.stat()
     try:
         return frame_from_arrow(reorder_columns(read(source)))
-    except (OSError, ValueError, pa.ArrowException) as cause:
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as cause:
         # Arrow raises an OSError, without a number, for damaged contents
         if getattr(cause, "errno", None) is not None:
             raise

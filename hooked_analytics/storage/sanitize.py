@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow.parquet import ParquetWriter
 
 from hooked_analytics.schema import (
     COLUMNS,
     LINKS,
     NAMES,
     VIDEOS_SCHEMA,
-    arrow_from_frame,
     empty_videos,
     require_columns,
 )
@@ -225,12 +225,7 @@ def cast_text(column: pa.ChunkedArray, forms: Iterable[tuple[str, pa.DataType]])
 # -- the table ----------------------------------------------------------------------
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds text, in the one type `storage_type` leaves of several."""
-    return bool(pa.types.is_large_string(kind))
-
-
-_REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
+_REFUSED = (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError)
 
 
 def table_from_videos(videos: pd.DataFrame, *, what: str = "export_videos") -> pa.Table:
@@ -239,31 +234,46 @@ def table_from_videos(videos: pd.DataFrame, *, what: str = "export_videos") -> p
     if twice := _repeated([str(name) for name in videos.columns]):
         raise ValueError(f"a file holds one column of a name; given twice: {twice}")
     # what has the dtype of the schema is written as it is, whatever its values
-    own = empty_videos().dtypes
-    others = [name for name in NAMES if videos[name].dtype != own[name]]
+    dtypes = empty_videos().dtypes
+    others = [name for name in NAMES if videos[name].dtype != dtypes[name]]
     videos = usable_frame(videos, others, what=what, once=False)
+    names = [*NAMES, *(name for name in videos.columns if name not in NAMES)]
+    return pa.table({str(name): _stored(videos[name]) for name in names})
+
+
+def _stored(column: pd.Series[Any]) -> pa.Array:
+    """Give a column in a type of files; a ValueError names one that has none."""
+    name = str(column.name)
     try:
-        texts = [name for name in videos if _has_no_storage_type(videos[name])]
-        table = arrow_from_frame(videos.astype(dict.fromkeys(texts, "string")))
+        if isinstance(column.dtype, pd.SparseDtype):
+            column = column.sparse.to_dense()
+        if isinstance(column.dtype, pd.api.extensions.ExtensionDtype) and not _has_type(column):
+            column = column.astype("string")
+        kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
+        found = pa.array(column, type=kind, from_pandas=True)
+        return found.cast(storage_type(name, found.type))
     except _REFUSED as cause:
-        raise ValueError(f"column {_refused(videos)!r} fits no file: {cause}") from cause
-    return _in_storage_types(table)
+        raise ValueError(f"column {name!r} fits no file: {cause}") from cause
+
+
+def _has_type(column: pd.Series[Any]) -> bool:
+    """Whether files hold the values of an extension dtype; Arrow keeps months as numbers."""
+    try:
+        kind = pa.array(column.iloc[:0], from_pandas=True).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        ParquetWriter(pa.BufferOutputStream(), pa.schema([("", kind)])).close()
+    except _REFUSED:
+        return False
+    return not isinstance(kind, pa.BaseExtensionType)
 
 
 def _repeated(names: Sequence[str]) -> str:
     return ", ".join(sorted({name for name in names if list(names).count(name) > 1}))
 
 
-def _in_storage_types(table: pa.Table) -> pa.Table:
-    return table.cast(pa.schema([(f.name, storage_type(f.name, f.type)) for f in table.schema]))
-
-
-def _has_no_storage_type(column: pd.Series[Any]) -> bool:
-    """Whether Arrow keeps the values as something else: months, for one, as numbers."""
-    if not isinstance(column.dtype, pd.api.extensions.ExtensionDtype):
-        return False
-    kind = pa.array(column.iloc[:0], from_pandas=True).type
-    return isinstance(kind, pa.BaseExtensionType)
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds text, in the one type `storage_type` leaves of several."""
+    return bool(pa.types.is_large_string(kind))
 
 
 def storage_type(name: str, kind: pa.DataType) -> pa.DataType:
@@ -277,16 +287,6 @@ def storage_type(name: str, kind: pa.DataType) -> pa.DataType:
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return pa.large_string()
     return kind
-
-
-def _refused(videos: pd.DataFrame) -> str | None:
-    for name in videos.columns:
-        kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
-        try:
-            pa.array(videos[name], type=kind, from_pandas=True)
-        except _REFUSED:
-            return str(name)
-    return None
 
 
 def check_schema(names: Sequence[str]) -> None:
@@ -312,10 +312,19 @@ def _is_misspelt(name: str, found: str) -> bool:
     return len(name) == len(found) and sum(map(ne, name, found)) == 1
 
 
+def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give the columns of a schema in its order and types; those the table lacks are missing."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 def reorder_columns(table: pa.Table) -> pa.Table:
-    """Put our columns first, in order and type; those the file did not have yet are missing."""
-    for field in VIDEOS_SCHEMA:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    names = [*NAMES, *(name for name in table.column_names if name not in NAMES)]
-    return _in_storage_types(table.select(names).replace_schema_metadata(None))
+    """Put our columns first, and all into the types in which they are handed back."""
+    others = [f for f in table.schema if f.name not in NAMES]
+    kinds = [pa.field(f.name, storage_type(f.name, f.type)) for f in others]
+    return in_schema(table, pa.schema([*VIDEOS_SCHEMA, *kinds]))

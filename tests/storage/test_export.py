@@ -205,6 +205,10 @@ REFUSED = {
     "like.csv": (changed(**{"1": 1}).rename(columns={"extra": 1}).assign(extra="x"), "given twice"),
     "mixed.parquet": (changed(mixed=pd.Series([1, "a"], dtype=object)), "'mixed' fits no file"),
     "bytes.csv": (changed(mixed=pd.Series([b"x", {}], dtype=object)), "'mixed' fits no file"),
+    "complex.parquet": (changed(own=1j), "'own' fits no file"),
+    "complex.xlsx": (changed(own=1j), "'own' fits no file"),
+    "large.jsonl": (changed(own=pd.Series([2**70, 1], dtype=object)), "'own' fits no file"),
+    "hollow.parquet": (changed(own=pd.Series([{}, {}], dtype=object)), "hold a column: .*'own'"),
     "half.csv": (changed(mixed=pd.Series(["\ud800", "x"], dtype=object)), "'mixed' fits no file"),
 }
 
@@ -232,8 +236,15 @@ OWN = {
     "other zone": ([MOMENT.tz_convert("Europe/Berlin"), pd.NaT], [MOMENT, None]),
     "month": (pd.PeriodIndex(["2024-01", None], freq="M"), ["2024-01", None]),
     "category": (pd.Categorical(["=warm", None]), ["=warm", None]),
+    "months as categories": (
+        pd.Categorical(pd.PeriodIndex(["2024-01", None], freq="M")), ["2024-01", None],
+    ),
+    "bins": (pd.cut(pd.Series([1.0, float("nan")]), [0.5, 2.5]), ["(0.5, 2.5]", None]),
+    "categories without a type": (pd.Categorical([1j, None]), ["1j", None]),
+    "sparse": (pd.arrays.SparseArray([0.0, 1.5]), [0.0, 1.5]),
+    "hollow": (pd.array([{}, None], pd.ArrowDtype(pa.struct([]))), ["{}", None]),
     "list": ([["x", "y"], None], [["x", "y"], None]),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
