@@ -246,7 +246,7 @@ def _stored(column: pd.Series[Any]) -> pa.Array:
     name = str(column.name)
     try:
         if isinstance(column.dtype, pd.SparseDtype):
-            column = column.sparse.to_dense()
+            column = pd.Series(column.to_numpy())
         if isinstance(column.dtype, pd.api.extensions.ExtensionDtype) and not _has_type(column):
             column = column.astype("string")
         kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
