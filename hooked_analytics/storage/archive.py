@@ -36,11 +36,11 @@ class VideoArchive:
     """
     A directory that keeps every observation, so that no finished video is requested twice.
 
-    Each `append` adds one Parquet file, published whole: any number of processes may append, read
-    and compact at the same time. Links are kept without their signature. Pandas, Polars, DuckDB,
-    Dask and Spark read the directory as it is (``pd.read_parquet(directory)``); during a `compact`,
-    or after one was killed, they may count rows twice; this class never does. A file that another
-    program has damaged is named in a warning; the rest is read.
+    Each `append` adds one Parquet file; any number of processes may append, read and compact at
+    the same time. Links are kept without their signature. Pandas, Polars, DuckDB, Dask and Spark
+    read the directory as it is (``pd.read_parquet(directory)``); during a `compact`, or after one
+    was killed, they may count rows twice; this class never does. A damaged file is named in a
+    warning; the rest is read.
 
     Parameters
     ----------
@@ -273,9 +273,8 @@ def _last_good(fetched: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     if not failed.any():
         return fetched
     reason = fetched.loc[failed, "fetch_error_message"].iloc[0]
-    shown = (
-        f"{failed.sum()} of {len(fetched)} videos could not be fetched and are shown as last seen"
-    )
-    warnings.warn(f"{shown}, the first: {reason}", stacklevel=3)
+    count = f"{failed.sum()} of {len(fetched)} videos"
+    said = f"{count} could not be fetched and are shown as last seen, the first: {reason}"
+    warnings.warn(said, stacklevel=3)
     rows = np.where(failed, len(fetched) + at, np.arange(len(fetched)))
     return pd.concat([fetched, good], ignore_index=True).iloc[rows].reset_index(drop=True)

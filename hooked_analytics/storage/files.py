@@ -1,8 +1,4 @@
-"""
-Frames to files, whole or not at all, and back; `FORMATS` at the end is the one list of formats.
-
-Parquet and JSON lines are here, ``spreadsheets`` has CSV and XLSX, ``sanitize`` what all share.
-"""
+"""Frames to files, whole or not at all, and back; `FORMATS` at the end lists the formats."""
 
 from __future__ import annotations
 
@@ -31,7 +27,6 @@ from hooked_analytics.storage.sanitize import (
     TIMES,
     cast_text,
     check_schema,
-    map_columns,
     reorder_columns,
     scrub,
     table_from_videos,
@@ -170,10 +165,14 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
         # Arrow raises an OSError, without a number, for damaged contents
         if getattr(cause, "errno", None) is not None:
             raise
-        # it quotes the row it stopped at, and a row may hold a signed link
-        found = scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__]
-        remedy = next((each for word, each in _REMEDIES.items() if word in found[0]), "")
-        raise ValueError(f"{source} cannot be read as videos: {found[0][:1000]}{remedy}") from cause
+        found = first_line(cause)
+        remedy = next((each for word, each in _REMEDIES.items() if word in found), "")
+        raise ValueError(f"{source} cannot be read as videos: {found[:1000]}{remedy}") from cause
+
+
+def first_line(cause: Exception) -> str:
+    """Say what an error says first; it may quote a row, and a row may hold a signed link."""
+    return (scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__])[0]
 
 
 def _for_people(_: Path) -> NoReturn:
@@ -211,8 +210,8 @@ def write_parquet(
     schema: pa.Schema,
     batches: Iterable[pa.RecordBatch],
     *,
-    formula_safe: bool = False,  # noqa: ARG001 - text in Parquet is never altered
     notes: Mapping[str, str] | None = None,
+    **_: bool,
 ) -> None:
     """Write the batches, one row group each; version and *notes* go beside the schema."""
     from pyarrow.parquet import ParquetWriter
@@ -239,11 +238,7 @@ def read_parquet(path: Path) -> pa.Table:
 
 
 def write_jsonl(
-    path: Path,
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
-    *,
-    formula_safe: bool = False,  # noqa: ARG001 - no spreadsheet reads JSON
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], **_: bool
 ) -> None:
     """Write the batches, an object to a line."""
     rows = 0
@@ -251,7 +246,7 @@ def write_jsonl(
     with path.open("w", encoding="utf-8", newline="\n") as lines:
         for batch in batches:
             rows += batch.num_rows
-            columns = [c.to_pylist() for c in map_columns(batch, _json_column).columns]
+            columns = [c.to_pylist() for c in map(_json_column, schema.names, batch.columns)]
             for values in zip(*columns, strict=True):
                 lines.write(encode(dict(zip(schema.names, values, strict=True))) + "\n")
         if not rows:
@@ -323,9 +318,8 @@ def _column(rows: list[dict[str, Any]], name: str) -> pa.Array:
     kind = VIDEOS_SCHEMA.field(name).type
     values = [row.get(name) for row in rows]
     try:
-        if pa.types.is_timestamp(kind):
-            return pa.array(values, pa.large_string()).cast(kind)
-        return pa.array(values, kind)
+        spelled = pa.large_string() if pa.types.is_timestamp(kind) else kind
+        return pa.array(values, spelled).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as cause:
         raise ValueError(f"a value of {name} is not {kind} ({cause})") from cause
 
@@ -341,15 +335,13 @@ class Format(NamedTuple):
     max_rows: float = float("inf")
 
 
-# the one list of formats; export, reading, the command line, its help and the tests come from it
+# export, reading, the command line, its help and the tests come from this list
 FORMATS = {
     each.suffix: each
     for each in (
         Format(".parquet", write_parquet, read_parquet, pd.read_parquet, searched=True),
         Format(".csv", sheets.write_csv, sheets.read_csv, sheets.table_of_text, searched=True),
-        Format(
-            ".xlsx", sheets.write_xlsx, None, None, searched=True, max_rows=sheets.MAX_SHEET_ROWS
-        ),
+        Format(".xlsx", sheets.write_xlsx, None, None, searched=True, max_rows=sheets.MAX_ROWS),
         Format(".jsonl", write_jsonl, read_jsonl, _any_jsonl, searched=True),
     )
 }

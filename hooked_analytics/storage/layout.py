@@ -101,19 +101,9 @@ def is_older(folder: Path) -> bool:
 
 
 def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> str:
-    """
-    Name a part so that no other process makes the same name, and names sort by time.
-
-    >>> new_name("merged", 7)[:27]
-    'merged-0000000000000000007-'
-    """
+    """Name a part so that no other process makes the same name, and names sort by time."""
     when = min(max(time.time_ns() if when is None else when, 0), _LAST)
     return f"{kind}-{when:019d}-{secrets.token_hex(8)}.parquet"
-
-
-def is_merged(name: str) -> bool:
-    """Whether a part may stand for others."""
-    return name.startswith("merged-")
 
 
 def stamp(name: str) -> int:

@@ -22,7 +22,8 @@ from hooked_analytics._internal.atomic import atomic_write, sweep_orphans, try_l
 from hooked_analytics.schema import VIDEOS_SCHEMA, current_names
 from hooked_analytics.schema.frames import are_latest
 from hooked_analytics.storage import layout
-from hooked_analytics.storage.files import write_parquet
+from hooked_analytics.storage.files import first_line, write_parquet
+from hooked_analytics.storage.sanitize import in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,8 +51,7 @@ class DamagedPartError(Exception):
     """A part cannot be read; the others can."""
 
     def __init__(self, name: str, cause: Exception) -> None:
-        found = str(cause).strip().splitlines() or [type(cause).__name__]
-        super().__init__(found[0][:300])
+        super().__init__(first_line(cause)[:300])
         self.name = name
 
 
@@ -81,7 +81,11 @@ class Part(NamedTuple):
         chosen = list(range(self.file.num_row_groups)) if groups is None else groups
         with _reading(self.name):
             found = self.file.read_row_groups(chosen, there, use_threads=threads)
-            return _in_our_types(found.rename_columns(current_names(found.column_names)), names)
+            found = found.rename_columns(current_names(found.column_names))
+            for name in _NEEDED:
+                if name in names and found[name].null_count:
+                    raise ValueError(f"a row has no {name}")
+            return in_schema(found, pa.schema([SCHEMA.field(name) for name in names]))
 
     def read_where(self, chosen: NDArray[np.bool_]) -> pa.Table:
         """Read the chosen rows; row groups without one are passed over."""
@@ -93,10 +97,6 @@ class Part(NamedTuple):
         table = self.read(groups=groups)
         return table if wanted.all() else table.filter(pa.array(wanted))
 
-    def is_older(self) -> bool:
-        """Whether it lacks columns of this version, or has them under older names."""
-        return any(self.stored.get(name) != name for name in NAMES)
-
     def is_mergeable(self) -> bool:
         """Whether all of it is sound and known to this version; else it is left as it is."""
         if not self.stored.keys() <= set(NAMES):
@@ -106,21 +106,6 @@ class Part(NamedTuple):
         except DamagedPartError:
             return False  # readers name it in a warning
         return True
-
-
-def _in_our_types(found: pa.Table, names: Sequence[str]) -> pa.Table:
-    for name in _NEEDED:
-        if name in names and found[name].null_count:
-            raise ValueError(f"a row has no {name}")
-    wanted = pa.schema([SCHEMA.field(name) for name in names])
-    if found.schema.equals(wanted):
-        return found
-    # a part of an older version lacks the columns that came later
-    columns = [
-        found[field.name] if field.name in found.column_names else pa.nulls(len(found), field.type)
-        for field in wanted
-    ]
-    return pa.table(columns, names=list(names)).cast(wanted)
 
 
 def write_part(
@@ -169,7 +154,7 @@ def _opened(folder: Path, names: list[str]) -> list[Part]:
     # merged ones first: what they stand for need not be opened
     parts: list[Part] = []
     replaced: set[str] = set()
-    for name in sorted(names, key=layout.is_merged, reverse=True):
+    for name in sorted(names, key=lambda name: name.startswith("merged-"), reverse=True):
         if name in replaced:
             continue
         try:
@@ -245,7 +230,7 @@ def _read_marked(parts: list[Part], marks: list[NDArray[np.bool_]]) -> pa.Table:
 
 
 def _mark_latest(parts: list[Part]) -> list[NDArray[np.bool_]]:
-    """Mark, in each part, the rows that count; only the narrow columns are read."""
+    """Mark the rows that count; only the narrow columns are read."""
     return _split(parts, are_latest(_columns(parts, _KEYS)))
 
 
@@ -301,14 +286,14 @@ def upgrade_parts(folder: Path) -> None:
     with try_lock(folder / layout.LOCK, wait_seconds=UPGRADE_WAIT_SECONDS) as allowed:
         if allowed and layout.is_older(folder):
             parts = live_parts(folder)
-            _rewrite(folder, [p for p in parts if p.is_older() and p.is_mergeable()], parts)
+            older = [p for p in parts if any(p.stored.get(name) != name for name in NAMES)]
+            _rewrite(folder, [part for part in older if part.is_mergeable()], parts)
             layout.write_marker(folder)
 
 
 def _rewrite(folder: Path, sources: list[Part], parts: list[Part]) -> int:
     """Publish one part for several, then delete them and what a kill left behind; count them."""
-    covered = _replaced_by(parts)
-    left = [name for name in layout.part_names(folder) if name in covered]
+    left = _replaced_by(parts).intersection(layout.part_names(folder))
     done = [*(part.name for part in sources), *left]  # covered until it is gone
     if sources:
         name = layout.new_name("merged", max(layout.stamp(part.name) for part in sources))

@@ -1,14 +1,11 @@
-"""
-What happens to a table on its way into a file and back: types; links, formulas, times.
-
-All at the speed of Arrow; a column in which there is nothing to do is handed on without a copy.
-"""
+"""What happens to a table on its way into a file and back: types; links, formulas, times."""
 
 from __future__ import annotations
 
 import json
 import re
 from contextlib import suppress
+from functools import partial
 from operator import ne
 from typing import TYPE_CHECKING, Any
 
@@ -66,17 +63,10 @@ _FULL_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d
 TIMES = tuple((_FULL_TIME, pa.timestamp(unit, tz="UTC")) for unit in ("us", "ns"))
 
 
-def map_columns(
-    batch: pa.RecordBatch, change: Callable[[str, pa.Array], pa.Array]
-) -> pa.RecordBatch:
-    """Make a batch of what *change* makes of each column; names stay."""
-    columns = [change(name, batch.column(at)) for at, name in enumerate(batch.schema.names)]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
 def without_secrets(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Take the signature out of every link, and all but the host out of a webhook's."""
-    return map_columns(batch, _without_secret)
+    columns = map(_without_secret, batch.schema.names, batch.columns)
+    return pa.RecordBatch.from_arrays(list(columns), names=batch.schema.names)
 
 
 def _without_secret(name: str, column: pa.Array) -> pa.Array:
@@ -115,8 +105,7 @@ def scrub_text(column: pa.Array) -> pa.Array:
 
 
 def scrub(text: str) -> str:
-    """Do the same for one text."""
-    # by Arrow, whose expressions take linear time; Python's would take hours over a hostile text
+    """Do the same for one text, in linear time, which Python's expressions would not."""
     scrubbed: str = scrub_text(pa.array([text], pa.large_string()))[0].as_py()
     return scrubbed
 
@@ -158,7 +147,7 @@ def guard_formulas(column: pa.Array, *, formula_safe: bool) -> pa.Array:
     if not pc.any(pc.is_in(first, pa.array(_FIRST_BYTES, pa.large_binary()))).as_py():
         return column
     form = f"^'{'*' if formula_safe else '+'}{_FORMULA}"
-    return _change_where(column, form, lambda text: _join("'", text))
+    return _change_where(column, form, lambda text: _join(pa.scalar("'", text.type), text))
 
 
 def unguard_formulas(column: pa.Array) -> pa.Array:
@@ -174,11 +163,8 @@ def _change_where(column: pa.Array, form: str, change: Callable[[pa.Array], pa.A
     return pc.replace_with_mask(column, chosen, change(column.filter(chosen)))
 
 
-def _join(*texts: pa.Array | str) -> pa.Array:
-    large = pa.large_string()
-    return pc.binary_join_element_wise(
-        *(pa.scalar(text, large) if isinstance(text, str) else text for text in (*texts, ""))
-    )
+def _join(before: pa.Array | pa.Scalar, after: pa.Array | pa.Scalar) -> pa.Array:
+    return pc.binary_join_element_wise(before, after, pa.scalar("", pa.large_string()))
 
 
 _PLAIN = (
@@ -192,14 +178,11 @@ def plain_cells(column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_timestamp(kind):
         return times_as_text(column)
-    if pa.types.is_nested(kind):
-        return _texts(column, lambda v: json.dumps(v, ensure_ascii=False, default=str))
-    return column if any(is_plain(kind) for is_plain in _PLAIN) else _texts(column, str)
-
-
-def _texts(column: pa.Array, spell: Callable[[Any], str]) -> pa.Array:
-    values = (None if v is None else spell(v) for v in column.to_pylist())
-    return pa.array(values, type=pa.large_string())
+    if any(is_plain(kind) for is_plain in _PLAIN):
+        return column
+    as_json = partial(json.dumps, ensure_ascii=False, default=str)
+    spell = as_json if pa.types.is_nested(kind) else str
+    return pa.array([v if v is None else spell(v) for v in column.to_pylist()], pa.large_string())
 
 
 def times_as_text(column: pa.Array) -> pa.Array:
@@ -208,7 +191,7 @@ def times_as_text(column: pa.Array) -> pa.Array:
     clock = column.cast(pa.timestamp(column.type.unit, "UTC" if column.type.tz else None))
     text = clock.cast(pa.timestamp(column.type.unit)).cast(pa.large_string())
     text = pc.replace_substring(text, " ", "T", max_replacements=1)
-    return text if column.type.tz is None else _join(text, "Z")
+    return text if column.type.tz is None else _join(text, pa.scalar("Z", text.type))
 
 
 def cast_text(column: pa.ChunkedArray, forms: Iterable[tuple[str, pa.DataType]]) -> pa.ChunkedArray:
@@ -314,6 +297,8 @@ def _is_misspelt(name: str, found: str) -> bool:
 
 def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Give the columns of a schema in its order and types; those the table lacks are missing."""
+    if table.schema.equals(schema):
+        return table
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
@@ -327,4 +312,5 @@ def reorder_columns(table: pa.Table) -> pa.Table:
     """Put our columns first, and all into the types in which they are handed back."""
     others = [f for f in table.schema if f.name not in NAMES]
     kinds = [pa.field(f.name, storage_type(f.name, f.type)) for f in others]
-    return in_schema(table, pa.schema([*VIDEOS_SCHEMA, *kinds]))
+    # without pandas' own notes, which would change dtypes
+    return in_schema(table.replace_schema_metadata(None), pa.schema([*VIDEOS_SCHEMA, *kinds]))

@@ -1,8 +1,4 @@
-"""
-CSV and XLSX: no text runs as a formula, times are UTC, missing is an empty cell.
-
-A CSV reads back exactly, also when a spreadsheet or pandas has saved it anew. XLSX is for people.
-"""
+"""CSV and XLSX: no text runs as a formula, times are UTC, missing is an empty cell."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ import math
 import re
 import warnings
 from functools import reduce
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,13 +20,12 @@ from hooked_analytics.storage.sanitize import (
     check_schema,
     guard_formulas,
     is_text,
-    map_columns,
     plain_cells,
     unguard_formulas,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import pandas as pd
@@ -53,18 +49,28 @@ def write_csv(
     """Write the batches with a header, in which strange column names are guarded too."""
     from pyarrow.csv import CSVWriter
 
-    names = guard_formulas(pa.array(schema.names, pa.large_string()), formula_safe=formula_safe)
     kinds = [plain_cells(pa.array([], field.type)).type for field in schema]
-    head = pa.schema(list(zip(names.to_pylist(), kinds, strict=True)))
-
-    def cells(_: str, column: pa.Array) -> pa.Array:
-        plain = plain_cells(column)
-        return guard_formulas(plain, formula_safe=formula_safe) if is_text(plain.type) else plain
-
+    head = pa.schema(list(zip(_heading(schema, formula_safe), kinds, strict=True)))
     with pa.OSFile(str(path), "wb") as sink, CSVWriter(sink, head) as writer:
         for batch in batches:
-            columns = map_columns(batch, cells).columns
+            columns = _guarded(batch, plain_cells, formula_safe)
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=head))
+
+
+def _heading(schema: pa.Schema, formula_safe: bool) -> list[str]:
+    names = pa.array(schema.names, pa.large_string())
+    found: list[str] = guard_formulas(names, formula_safe=formula_safe).to_pylist()
+    return found
+
+
+def _guarded(
+    batch: pa.RecordBatch, spell: Callable[[pa.Array], pa.Array], formula_safe: bool
+) -> list[pa.Array]:
+    """Turn the columns into what cells hold, no text of it a formula."""
+    return [
+        guard_formulas(cells, formula_safe=formula_safe) if is_text(cells.type) else cells
+        for cells in map(spell, batch.columns)
+    ]
 
 
 def read_csv(path: Path) -> pa.Table:
@@ -122,17 +128,14 @@ def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
     # a row longer than a block fails like a wrong value; nothing but a bigger block tells
     blocks = [_BLOCK_BYTES, min(size + 1, _MAX_BLOCK_BYTES)][: 1 + (size > _BLOCK_BYTES)]
     points = ",." if mark == ";" else "."
-    attempts = [(b, k, p) for b in blocks for k in (kinds, wide) for p in points]
+    reading = arrow_csv.ReadOptions(column_names=header, skip_rows_after_names=1)
     parsing = arrow_csv.ParseOptions(delimiter=mark, newlines_in_values=True)
-    missing = {"null_values": [""], "strings_can_be_null": True}
+    converting = arrow_csv.ConvertOptions(
+        null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
     faults: list[pa.ArrowInvalid] = []
-    for block, types, point in attempts:
-        reading = arrow_csv.ReadOptions(
-            block_size=block, column_names=header, skip_rows_after_names=1
-        )
-        converting = arrow_csv.ConvertOptions(
-            column_types=types, decimal_point=point, quoted_strings_can_be_null=False, **missing
-        )
+    for attempt in product(blocks, (kinds, wide), points):
+        reading.block_size, converting.column_types, converting.decimal_point = attempt
         try:
             table = arrow_csv.read_csv(str(path), reading, parsing, converting)
             return table.cast(pa.schema(list(kinds.items())))
@@ -177,7 +180,7 @@ def table_of_text(path: Path) -> pd.DataFrame | None:
 
 # -- XLSX --------------------------------------------------------------------------------
 
-MAX_SHEET_ROWS = 1_048_575  # and the header
+MAX_ROWS = 1_048_575  # and the header
 _MAX_UNITS = 32_767  # UTF-16 units in a cell
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _OPTIONS = {
@@ -199,30 +202,20 @@ def write_xlsx(
         remedy = 'pip install "hooked-analytics[report]"'
         raise ImportError(f"writing .xlsx needs XlsxWriter: {remedy}") from cause
 
-    def cells(_: str, column: pa.Array) -> pa.Array:
-        plain = _for_excel(column)
-        return guard_formulas(plain, formula_safe=formula_safe) if is_text(plain.type) else plain
-
-    names = guard_formulas(pa.array(schema.names, pa.large_string()), formula_safe=formula_safe)
-    rows = (
-        row
-        for batch in batches
-        for row in zip(*(c.to_pylist() for c in map_columns(batch, cells).columns), strict=True)
-    )
+    columns = (_guarded(batch, _for_excel, formula_safe) for batch in batches)
+    rows = (row for some in columns for row in zip(*(c.to_pylist() for c in some), strict=True))
     try:
         with Workbook(str(path), _OPTIONS) as book:
             sheet = book.add_worksheet("videos")
             sheet.freeze_panes(1, 0)
             bold = book.add_format({"bold": True})
-            sheet.write_row(0, 0, map(plain_text, names.to_pylist()), bold)
+            sheet.write_row(0, 0, map(plain_text, _heading(schema, formula_safe)), bold)
             cut = _write_rows(sheet, rows)
     except FileCreateError as cause:
         raise OSError(f"{path} cannot be written: {cause}") from cause
     if cut:
-        most = f"{_MAX_UNITS:,} characters, the most a cell of Excel holds"
-        warnings.warn(
-            f"{cut} texts were cut to {most}; CSV and Parquet keep them whole", stacklevel=3
-        )
+        said = f"{cut} texts were cut to {_MAX_UNITS:,} characters, the most a cell of Excel holds"
+        warnings.warn(f"{said}; CSV and Parquet keep them whole", stacklevel=3)
 
 
 def _for_excel(column: pa.Array) -> pa.Array:
