@@ -3,6 +3,6 @@
 from hooked_analytics.report.build import build_report
 from hooked_analytics.report.exports import read_report
 from hooked_analytics.report.report import Report
-from hooked_analytics.report.videos_table import show
+from hooked_analytics.report.sections import show
 
 __all__ = ["Report", "build_report", "read_report", "show"]

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hooked_analytics._internal.formatting import dates
-from hooked_analytics.analysis import (
-    compare_groups,
-    completion_curve,
-    credit_change,
-    credit_outliers,
-    credit_usage,
-    credits_over_time,
-    failures,
-    forecast_credits,
-    render_drift,
-    render_times,
-    retry_chains,
-    spend_anomalies,
-)
+from hooked_analytics import analysis
 from hooked_analytics.analysis.credit_change import change_of_total
 from hooked_analytics.plots.render_plots import groups_drawn, time_span
-from hooked_analytics.report.periods import cut, dated
 from hooked_analytics.report.report import Report, Tables
+from hooked_analytics.report.sentences import title_of
 from hooked_analytics.schema import FINAL_STATUSES
 from hooked_analytics.schema.checks import group_keys, require_amount, require_zone
 from hooked_analytics.schema.frames import usable_frame
@@ -36,8 +24,6 @@ from hooked_analytics.storage.sanitize import scrub_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from hooked_analytics.report.periods import Periods
 
 _COLUMNS = [
     "video_id", "name", "type", "status", "message", "created_at", "updated_at", "fetched_at",
@@ -55,17 +41,26 @@ _FROM_TIMES = [
     "completed", "failed", "rendering", "median_seconds", "median_low", "median_high",
     "p90_seconds", "p90_low", "p90_high", "failure_rate", "censored_share", "time_source",
 ]  # fmt: skip
-_OVER_TIME = {"credits_by_day": "D", "credits_by_week": "W", "credits_by_month": "M"}
-# fields of a `Forecast` and their dtypes in its table of one row
-_NUMBERS = dict.fromkeys(
-    ("balance", "month_to_date", "month_total", "month_low", "month_high", "over_budget_chance"),
-    "float64",
-)
-_FROM_FORECAST = (
+_FROM_FORECAST = [
     "total", "total_low", "total_high", "run_out", "run_out_low", "run_out_high",
     "run_out_chance", "backtest_error", "backtest_origins", "history_days", "credits_unknown",
-    "filled_share", *_NUMBERS, "budget_date",
-)  # fmt: skip
+    "filled_share", "balance", "month_to_date", "month_total", "month_low", "month_high",
+    "over_budget_chance", "budget_date",
+]  # fmt: skip
+_OVER_TIME = {"credits_by_day": "D", "credits_by_week": "W", "credits_by_month": "M"}
+_DAY = pd.Timedelta(1, "D")
+_MAX_GAP = 3 * _DAY  # between two periods that are one history
+_MAX_AGE = 3660 * _DAY
+
+
+class _Periods(NamedTuple):
+    """Videos of the period, of the one before, and all that the figures by day are made of."""
+
+    now: pd.DataFrame
+    before: pd.DataFrame | None
+    history: pd.DataFrame
+    days: int
+    days_before: int
 
 
 def build_report(
@@ -84,8 +79,7 @@ def build_report(
     """
     Answer what was spent, on what, what failed, how long it took and what comes next.
 
-    What cannot be known (no figure, no date, too little history) is missing and said. A video
-    counts once.
+    What cannot be known (no figure, no date, too little history) is missing and said.
 
     Parameters
     ----------
@@ -125,94 +119,207 @@ def build_report(
     Examples
     --------
     >>> from hooked_analytics import videos_from_records
-    >>> build_report(videos_from_records([
-    ...     {"id": "vid_1", "type": "class", "status": "COMPLETED", "usedCredits": 5,
-    ...      "durationInSeconds": 120, "createdAt": "2024-01-15T10:00:00Z"},
-    ...     {"id": "vid_2", "type": "class", "status": "FAILED",
-    ...      "createdAt": "2024-01-15T11:00:00Z"}]))
-    Credit spend, 15 Jan 2024
-    2 videos created 15 Jan 2024 (UTC) · as seen ...
-        5  credits spent, without 1 video whose figure is not known
-      2.5  credits per finished minute, failures included
-        –  credits on 1 failed video: none has a figure
-        –  no forecast: ...
-    Not known: 1 of 2 videos has no credit figure (50%). It is counted as a video and left out
-    of every credit total.
+    >>> build_report(videos_from_records([{"id": "vid_1", "usedCredits": 5}]))
+    Credit spend
+    1 video (UTC) · as seen ...
+      5  credits spent
+      –  credits per finished minute: no finished video has both figures
+      –  credits on failed videos: no render has ended yet
+      –  no forecast: ...
+    Every video has a credit figure.
     """
     keys = group_keys(by)
-    amounts = {"price_per_credit": price_per_credit, "balance": balance, "budget": budget}
-    _require_settings(timezone, currency, amounts)
-    usable = partial(usable_frame, needed=_COLUMNS, keys=keys, what="build_report")
-    once, earlier = usable(videos), before if isinstance(before, str | None) else usable(before)
-    periods = cut(once, period, earlier, timezone)
-    totals = _totals(periods, len(videos) - len(once), timezone)
-    forecast, reason = _forecast(periods.history, balance, budget, timezone)
-    tables = {"totals": totals, **_tables(periods, keys, price_per_credit, timezone), **forecast}
-    return Report(
-        title=title if title is not None else _title(totals),
-        tables=Tables({name: _without_signatures(table) for name, table in tables.items()}),
-        timezone=timezone,
-        price_per_credit=price_per_credit,
-        balance=balance,
-        no_forecast=reason,
-        by=tuple(keys),
-        budget=budget,
-        currency=currency,
-    )
-
-
-def _require_settings(
-    timezone: str, currency: str | None, amounts: dict[str, float | None]
-) -> None:
     if currency is not None and not re.fullmatch(r"[^\W\d_]{1,8}|[$€£¥]", str(currency)):
         raise ValueError(f"currency is a code such as 'EUR', not {currency!r}")
     require_zone(timezone)
+    amounts = {"price_per_credit": price_per_credit, "balance": balance, "budget": budget}
     for name, value in amounts.items():
         require_amount(name, value)
+    usable = partial(usable_frame, needed=_COLUMNS, keys=keys, what="build_report")
+    once, earlier = usable(videos), before if isinstance(before, str | None) else usable(before)
+    periods = _cut(once, period, earlier, timezone)
+    totals = [_total("this", periods.now, periods.days, len(videos) - len(once), timezone)]
+    if periods.before is not None:
+        totals.append(_total("before", periods.before, periods.days_before, 0, timezone))
+    tables = {"totals": pd.concat(totals, ignore_index=True)}
+    tables |= _tables(periods, keys, price_per_credit, timezone)
+    forecast, reason = _forecast(periods.history, balance, budget, timezone)
+    return Report(
+        title=title if title is not None else title_of(tables["totals"]),
+        tables=Tables(
+            {name: _without_signatures(each) for name, each in (tables | forecast).items()}
+        ),
+        timezone=timezone,
+        no_forecast=reason,
+        by=tuple(keys),
+        currency=currency,
+        **amounts,
+    )
+
+
+def _cut(
+    videos: pd.DataFrame, period: str | None, before: pd.DataFrame | str | None, timezone: str
+) -> _Periods:
+    """
+    Cut by the moment of creation, midnight being that of *timezone*.
+
+    A period under way is compared with as much of the one before: the first half of October
+    with the first half of September.
+    """
+    if isinstance(before, str) and period is None:
+        raise ValueError(f"before={before!r} needs period=, such as period='2026-10'")
+    now, days = videos, _span(videos, timezone)
+    if period is not None:
+        whole = _period(period)
+        first, start, end = (_midnight(each, timezone) for each in (whole - 1, whole, whole + 1))
+        seen = videos["fetched_at"].max()
+        until = min(end, seen) if pd.notna(seen) and seen > start else end
+        now, days = _between(videos, start, until), _days(start, until)
+    if not isinstance(before, str):
+        days_before = 0 if before is None else _span(before, timezone)
+        return _Periods(now, before, _history(videos, before), days, days_before)
+    if before != "previous":
+        raise ValueError(f"before is 'previous', a frame or None, not {before!r}")
+    last = start if until == end else min(start, first + (until - start))
+    return _Periods(now, _between(videos, first, last), _dated(videos), days, _days(first, last))
+
+
+def _period(text: str) -> pd.Period:
+    # pandas takes "October" for a month of this year, and a day for a month
+    known = re.fullmatch(r"(\d{4})((-\d\d){0,2}|-?Q[1-4])", str(text), re.ASCII)
+    with suppress(ValueError, TypeError):
+        if known and 1900 <= int(known[1]) <= 2200:
+            return pd.Period(text)
+    told = "period is a month such as '2026-10', a quarter '2026Q4', a year or a day"
+    raise ValueError(f"{told}, not {text!r}")
+
+
+def _midnight(period: pd.Period, timezone: str) -> pd.Timestamp:
+    local = period.start_time.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
+    return local.tz_convert("UTC")
+
+
+def _between(videos: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    return videos[videos["created_at"].between(start, end, inclusive="left")]
+
+
+def _days(start: pd.Timestamp, end: pd.Timestamp) -> int:
+    """Days from start to end, a begun one counted whole; one of them may have 25 hours."""
+    return max(math.ceil((end - start) / _DAY - 0.05), 1)
+
+
+def _dated(videos: pd.DataFrame) -> pd.DataFrame:
+    """Keep the videos within ten years of when they were seen: a table by day has an end."""
+    seen = videos["fetched_at"].max()
+    around: Any = seen if pd.notna(seen) else videos["created_at"].median()
+    if pd.isna(around):
+        return videos.iloc[:0]
+    return videos[videos["created_at"].between(around - _MAX_AGE, around + _MAX_AGE)]
+
+
+def _span(videos: pd.DataFrame, timezone: str) -> int:
+    """Days from the first to the last video, both included."""
+    created = _dated(videos)["created_at"]
+    if created.empty:
+        return 0
+    first, last = (at.tz_convert(timezone).date() for at in (created.min(), created.max()))
+    return int((last - first).days) + 1
+
+
+def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
+    """Join the periods when they touch: days between them that nobody listed are not empty."""
+    own, earlier = _dated(videos), _dated(videos.iloc[:0] if before is None else before)
+    if not own["created_at"].min() - earlier["created_at"].max() <= _MAX_GAP:
+        return own
+    joined = pd.concat([own, earlier], ignore_index=True)
+    return joined.drop_duplicates("video_id", ignore_index=True)
+
+
+def _total(
+    name: str, videos: pd.DataFrame, days: int, repeated: int, timezone: str
+) -> pd.DataFrame:
+    """Sum a period up in one row; counts are counts, a figure nobody knows is missing."""
+    one, usable, status = videos.assign(period=name), _dated(videos), videos["status"]
+    usage, times = analysis.credit_usage(one, by="period"), analysis.render_times(one, by="period")
+    created = analysis.credits_over_time(usable, timezone=timezone)["period"]
+    strange = ~status.isin([*FINAL_STATUSES, "STARTED"])
+    row: pd.DataFrame = (
+        pd.DataFrame({"period": [name], "videos": [len(videos)]})
+        .merge(usage[["period", *_FROM_USAGE]], how="left", on="period")
+        .merge(times[["period", *_FROM_TIMES]], how="left", on="period")
+        .fillna(dict.fromkeys(_COUNTS, 0))
+        .astype(dict.fromkeys(_COUNTS, "int64"))
+        .assign(
+            failed_unknown=int((status.eq("FAILED") & videos["used_credits"].isna()).sum()),
+            other=int((strange & videos["fetch_error"].isna()).sum()),
+            not_fetched=int(videos["fetch_error"].notna().sum()),
+            undated=len(videos) - len(usable),
+            refused=int(videos["data_issues"].notna().sum()),
+            repeated=repeated,
+            days=days,
+            first_day=pd.Series([created.min()], dtype=created.dtype),
+            last_day=pd.Series([created.max()], dtype=created.dtype),
+            seen_at=pd.Series([videos["fetched_at"].max()], dtype="datetime64[us, UTC]"),
+        )
+    )
+    return row
 
 
 def _tables(
-    periods: Periods, keys: list[str], price: float | None, timezone: str
+    periods: _Periods, keys: list[str], price: float | None, timezone: str
 ) -> dict[str, pd.DataFrame]:
     """Every table but the totals and the forecast, in the order of the folder."""
     now, before, history = periods.now, periods.before, periods.history
-    failed = failures(now.assign(message=now["fetch_error_message"].fillna(now["message"])))
-    tables = {
-        name + (f"_{at}" if at > 1 else ""): table
-        for at, key in enumerate(keys, 1)
-        for name, table in _grouped(now, key, price).items()
-    }
+    messages = now["fetch_error_message"].fillna(now["message"])
+    failed = analysis.failures(now.assign(message=messages))
+    tables = {}
+    for at, key in enumerate(keys, 1):
+        times = analysis.render_times(now, by=key)
+        grouped = {
+            "credit_usage": analysis.credit_usage(now, by=key, price_per_credit=price),
+            "render_times": times,
+            "completion_curve": _curves(now, times, key),
+            "comparison": analysis.compare_groups(now, by=key, metric="credits_per_minute"),
+        }
+        tables |= {f"{name}_{at}" if at > 1 else name: each for name, each in grouped.items()}
     for name, freq in _OVER_TIME.items():
-        tables[name] = credits_over_time(history, freq=freq, timezone=timezone)
+        tables[name] = analysis.credits_over_time(history, freq=freq, timezone=timezone)
     tables |= {
         "failures": failed,
         "failure_reasons": _failure_reasons(failed),
-        "retry_chains": retry_chains(now),
-        "credit_outliers": credit_outliers(now),
-        "spend_anomalies": _within(spend_anomalies(history), now),
-        "render_drift": render_drift(history, by=keys[0]),
+        "retry_chains": analysis.retry_chains(now),
+        "credit_outliers": analysis.credit_outliers(now),
+        "spend_anomalies": _within(analysis.spend_anomalies(history), now),
+        "render_drift": analysis.render_drift(history, by=keys[0]),
     }
     if before is not None:
-        tables["credit_change"] = credit_change(before, now, by=keys[0])
+        tables["credit_change"] = analysis.credit_change(before, now, by=keys[0])
         tables["change_parts"] = change_of_total(before, now, by=keys[0])
     return tables
 
 
-def _grouped(videos: pd.DataFrame, key: str, price: float | None) -> dict[str, pd.DataFrame]:
-    """Tables of one column to group by."""
-    times = render_times(videos, by=key)
-    return {
-        "credit_usage": credit_usage(videos, by=key, price_per_credit=price),
-        "render_times": times,
-        "completion_curve": _curves(videos, times, key),
-        "comparison": compare_groups(videos, by=key, metric="credits_per_minute"),
-    }
+def _curves(videos: pd.DataFrame, times: pd.DataFrame, key: str) -> pd.DataFrame:
+    drawn = groups_drawn(times)
+    until = time_span(drawn, videos) if len(drawn) else 0.0
+    most = times.sort_values("videos", ascending=False, kind="stable").head(_MAX_CURVES)
+    at_seconds = np.linspace(0, until, _CURVE_POINTS if until else 1)
+    return analysis.completion_curve(videos.merge(most[[key]], on=key), at_seconds, by=key)
+
+
+def _failure_reasons(failed: pd.DataFrame) -> pd.DataFrame:
+    """Count a `failures` table by what went wrong, the dearest reason first."""
+    reasons = failed["message"].fillna("(no reason given)")
+    ended = failed.assign(reason=reasons, status="FAILED", duration_seconds=np.nan)
+    table: pd.DataFrame = analysis.credit_usage(ended, by="reason")
+    return table[["reason", "videos", "credits", "credits_unknown"]].sort_values(
+        ["credits", "videos"], ascending=False, kind="stable", ignore_index=True
+    )
 
 
 def _within(alarms: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Keep the unusual days of the period; the history is only there to compare with."""
     first, last = now["created_at"].min(), now["created_at"].max()
-    inside = alarms["period"].between(first - pd.Timedelta(1, "D"), last, inclusive="right")
+    inside = alarms["period"].between(first - _DAY, last, inclusive="right")
     return alarms[inside].reset_index(drop=True)
 
 
@@ -223,83 +330,18 @@ def _forecast(
     reason = ""
     for days in _HORIZONS_DAYS:
         try:
-            forecast = forecast_credits(
+            forecast = analysis.forecast_credits(
                 history, horizon_days=days, balance=balance, budget=budget, timezone=timezone
             )
         except ValueError as refused:
             reason = str(refused).split(";")[0]  # what follows is for those who write code
         else:
+            total = pd.DataFrame([{name: getattr(forecast, name) for name in _FROM_FORECAST}])
             day = forecast.daily["day"].dtype
             times = dict.fromkeys(("run_out", "run_out_low", "run_out_high", "budget_date"), day)
-            kinds = {**_NUMBERS, **times}
-            total = {
-                name: pd.Series([getattr(forecast, name)], dtype=kinds.get(name))
-                for name in _FROM_FORECAST
-            }
-            return {"forecast": forecast.daily, "forecast_total": pd.DataFrame(total)}, ""
+            total = total.astype({"balance": "float64", **times})
+            return {"forecast": forecast.daily, "forecast_total": total}, ""
     return {}, reason
-
-
-def _curves(videos: pd.DataFrame, times: pd.DataFrame, key: str) -> pd.DataFrame:
-    drawn = groups_drawn(times)
-    until = time_span(drawn, videos) if len(drawn) else 0.0
-    most = times.sort_values("videos", ascending=False, kind="stable").head(_MAX_CURVES)
-    shown = videos.merge(most[[key]], on=key)
-    return completion_curve(shown, np.linspace(0, until, _CURVE_POINTS if until else 1), by=key)
-
-
-def _title(totals: pd.DataFrame) -> str:
-    first, last = totals["first_day"].iloc[0], totals["last_day"].iloc[0]
-    if pd.isna(first):
-        return "Credit spend"
-    in_one_month = (first.year, first.month) == (last.year, last.month) and first != last
-    return f"Credit spend, {f'{first:%B %Y}' if in_one_month else dates(first, last)}"
-
-
-def _totals(periods: Periods, repeated: int, timezone: str) -> pd.DataFrame:
-    """One row for the period, and one for the period before."""
-    rows = [_total("this", periods.now, periods.days, timezone).assign(repeated=repeated)]
-    if periods.before is not None:
-        rows.append(_total("before", periods.before, periods.days_before, timezone))
-    return pd.concat(rows, ignore_index=True)
-
-
-def _total(name: str, videos: pd.DataFrame, days: int, timezone: str) -> pd.DataFrame:
-    """Sum a period up in one row; counts are counts, a figure nobody knows is missing."""
-    one, usable = videos.assign(period=name), dated(videos)
-    created = credits_over_time(usable, timezone=timezone)["period"]
-    known = videos["status"].isin([*FINAL_STATUSES, "STARTED"])
-    failed = videos["status"].eq("FAILED").fillna(False).astype(bool)
-    row: pd.DataFrame = (
-        pd.DataFrame({"period": [name], "videos": [len(videos)]})
-        .merge(credit_usage(one, by="period")[["period", *_FROM_USAGE]], how="left", on="period")
-        .merge(render_times(one, by="period")[["period", *_FROM_TIMES]], how="left", on="period")
-        .fillna(dict.fromkeys(_COUNTS, 0))
-        .astype(dict.fromkeys(_COUNTS, "int64"))
-        .assign(
-            failed_unknown=int((failed & videos["used_credits"].isna()).sum()),
-            other=int((~known & videos["fetch_error"].isna()).sum()),
-            not_fetched=int(videos["fetch_error"].notna().sum()),
-            undated=len(videos) - len(usable),
-            refused=int(videos["data_issues"].notna().sum()),
-            repeated=0,
-            days=days,
-            first_day=pd.Series([created.min()], dtype=created.dtype),
-            last_day=pd.Series([created.max()], dtype=created.dtype),
-            seen_at=pd.Series([videos["fetched_at"].max()], dtype="datetime64[us, UTC]"),
-        )
-    )
-    return row
-
-
-def _failure_reasons(failed: pd.DataFrame) -> pd.DataFrame:
-    """Count a `failures` table by what went wrong, the dearest reason first."""
-    reasons = failed["message"].fillna("(no reason given)")
-    ended = failed.assign(reason=reasons, status="FAILED", duration_seconds=np.nan)
-    table: pd.DataFrame = credit_usage(ended, by="reason")
-    return table[["reason", "videos", "credits", "credits_unknown"]].sort_values(
-        ["credits", "videos"], ascending=False, kind="stable", ignore_index=True
-    )
 
 
 def _without_signatures(table: pd.DataFrame) -> pd.DataFrame:

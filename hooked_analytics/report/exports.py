@@ -1,9 +1,4 @@
-"""
-A report as files: a folder of tables and back, and a workbook for an accountant.
-
-In the folder each table is Parquet and CSV; ``manifest.json`` names every file with its hash, so
-a set is complete or it is refused.
-"""
+"""A report as files: a folder of tables and back, and a workbook for an accountant."""
 
 from __future__ import annotations
 
@@ -11,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
 
 MANIFEST, MARK, VERSION = "manifest.json", "hooked_report", 2
 _FACTS = ("title", "timezone", "price_per_credit", "balance", "no_forecast")
-# facts of newer versions, and what they are in an older report
+# facts that a report of version 0.1 has not, and what they are there
 _NEWER_FACTS: dict[str, Any] = {"by": ["type"], "budget": None, "currency": None}
 # columns that the page reads and version 0.1 did not write; a table of which it has none is empty
 _NEWER_COLUMNS = {
@@ -91,7 +87,7 @@ def read_report(directory: str | os.PathLike[str]) -> Report:
     Returns
     -------
     Report
-        From the Parquet files.
+        From the Parquet files, each checked against its hash in the manifest.
 
     Raises
     ------
@@ -103,39 +99,35 @@ def read_report(directory: str | os.PathLike[str]) -> Report:
     Examples
     --------
     >>> import tempfile
-    >>> from hooked_analytics import videos_from_records
-    >>> from hooked_analytics.report import build_report
+    >>> from hooked_analytics import build_report, videos_from_records
     >>> report = build_report(videos_from_records([{"id": "vid_1", "usedCredits": 5}]))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = report.export(f"{folder}/october")
-    ...     back = read_report(f"{folder}/october")
-    >>> files[-1].name, repr(back) == repr(report)
-    ('manifest.json', True)
+    ...     repr(read_report(f"{folder}/october")) == repr(report)
+    True
     """
     folder = local_path(directory)
     text = read_swapped(folder, MANIFEST)
     while True:
-        manifest = _NEWER_FACTS | _parsed(text, folder / MANIFEST)
+        manifest = _parsed(text, folder / MANIFEST)
         try:
             tables = {name: _read_table(folder, each) for name, each in manifest["tables"].items()}
         except _ChangedError:
             before, text = text, read_swapped(folder, MANIFEST)
-            if text == before:
+            if text == before:  # else another process has just swapped the folder
                 raise
         else:
-            facts = {name: manifest[name] for name in (*_FACTS, *_NEWER_FACTS)}
-            if manifest[MARK] < VERSION:
-                tables = _of_today(tables)
-            return Report(tables=Tables(tables), **facts | {"by": tuple(manifest["by"])})
+            facts = {name: manifest.get(name, old) for name, old in _NEWER_FACTS.items()}
+            facts |= {name: manifest[name] for name in _FACTS} | {"by": tuple(facts["by"])}
+            return Report(tables=_of_today(tables, manifest[MARK]), **facts)
 
 
-def _of_today(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _of_today(tables: dict[str, pd.DataFrame], version: int) -> Tables:
     """Give an older report the tables, empty, and the columns, missing, that it has not."""
-    filled = {}
-    for name, new in _NEWER_COLUMNS.items():
+    for name, new in _NEWER_COLUMNS.items() if version < VERSION else ():
         table = tables.get(name, pd.DataFrame())
-        filled[name] = table.reindex(columns=[*table, *(each for each in new if each not in table)])
-    return tables | filled
+        tables[name] = table.reindex(columns=list(dict.fromkeys([*table, *new])))
+    return Tables(tables)
 
 
 class _ChangedError(ValueError):
@@ -188,30 +180,24 @@ def _for_csv(table: pd.DataFrame) -> pa.Table:
 def _owned(folder: Path) -> set[str]:
     """Names of the files of a set; only plain names, for the manifest may come from anywhere."""
     found = {path.name for form in _OLD_FILES for path in folder.glob(form)} | {MANIFEST}
-    try:
-        tables = json.loads((folder / MANIFEST).read_bytes())["tables"].values()
-        names = {name for table in tables for name in table["files"] if _FILE.fullmatch(name)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return found
-    return found | names
+    with suppress(OSError, KeyError, TypeError, AttributeError):
+        tables = _loaded((folder / MANIFEST).read_bytes())["tables"].values()
+        found |= {name for table in tables for name in table["files"] if _FILE.fullmatch(name)}
+    return found
 
 
 def _require_ours(manifest: Path) -> None:
-    try:
-        about = _loaded(manifest.read_bytes())
-    except FileNotFoundError:  # none yet, or another process swaps the folder just now
-        return
-    if MARK not in about:
-        told = "is not of a report; nothing was touched, choose another folder"
-        raise ValueError(f"{manifest} {told}")
+    with suppress(FileNotFoundError):  # none yet, or another process swaps the folder just now
+        if MARK not in _loaded(manifest.read_bytes()):
+            told = "is not of a report; nothing was touched, choose another folder"
+            raise ValueError(f"{manifest} {told}")
 
 
 def _loaded(text: bytes) -> dict[str, Any]:
-    try:
+    with suppress(ValueError):
         found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _parsed(text: bytes, path: Path) -> dict[str, Any]:
@@ -328,13 +314,9 @@ def _layout(column: str, values: pd.Series[Any], unit: str, report: Report) -> t
 
 
 def _write_cell(sheet: Any, row: int, at: int, value: Any, style: Any) -> None:
-    if pd.isna(value):
-        return
-    if isinstance(value, pd.Timestamp):
-        sheet.write_datetime(row, at, value.tz_localize(None).to_pydatetime(), style)
-    elif isinstance(value, bool):
-        sheet.write_boolean(row, at, value)
-    elif isinstance(value, str):
+    if isinstance(value, str):  # `write` would take some texts for a formula
         sheet.write_string(row, at, plain_text(value))
-    else:
-        sheet.write_number(row, at, float(value), style)
+    elif isinstance(value, pd.Timestamp):
+        sheet.write_datetime(row, at, value.tz_localize(None).to_pydatetime(), style)
+    elif not pd.isna(value):
+        sheet.write(row, at, value, style)

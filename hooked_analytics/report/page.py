@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _EXTRA = 'the page of a report needs {name}: pip install "hooked-analytics[report]"'
 _MAX_BARS, _MAX_DAYS = 12, 92
-# colours of matplotlib and the names under which the page's style may set others
+# colours of matplotlib, which the page's style may set otherwise under these names
 _VARIABLES = {**PALETTE, "muted": INK}
-# picture -> what it shows
+# what each picture shows
 _ALT = {
     "credits": "Bars: credits of each group, on finished and on failed videos",
     "times": "Lines: share of renders completed after so many minutes, per group",
@@ -101,11 +101,13 @@ def _image(name: str, drawn: dict[str, str]) -> str:
 def _table(section: Section) -> str:
     """Let great-tables lay the cells out; the page's own style dresses them."""
     great_tables = _need("great_tables")
-    table = great_tables.GT(section.cells, id=f"table-{section.name}").cols_label(
-        **section.headings
-    )
     left = [name for name in section.headings if name in LEFT_ALIGNED]
-    table = table.cols_align("right").cols_align("left", left)
+    table = (
+        great_tables.GT(section.cells, id=f"table-{section.name}")
+        .cols_label(**section.headings)
+        .cols_align("right")
+        .cols_align("left", left)
+    )
     if section.summed:
         last = great_tables.loc.body(rows=[len(section.cells) - 1])
         table = table.tab_style(great_tables.style.text(weight="bold"), last)
@@ -116,17 +118,17 @@ def pictures(report: Report) -> dict[str, dict[str, str]]:
     """Draw every picture of a report, as SVG in two widths, from its tables."""
     bars = 0.55 + 0.3 * max(min(len(_with_credits(report)), _MAX_BARS), 3)
     tall = max(bars, 3.0)
-    drawn = {
-        "credits": (_credits, {"wide": (5.5, tall), "narrow": (3.7, bars)}),
-        "times": (_times, {"wide": (5.5, tall), "narrow": (3.7, 2.9)}),
-        "days": (_days, {"wide": (11.4, 2.9), "narrow": (3.7, 2.6)}),
-    }
+    drawn = (
+        ("credits", _credits, {"wide": (5.5, tall), "narrow": (3.7, bars)}),
+        ("times", _times, {"wide": (5.5, tall), "narrow": (3.7, 2.9)}),
+        ("days", _days, {"wide": (11.4, 2.9), "narrow": (3.7, 2.6)}),
+    )
     return {
         name: {
             width: draw_svg(partial(draw, report), f"{name}-{width}", size, _ALT[name], _VARIABLES)
             for width, size in sizes.items()
         }
-        for name, (draw, sizes) in drawn.items()
+        for name, draw, sizes in drawn
     }
 
 

@@ -92,8 +92,7 @@ class Report:
 
     Examples
     --------
-    >>> from hooked_analytics import videos_from_records
-    >>> from hooked_analytics.report import build_report
+    >>> from hooked_analytics import build_report, videos_from_records
     >>> report = build_report(videos_from_records([
     ...     {"id": "vid_1", "type": "class", "status": "COMPLETED", "usedCredits": 5}]))
     >>> report.tables["credit_usage"][["type", "credits"]].to_dict("records")
@@ -131,12 +130,12 @@ class Report:
         Parameters
         ----------
         path : str or PathLike
-            File to write; an older one stays as it was until the new one is complete.
+            File to write; an older one stays whole until the new one is.
 
         Returns
         -------
         Path
-            The file that was written.
+            The file.
 
         Raises
         ------
@@ -159,7 +158,7 @@ class Report:
         Returns
         -------
         Path
-            The file that was written.
+            The file.
 
         Raises
         ------
@@ -185,12 +184,12 @@ class Report:
         Parameters
         ----------
         directory : str or PathLike
-            Folder to write to, made if absent; files that are no part of a report stay.
+            Folder, made if absent; files in it that are no part of a report stay.
 
         Returns
         -------
         list of Path
-            The files that were written, ``manifest.json`` last.
+            The files, ``manifest.json`` last.
 
         Raises
         ------

@@ -1,9 +1,8 @@
 """
 The sentences of a report, as two tables of templates.
 
-A clause holds where every figure in it is known and its condition is true. Each place says the
-first of its `STARTS` that holds, then all of its `ADDITIONS` that hold. The place is the name up
-to the comma.
+A clause holds where every figure in it is known and its condition is true. Each place (the name up
+to the comma) says the first of its `STARTS` that holds, then all of its `ADDITIONS` that hold.
 """
 
 from __future__ import annotations
@@ -227,9 +226,18 @@ def _created(period: Facts) -> str:
     return count(period.videos, "video") + (f" created {when}" if when != MISSING else "")
 
 
+def title_of(totals: pd.DataFrame) -> str:
+    """Title of a report that was given none."""
+    now = first_row(totals)
+    if not _known(now.first_day):
+        return "Credit spend"
+    months = {f"{day:%B %Y}" for day in (now.first_day, now.last_day)}
+    in_one_month = len(months) == 1 and now.first_day != now.last_day
+    return f"Credit spend, {months.pop() if in_one_month else dates(now.first_day, now.last_day)}"
+
+
 def _rows(table: pd.DataFrame) -> list[Facts]:
-    tuples: Any = table.itertuples(index=False)  # its rows have no fields for mypy
-    return [Facts(**row._asdict()) for row in tuples]
+    return [Facts(**{str(name): row[name] for name in row}) for row in table.to_dict("records")]
 
 
 def first_row(table: pd.DataFrame) -> Facts:
@@ -287,12 +295,11 @@ def _causes(report: Report) -> dict[str, Any]:
     """Name each part of the change whose interval leaves out zero."""
     if "credit_change" not in report.tables:
         return {}
-    change, parts = report.tables["credit_change"], first_row(report.tables["change_parts"])
-    figures = {part: getattr(parts, part) for part in _PARTS}
+    change, parts = report.tables["credit_change"], vars(first_row(report.tables["change_parts"]))
     causes = [
-        f"{words[figures[part] < 0].format(key=report.by[0])} {number(figures[part], signed=True)}"
+        f"{words[parts[part] < 0].format(key=report.by[0])} {number(parts[part], signed=True)}"
         for part, words in _PARTS.items()
-        if getattr(parts, f"{part}_low") > 0 or getattr(parts, f"{part}_high") < 0
+        if parts.get(f"{part}_low", 0) > 0 or parts.get(f"{part}_high", 0) < 0
     ]
     compared = change[list(_PARTS)].sum(min_count=1).notna().all()
     return {
