@@ -47,6 +47,7 @@ _FROM_FORECAST = [
     "filled_share", "balance", "month_to_date", "month_total", "month_low", "month_high",
     "over_budget_chance", "budget_date",
 ]  # fmt: skip
+_WHEN = ("run_out", "run_out_low", "run_out_high", "budget_date")
 _OVER_TIME = {"credits_by_day": "D", "credits_by_week": "W", "credits_by_month": "M"}
 _DAY = pd.Timedelta(1, "D")
 _MAX_GAP = 3 * _DAY  # between two periods that are one history
@@ -138,10 +139,12 @@ def build_report(
     usable = partial(usable_frame, needed=_COLUMNS, keys=keys, what="build_report")
     once, earlier = usable(videos), before if isinstance(before, str | None) else usable(before)
     periods = _cut(once, period, earlier, timezone)
-    totals = [_total("this", periods.now, periods.days, len(videos) - len(once), timezone)]
+    totals = _total("this", periods.now, periods.days, timezone)
+    totals = totals.assign(repeated=len(videos) - len(once))
     if periods.before is not None:
-        totals.append(_total("before", periods.before, periods.days_before, 0, timezone))
-    tables = {"totals": pd.concat(totals, ignore_index=True)}
+        earlier = _total("before", periods.before, periods.days_before, timezone)
+        totals = pd.concat([totals, earlier], ignore_index=True)
+    tables = {"totals": totals}
     tables |= _tables(periods, keys, price_per_credit, timezone)
     forecast, reason = _forecast(periods.history, balance, budget, timezone)
     return Report(
@@ -170,8 +173,7 @@ def _cut(
         raise ValueError(f"before={before!r} needs period=, such as period='2026-10'")
     now, days = videos, _span(videos, timezone)
     if period is not None:
-        whole = _period(period)
-        first, start, end = (_midnight(each, timezone) for each in (whole - 1, whole, whole + 1))
+        first, start, end = _midnights(period, timezone)
         seen = videos["fetched_at"].max()
         until = min(end, seen) if pd.notna(seen) and seen > start else end
         now, days = _between(videos, start, until), _days(start, until)
@@ -184,19 +186,17 @@ def _cut(
     return _Periods(now, _between(videos, first, last), _dated(videos), days, _days(first, last))
 
 
-def _period(text: str) -> pd.Period:
+def _midnights(text: str, timezone: str) -> list[pd.Timestamp]:
+    """When the period before begins, this one, and the one after."""
     # pandas takes "October" for a month of this year, and a day for a month
     known = re.fullmatch(r"(\d{4})((-\d\d){0,2}|-?Q[1-4])", str(text), re.ASCII)
     with suppress(ValueError, TypeError):
         if known and 1900 <= int(known[1]) <= 2200:
-            return pd.Period(text)
+            starts = pd.period_range(pd.Period(text) - 1, periods=3).to_timestamp()
+            local = starts.tz_localize(timezone, ambiguous=[True] * 3, nonexistent="shift_forward")
+            return list(local.tz_convert("UTC"))
     told = "period is a month such as '2026-10', a quarter '2026Q4', a year or a day"
     raise ValueError(f"{told}, not {text!r}")
-
-
-def _midnight(period: pd.Period, timezone: str) -> pd.Timestamp:
-    local = period.start_time.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
-    return local.tz_convert("UTC")
 
 
 def _between(videos: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -235,9 +235,7 @@ def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
     return joined.drop_duplicates("video_id", ignore_index=True)
 
 
-def _total(
-    name: str, videos: pd.DataFrame, days: int, repeated: int, timezone: str
-) -> pd.DataFrame:
+def _total(name: str, videos: pd.DataFrame, days: int, timezone: str) -> pd.DataFrame:
     """Sum a period up in one row; counts are counts, a figure nobody knows is missing."""
     one, usable, status = videos.assign(period=name), _dated(videos), videos["status"]
     usage, times = analysis.credit_usage(one, by="period"), analysis.render_times(one, by="period")
@@ -255,7 +253,7 @@ def _total(
             not_fetched=int(videos["fetch_error"].notna().sum()),
             undated=len(videos) - len(usable),
             refused=int(videos["data_issues"].notna().sum()),
-            repeated=repeated,
+            repeated=0,
             days=days,
             first_day=pd.Series([created.min()], dtype=created.dtype),
             last_day=pd.Series([created.max()], dtype=created.dtype),
@@ -336,10 +334,9 @@ def _forecast(
         except ValueError as refused:
             reason = str(refused).split(";")[0]  # what follows is for those who write code
         else:
-            total = pd.DataFrame([{name: getattr(forecast, name) for name in _FROM_FORECAST}])
-            day = forecast.daily["day"].dtype
-            times = dict.fromkeys(("run_out", "run_out_low", "run_out_high", "budget_date"), day)
-            total = total.astype({"balance": "float64", **times})
+            facts = {name: getattr(forecast, name) for name in _FROM_FORECAST}
+            kinds = {"balance": "float64", **dict.fromkeys(_WHEN, forecast.daily["day"].dtype)}
+            total = pd.DataFrame([facts], dtype="object").astype(kinds).infer_objects()
             return {"forecast": forecast.daily, "forecast_total": total}, ""
     return {}, reason
 
