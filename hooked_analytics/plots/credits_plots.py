@@ -1,4 +1,4 @@
-"""Pictures of what videos cost, and of what is coming."""
+"""Pictures of what videos cost, of what is coming, and of groups that differ."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hooked_analytics._internal.formatting import count, number, share
-from hooked_analytics.analysis import (
-    Forecast,
-    credit_usage,
-    credits_over_time,
-    forecast_credits,
-)
+from hooked_analytics import analysis
+from hooked_analytics._internal.formatting import count, duration, number, share
 from hooked_analytics.analysis.over_time import NOUNS, period_code
 from hooked_analytics.plots.style import (
     INK,
@@ -37,7 +32,12 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-MAX_BARS = 20
+MAX_BARS, MAX_GROUPS_DRAWN = 20, 40
+_METRICS = {
+    "credits_per_minute": ("Credits per finished minute", "credits per minute", number),
+    "failure_rate": ("How often renders fail", "share of finished renders that failed", share),
+    "render_seconds": ("How long renders take", "median time to the end [s]", duration),
+}
 _DAYS_SHOWN_PER_DAY_AHEAD, _MIN_DAYS_SHOWN = 3, 28
 _COLOURS = (*SERIES, PALETTE["unknown"])
 
@@ -60,22 +60,19 @@ def plot_credits(
     Returns
     -------
     the Axes, a bar per group, the dearest on top, credits along x
-        The note under the title counts videos without a figure.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> from hooked_analytics import videos_from_records
-    >>> videos = videos_from_records([
-    ...     {"id": "vid_1", "type": "class", "status": "COMPLETED", "usedCredits": 5}])
+    >>> videos = videos_from_records([{"id": "vid_1", "type": "class", "usedCredits": 5}])
     >>> plot_credits(videos, ax=Figure().subplots()).get_xlabel()
     'credits'
     """
     require_pandas(videos, what="plot_credits")
-    keys = group_keys(by)
-    usage = credit_usage(videos, by=by)
+    usage = analysis.credit_usage(videos, by=by)
     known = usage.dropna(subset=["credits"])
-    names = labels(known, keys, ax)
+    names = labels(known, group_keys(by), ax)
     if len(known) > MAX_BARS:
         others = known.iloc[MAX_BARS - 1 :]
         summed = others[["credits", "failed_credits", "share"]].sum().to_frame().T
@@ -140,7 +137,7 @@ def plot_credits_over_time(
     """
     require_pandas(videos, what="plot_credits_over_time")
     keys = group_keys(by) if by is not None else []
-    table = credits_over_time(videos, freq=freq, by=by, timezone=timezone)
+    table = analysis.credits_over_time(videos, freq=freq, by=by, timezone=timezone)
     timed = table.dropna(subset=["period"])
     ax = canvas(ax, f"Credits by {NOUNS[period_code(freq)[0]]}", height=3.2, grid="y")
     if timed.empty:
@@ -161,10 +158,10 @@ def plot_credits_over_time(
 def _distinct(ax: Axes, timed: pd.DataFrame, keys: list[str]) -> list[str]:
     """Labels of rows, made distinct where two groups would be shortened to one."""
     groups = timed[keys].drop_duplicates()
-    names = pd.Series(labels(groups, keys, ax))
+    names = pd.Series(labels(groups, keys, ax), index=groups.index)
     again = names.groupby(names).cumcount()
-    names = names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
-    return list(timed.merge(groups.assign(_label=list(names)), how="left", on=keys)["_label"])
+    groups["label"] = names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+    return list(timed[keys].merge(groups, how="left", on=keys)["label"])
 
 
 def _stack(ax: Axes, table: pd.DataFrame) -> None:
@@ -193,17 +190,18 @@ def _stack(ax: Axes, table: pd.DataFrame) -> None:
 
 def _legend(ax: Axes, names: list[str]) -> None:
     """Names right of the bars, in the order and the colours of the stack."""
-    options: dict[str, Any] = {"xycoords": "axes fraction", "va": "center"}
-    options |= {"fontsize": LABEL_POINTS, "annotation_clip": False}
+    options: dict[str, Any] = {
+        "xycoords": "axes fraction", "va": "center", "fontsize": LABEL_POINTS,
+        "annotation_clip": False, "parse_math": False, "textcoords": "offset points",
+    }  # fmt: skip
     for n, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
         at = (1.02, 0.97 - line_height(ax) * (len(names) - 1 - n))
-        ax.annotate("■", at, color=colour, **options)
-        ax.annotate(name, at, (11, 0), textcoords="offset points", color=INK, parse_math=False,
-                    **options)  # fmt: skip
+        ax.annotate("■", at, (0, 0), color=colour, **options)
+        ax.annotate(name, at, (11, 0), color=INK, **options)
 
 
 def plot_forecast(
-    videos: pd.DataFrame | Forecast,
+    videos: pd.DataFrame | analysis.Forecast,
     *,
     horizon_days: int = 30,
     balance: float | None = None,
@@ -237,22 +235,18 @@ def plot_forecast(
     --------
     >>> from matplotlib.figure import Figure
     >>> days = pd.date_range("2024-01-01T12:00Z", periods=57, unit="us")
-    >>> videos = pd.DataFrame({
-    ...     "created_at": days, "fetched_at": days[-1],
-    ...     "used_credits": [10.0 + n % 3 for n in range(57)],
-    ... })
-    >>> ax = plot_forecast(videos, horizon_days=7, ax=Figure().subplots())
-    >>> ax.texts[0].get_text(), ax.get_ylabel()
-    ('forecast, 80 % range of a day', 'credits')
+    >>> videos = pd.DataFrame({"created_at": days, "fetched_at": days[-1], "used_credits": 10.0})
+    >>> plot_forecast(videos, horizon_days=7, ax=Figure().subplots()).texts[0].get_text()
+    'forecast, 80 % range of a day'
     """
     ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
-    if isinstance(videos, Forecast):
-        forecast = videos
-    else:
-        forecast = forecast_credits(
-            videos, horizon_days=horizon_days, balance=balance, timezone=timezone
-        )
-        days = credits_over_time(videos, timezone=timezone)
+    forecast = (
+        videos
+        if isinstance(videos, analysis.Forecast)
+        else forecast_credits(videos, horizon_days=horizon_days, balance=balance, timezone=timezone)
+    )
+    if not isinstance(videos, analysis.Forecast):
+        days = analysis.credits_over_time(videos, timezone=timezone)
         past = days[days["period"] < forecast.daily["day"].iloc[0]]
         draw_days(ax, past.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, _MIN_DAYS_SHOWN)))
     draw_ahead(ax, forecast.daily)
@@ -261,6 +255,71 @@ def plot_forecast(
     first, second, *rest = repr(forecast).splitlines()
     old = [line for line in rest if line.startswith("The list is")]
     note(ax, f"{first}\n{' · '.join([second, *old])}")
+    return ax
+
+
+def plot_comparison(
+    videos: pd.DataFrame,
+    *,
+    by: str | Sequence[str] = "type",
+    metric: str = "credits_per_minute",
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Draw a figure of each group with its 95 % interval, sorted by its shrunk form.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video. Needs the columns `compare_groups` needs.
+    by : str or list of str, default "type"
+        One column or several; of more than forty groups the forty with most videos are drawn.
+    metric : str, default "credits_per_minute"
+        As in `compare_groups`.
+    ax : Axes, optional
+        Where to draw; a new figure when missing.
+
+    Returns
+    -------
+    the Axes, a row per group: a dot with its interval, and a line at the shrunk figure
+        A filled dot is different from the rest; a hollow one is not, or has too few videos.
+
+    Raises
+    ------
+    ValueError
+        `compare_groups` refuses.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from hooked_analytics import videos_from_records
+    >>> videos = videos_from_records([{"id": "vid_1", "type": "class", "status": "FAILED"}])
+    >>> plot_comparison(videos, metric="failure_rate", ax=Figure().subplots()).get_title(loc="left")
+    'How often renders fail'
+    """
+    require_pandas(videos, what="plot_comparison")
+    table = analysis.compare_groups(videos, by=by, metric=metric)
+    title, unit, written = _METRICS[metric]
+    known = table.dropna(subset=["value"])
+    drawn = known.loc[known["videos"].nlargest(MAX_GROUPS_DRAWN).index.sort_values()]
+    ax = rows(ax, labels(drawn, group_keys(by), ax), title)
+    for at, row in enumerate(drawn.to_dict("records")):
+        value, shrunk, found = row["value"], row["shrunk"], row["different"] is True
+        colour = PALETTE["failed" if found else "rendering"]
+        low, high = (value if np.isnan(end) else end for end in (row["low"], row["high"]))
+        ax.plot([low, high], [at, at], color=colour, lw=1.6, alpha=0.7)
+        ax.plot([shrunk] * 2, [at - 0.28, at + 0.28], color=INK, lw=1.2)
+        ax.plot([value], [at], "o", color=colour, ms=7, mew=1.6, mfc=colour if found else "none")
+        beside(ax, f"{written(value)}  of {row['videos']:,}", max(high, shrunk), at)
+    left_out = len(table) - len(drawn)
+    note(
+        ax,
+        "filled: different from the rest by more than chance · line: 95 % interval\n"
+        "upright mark: drawn to the figure of all as far as chance explains it"
+        + (f" · {count(left_out, 'group')} left out" if left_out else ""),
+    )
+    ax.set_xlabel(unit, color=INK)
+    ax.margins(x=0.18)
     return ax
 
 

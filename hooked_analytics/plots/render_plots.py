@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _POINTS = 400
-MAX_LINES = 30
+MAX_LINES, _STEPS = 30, 120
 _OBSERVED = ["video_id", "observed_at", "status", "progress"]
-_STEPS = 120
 # Left of this share of the axes a word beside the last point would leave them.
 _NAMED_FROM = 0.12
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -148,22 +147,13 @@ def time_span(drawn: pd.DataFrame, videos: pd.DataFrame) -> float:
 
 def _lines(curves: pd.DataFrame, drawn: pd.DataFrame, keys: list[str], ax: Axes) -> list[_Line]:
     """Curve of each group to draw, in the order of *drawn*."""
-    points = curves["at_seconds"].nunique()
-    per_group = [part for _, part in curves.groupby(np.arange(len(curves)) // points)]
-    by_group = dict(zip(_groups(curves.iloc[::points], keys), per_group, strict=True))
     medians = [duration(s) if s == s else "not yet half" for s in drawn["median_seconds"]]
+    named = zip(labels(drawn, keys, ax), medians, SERIES, strict=False)
+    # by its keys, a missing one too: two long names may have one label
     return [
-        _Line(f"{label}  {median}", colour, by_group[group])
-        for label, group, median, colour in zip(
-            labels(drawn, keys, ax), _groups(drawn, keys), medians, SERIES, strict=False
-        )
+        _Line(f"{label}  {median}", colour, curves.merge(drawn[keys].iloc[[at]], on=keys))
+        for at, (label, median, colour) in enumerate(named)
     ]
-
-
-def _groups(table: pd.DataFrame, keys: list[str]) -> list[tuple[Any, ...]]:
-    """Keys of each row, a missing one as None: two long names may have one label."""
-    parts = table[keys].astype("object").where(table[keys].notna(), None)
-    return list(parts.itertuples(index=False, name=None))
 
 
 def name_curves(ax: Axes, lines: list[_Line]) -> None:
@@ -202,12 +192,10 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> seen = pd.DataFrame({"video_id": ["vid_1"] * 3, "status": ["STARTED"] * 2 + ["COMPLETED"],
-    ...     "observed_at": pd.date_range("2024-01-15T10:00Z", periods=3, freq="min"),
-    ...     "progress": [10.0, 60.0, 100.0]})
-    >>> ax = plot_progress(seen, ax=Figure().subplots())
-    >>> ax.lines[0].get_xydata().tolist()
-    [[0.0, 10.0], [60.0, 60.0], [120.0, 100.0]]
+    >>> seen = pd.DataFrame({"video_id": "vid_1", "status": "STARTED", "progress": [10.0, 60.0],
+    ...     "observed_at": pd.date_range("2024-01-15T10:00Z", periods=2, freq="min")})
+    >>> plot_progress(seen, ax=Figure().subplots()).lines[0].get_ydata()[:2].tolist()
+    [10.0, 60.0]
     """
     require_pandas(observations, what="plot_progress")
     require_columns(observations.columns, _OBSERVED, what="plot_progress")
