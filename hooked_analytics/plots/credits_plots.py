@@ -38,7 +38,6 @@ _METRICS = {
     "failure_rate": ("How often renders fail", "share of finished renders that failed", share),
     "render_seconds": ("How long renders take", "median time to the end [s]", duration),
 }
-_DAYS_SHOWN_PER_DAY_AHEAD, _MIN_DAYS_SHOWN = 3, 28
 _COLOURS = (*SERIES, PALETTE["unknown"])
 
 
@@ -80,11 +79,11 @@ def plot_credits(
         known = pd.concat([known.head(MAX_BARS - 1), summed], ignore_index=True)
     ax = rows(ax, names, "Where the credits went")
     draw_usage(ax, known)
-    unknown = int(usage["credits_unknown"].sum())
     note(
         ax,
         f"green: finished · orange: failed, {number(usage['failed_credits'].sum())} credits\n"
-        f"{unknown:,} of {count(len(videos), 'video')} without a figure, left out",
+        f"{usage['credits_unknown'].sum():,} of {count(len(videos), 'video')} without a figure, "
+        "left out",
     )
     return ax
 
@@ -240,15 +239,15 @@ def plot_forecast(
     'forecast, 80 % range of a day'
     """
     ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
-    forecast = (
-        videos
-        if isinstance(videos, analysis.Forecast)
-        else forecast_credits(videos, horizon_days=horizon_days, balance=balance, timezone=timezone)
-    )
-    if not isinstance(videos, analysis.Forecast):
+    if isinstance(videos, analysis.Forecast):
+        forecast = videos
+    else:
+        forecast = analysis.forecast_credits(
+            videos, horizon_days=horizon_days, balance=balance, timezone=timezone
+        )
         days = analysis.credits_over_time(videos, timezone=timezone)
         past = days[days["period"] < forecast.daily["day"].iloc[0]]
-        draw_days(ax, past.tail(max(_DAYS_SHOWN_PER_DAY_AHEAD * horizon_days, _MIN_DAYS_SHOWN)))
+        draw_days(ax, past.tail(max(3 * horizon_days, 28)))
     draw_ahead(ax, forecast.daily)
     with_headroom(ax)
     date_axis(ax)

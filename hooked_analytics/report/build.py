@@ -120,13 +120,14 @@ def build_report(
     Examples
     --------
     >>> from hooked_analytics import videos_from_records
-    >>> build_report(videos_from_records([{"id": "vid_1", "usedCredits": 5}]))
-    Credit spend
-    1 video (UTC) · as seen ...
-      5  credits spent
-      –  credits per finished minute: no finished video has both figures
-      –  credits on failed videos: no render has ended yet
-      –  no forecast: ...
+    >>> build_report(videos_from_records([{"id": "vid_1", "status": "COMPLETED",
+    ...     "durationInSeconds": 120, "usedCredits": 5, "createdAt": "2024-01-15T10:00:00Z"}]))
+    Credit spend, 15 Jan 2024
+    1 video created 15 Jan 2024 (UTC) · as seen ...
+        5  credits spent
+      2.5  credits per finished minute, failures included
+        0  credits on failed videos: none of 1 failed
+        –  no forecast: ...
     Every video has a credit figure.
     """
     keys = group_keys(by)
@@ -163,12 +164,7 @@ def build_report(
 def _cut(
     videos: pd.DataFrame, period: str | None, before: pd.DataFrame | str | None, timezone: str
 ) -> _Periods:
-    """
-    Cut by the moment of creation, midnight being that of *timezone*.
-
-    A period under way is compared with as much of the one before: the first half of October
-    with the first half of September.
-    """
+    """Cut by the moment of creation; of a period under way as much of the one before counts."""
     if isinstance(before, str) and period is None:
         raise ValueError(f"before={before!r} needs period=, such as period='2026-10'")
     now, days = videos, _span(videos, timezone)
