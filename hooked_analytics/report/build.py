@@ -189,7 +189,8 @@ def _midnights(text: str, timezone: str) -> list[pd.Timestamp]:
     with suppress(ValueError, TypeError):
         if known and 1900 <= int(known[1]) <= 2200:
             starts = pd.period_range(pd.Period(text) - 1, periods=3).to_timestamp()
-            local = starts.tz_localize(timezone, ambiguous=[True] * 3, nonexistent="shift_forward")
+            once = np.ones(3, dtype=bool)  # where midnight comes twice, the first
+            local = starts.tz_localize(timezone, ambiguous=once, nonexistent="shift_forward")
             return list(local.tz_convert("UTC"))
     told = "period is a month such as '2026-10', a quarter '2026Q4', a year or a day"
     raise ValueError(f"{told}, not {text!r}")
@@ -266,7 +267,7 @@ def _tables(
     now, before, history = periods.now, periods.before, periods.history
     messages = now["fetch_error_message"].fillna(now["message"])
     failed = analysis.failures(now.assign(message=messages))
-    tables = {}
+    tables: dict[str, pd.DataFrame] = {}
     for at, key in enumerate(keys, 1):
         times = analysis.render_times(now, by=key)
         grouped = {
