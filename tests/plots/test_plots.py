@@ -1,4 +1,4 @@
-"""Pictures: drawn on the Axes given, without pyplot, and API text stays text."""
+"""Pictures: drawn on the Axes given, without pyplot; API text stays text; colours stay apart."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from coloraide import Color
 from matplotlib import image, pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -27,6 +28,7 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.plots import PALETTE
+from hooked_analytics.plots.style import INK, SERIES
 
 HOSTILE = ["$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a\nb\x00c\u202e", "x" * 300]
 
@@ -35,16 +37,11 @@ def rendered(*rows: tuple[str | None, str, float]):
     """Rows of (type, status, seconds), a credit more each."""
     start = pd.Timestamp("2024-01-15T10:00Z")
     records = [
-        {
-            "id": f"vid_{n}",
-            "type": kind,
-            "status": status,
-            "usedCredits": n + 1,
-            "createdAt": start.isoformat(),
-            "updatedAt": (start + pd.Timedelta(seconds, "s")).isoformat(),
-        }
+        {"id": f"vid_{n}", "type": kind, "status": status, "usedCredits": n + 1,
+         "createdAt": start.isoformat(),
+         "updatedAt": (start + pd.Timedelta(seconds, "s")).isoformat()}
         for n, (kind, status, seconds) in enumerate(rows)
-    ]
+    ]  # fmt: skip
     return videos_from_records(records, fetched_at=start + pd.Timedelta(400, "s"))
 
 
@@ -64,6 +61,22 @@ def png(ax) -> None:
     ax.figure.savefig(io.BytesIO(), format="png")
 
 
+@pytest.mark.parametrize("eyes", ["protan", "deutan", "tritan"])
+def test_five_colours_are_told_apart_without_one_kind_of_cone(eyes):
+    seen = [Color(name).filter(eyes, 1, method="machado").clip() for name in SERIES]
+    apart = [one.delta_e(other, method="2000") for one, other in itertools.combinations(seen, 2)]
+    assert len(set(SERIES)) == 5
+    assert min(apart) >= 12
+    assert {PALETTE[name] for name in ("completed", "rendering", "failed")} <= set(SERIES)
+
+
+def test_text_on_pictures_reads_on_white_and_on_the_dark_theme():
+    assert Color(INK).contrast("white") >= 4.5
+    assert Color(INK).contrast("#111") >= 4.1
+    ax = plot_render_times(videos(["class"]), ax=Figure().subplots())
+    assert {text.get_color() for text in ax.texts} == {INK}
+
+
 @pytest.mark.parametrize("plot", [plot_credits, plot_render_times])
 def test_hostile_text_is_drawn_as_text(plot):
     given = Figure().subplots()
@@ -73,10 +86,6 @@ def test_hostile_text_is_drawn_as_text(plot):
     assert "<img src=x onerror=alert(1)>" in drawn
     assert all(name.isprintable() and len(name) <= 28 for name in drawn)
     png(ax)
-
-
-@pytest.mark.parametrize("plot", [plot_credits, plot_render_times])
-def test_an_unknown_type_is_named_so(plot):
     assert names(plot(videos([None]), ax=Figure().subplots())) == ["(unknown)"]
 
 
@@ -96,18 +105,14 @@ def test_nothing_to_draw_is_said(plot, frame):
     assert len(said) == (2 if plot in (plot_credits, plot_comparison) else 1)  # and a note below
 
 
-def test_the_bars_are_finished_and_failed_in_the_palette():
-    ax = plot_credits(videos(["class", "class", "class"]), ax=Figure().subplots())
+def test_the_bars_are_finished_and_failed_and_credits_without_a_figure_are_said():
+    frame = videos(["class"] * 4).assign(used_credits=[1, 2, 3, None])
+    ax = plot_credits(frame, ax=Figure().subplots())
     assert [(to_hex(bar.get_facecolor()), bar.get_width()) for bar in ax.patches] == [
         (PALETTE["completed"], 3.0),
         (PALETTE["failed"], 3.0),
     ]
-
-
-def test_credits_without_a_figure_are_said_on_the_picture():
-    frame = videos_from_records([{"id": "a", "usedCredits": 1}, {"id": "b"}])
-    ax = plot_credits(frame, ax=Figure().subplots())
-    assert any("1 of 2 videos without a figure" in text.get_text() for text in ax.texts)
+    assert "1 of 4 videos without a figure" in ax.texts[-1].get_text()
 
 
 def test_a_curve_of_render_times_is_the_share_completed():
@@ -135,11 +140,10 @@ def test_names_at_the_ends_of_lines_never_overlap():
 
 
 def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
-    frame = videos_from_records(
-        {"id": f"vid_{day}", "type": "_a", "createdAt": f"2024-01-{day:02}T10:00Z"[:16] + ":00Z",
-         "usedCredits": credits}
-        for day, credits in [(1, 4), (2, None), (4, 6)]
-    )  # fmt: skip
+    frame = videos(["_a"] * 3).assign(
+        used_credits=[4, None, 6],
+        created_at=pd.to_datetime([f"2024-01-{day:02}T10:00Z" for day in (1, 2, 4)]),
+    )
     ax = plot_credits_over_time(frame, ax=Figure().subplots())
     assert [bar.get_height() for bar in ax.patches] == [4, 0, 0, 6]
     (cross,) = ax.lines
@@ -250,13 +254,11 @@ def test_a_figure_is_transparent_and_jupyter_lays_no_ground_under_it():
 
 
 def test_an_end_that_was_seen_wins_over_a_later_change():
-    seen = pd.DataFrame(
-        {
-            "video_id": ["vid_0"],
-            "last_seen_started": pd.to_datetime(["2024-01-15T10:04Z"]),
-            "first_seen_final": pd.to_datetime(["2024-01-15T10:05Z"]),
-        }
-    )
+    seen = pd.DataFrame({
+        "video_id": "vid_0",
+        "last_seen_started": pd.to_datetime(["2024-01-15T10:04Z"]),
+        "first_seen_final": pd.to_datetime(["2024-01-15T10:05Z"]),
+    })  # fmt: skip
     day = rendered(("class", "COMPLETED", 86_400))
     ax = plot_render_times(day, observed_renders=seen, ax=Figure().subplots())
     assert ax.texts[-1].get_text() == "class  4 min 30 s"

@@ -15,14 +15,7 @@ import pytest
 
 from hooked_analytics import build_report, read_report
 from hooked_analytics.report.page import page_html
-from tests.report.builders import (
-    OCTOBER,
-    SEPTEMBER,
-    october,
-    october_compared,
-    record,
-    videos,
-)
+from tests.report.builders import OCTOBER, SEPTEMBER, october, october_compared, record, videos
 
 
 def test_the_page_is_the_same_bytes_after_the_way_through_files(tmp_path):
@@ -42,12 +35,9 @@ def test_the_folder_says_what_it_holds(tmp_path):
     assert manifest["hooked_report"] == 2
     assert manifest["made_with"].startswith("hooked_analytics ")
     assert manifest["periods"]["this"] == {
-        "first_day": "2026-10-01T00:00:00+00:00",
-        "last_day": "2026-10-04T00:00:00+00:00",
-        "seen_at": "2026-11-01T06:00:00+00:00",
-        "videos": 5,
-        "credits_unknown": 2,
-    }
+        "first_day": "2026-10-01T00:00:00+00:00", "last_day": "2026-10-04T00:00:00+00:00",
+        "seen_at": "2026-11-01T06:00:00+00:00", "videos": 5, "credits_unknown": 2,
+    }  # fmt: skip
     usage = manifest["tables"]["credit_usage"]
     assert usage["rows"] == 2
     assert usage["units"]["credits_per_minute"] == "credits per finished minute"
@@ -79,15 +69,17 @@ def test_a_new_set_replaces_the_old_one_and_leaves_other_files(tmp_path):
 def test_what_is_not_a_report_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="manifest.json"):
         read_report(tmp_path)
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text('{"name": "an extension"}')
+    for text, said in (
+        ('{"name": "an extension"}', "is not the manifest of a report"),
+        ('{"hooked_report": 7}', "of report version 7, and this hooked_analytics"),
+        ('{"hooked_report": 2, "title": ""}', "lacks timezone, .*, so it was changed"),
+    ):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(ValueError, match=said):
+            read_report(tmp_path)
+    (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(ValueError, match="is not of a report; nothing was touched"):
         october().export(tmp_path)
-    with pytest.raises(ValueError, match="is not the manifest of a report"):
-        read_report(tmp_path)
-    manifest.write_text('{"hooked_report": 7}')
-    with pytest.raises(ValueError, match="of report version 7, and this hooked_analytics"):
-        read_report(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["credit_usage.csv", "totals.parquet"])
@@ -102,15 +94,15 @@ def test_a_file_that_was_changed_is_named(tmp_path, name):
 
 
 def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path):
-    october().export(tmp_path / "report")
-    manifest = tmp_path / "report" / "manifest.json"
-    about = json.loads(manifest.read_text())
+    folder = tmp_path / "report"
+    october().export(folder)
+    about = json.loads((folder / "manifest.json").read_text())
     about["tables"]["totals"]["files"] = {"../secret.parquet": "0"}
-    manifest.write_text(json.dumps(about))
+    (folder / "manifest.json").write_text(json.dumps(about))
     (tmp_path / "secret.parquet").write_text("secret")
     with pytest.raises(ValueError, match="no plain name"):
-        read_report(tmp_path / "report")
-    october().export(tmp_path / "report")
+        read_report(folder)
+    october().export(folder)
     assert (tmp_path / "secret.parquet").exists()
 
 
