@@ -55,6 +55,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = dict.fromkeys(("index", "tutorial", "gallery"), [])  # no pages below them
 html_show_sourcelink = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -63,6 +64,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
+nb_ipywidgets_js = {}  # no page loads anything from elsewhere
 
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings name the types
