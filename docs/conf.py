@@ -55,7 +55,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = dict.fromkeys(("index", "tutorial", "gallery"), [])  # no pages below them
+# no pages below them
+html_sidebars: dict[str, list[str]] = {"index": [], "tutorial": [], "gallery": []}
 html_show_sourcelink = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
