@@ -26,7 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A worker takes whole files: the slowest first, so that none is left for the end.
 SLOWEST = (
     "test_figures", "test_readme", "test_panel_in_lab", "test_pages", "test_engines",
-    "test_report", "test_streams", "test_panel_kernel", "test_archive_faults", "test_stops",
+    "test_report", "test_streams", "test_panel_kernel", "test_storage_faults", "test_stops",
     "test_old_files", "test_interrupts", "test_commands", "test_month",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.extensions import ExtensionDtype
 from pyarrow.parquet import ParquetWriter
 
 from hooked_analytics.schema import (
@@ -226,13 +227,13 @@ def table_from_videos(videos: pd.DataFrame, *, what: str = "export_videos") -> p
 
 def _stored(column: pd.Series[Any]) -> pa.Array:
     """Give a column in a type of files; a ValueError names one that has none."""
-    name = str(column.name)
+    name, dtype = str(column.name), column.dtype
+    kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
     try:
-        if isinstance(column.dtype, pd.SparseDtype):
+        if isinstance(dtype, pd.SparseDtype):
             column = pd.Series(column.to_numpy())
-        if isinstance(column.dtype, pd.api.extensions.ExtensionDtype) and not _has_type(column):
+        elif kind is None and isinstance(dtype, ExtensionDtype) and not _has_type(column):
             column = column.astype("string")
-        kind = VIDEOS_SCHEMA.field(name).type if name in NAMES else None
         found = pa.array(column, type=kind, from_pandas=True)
         return found.cast(storage_type(name, found.type))
     except _REFUSED as cause:
