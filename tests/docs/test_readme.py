@@ -76,10 +76,7 @@ def assert_shown(notebook: nbformat.NotebookNode) -> None:
     assert [o for o in outputs if {"image/png", "text/html"} & set(o.get("data", {}))]
 
 
-# papermill runs that of the month
-@pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if path != MONTH], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name)
 def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
     directory = tmp_path / "notebooks"
     directory.mkdir()
