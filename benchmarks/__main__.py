@@ -16,7 +16,7 @@ from benchmarks.bench_archive import bench_archive
 from benchmarks.bench_check import bench_check
 from benchmarks.bench_comparison import bench_comparison
 from benchmarks.bench_download import bench_download
-from benchmarks.bench_engines import bench_engines
+from benchmarks.bench_engines import bench_engines, bench_far
 from benchmarks.bench_export import bench_export
 from benchmarks.bench_fetch import bench_import, bench_latency, bench_limits
 from benchmarks.bench_forecast import bench_forecast
@@ -43,6 +43,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "check": (bench_check, 5, 1),
     "report": (bench_report, 5, 1),
     "engines": (bench_engines, 5, 1),
+    "engines, long": (bench_far, 1, 1),
     "statistics": (bench_statistics, 1000, 40),
     "forecast": (bench_forecast, 5, 5),
     "comparison": (bench_comparison, 200, 10),
