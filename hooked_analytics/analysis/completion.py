@@ -29,6 +29,7 @@ from hooked_analytics.analysis.survival import (
     kaplan_meier,
     quantile,
 )
+from hooked_analytics.schema.checks import as_number
 from hooked_analytics.schema.frames import usable_frame
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def estimate_completion(
     >>> estimate["time_source"]
     'elapsed, 20 past renders'
     """
-    if not 0 < coverage < 1:
+    if not 0 < as_number(coverage) < 1:
         raise ValueError(f"coverage is between 0 and 1, for example 0.8, not {coverage!r}")
     history = videos if history is None else history
     needed = ["video_id", *NEEDED, *([] if observations is None else ["progress"])]

@@ -242,7 +242,10 @@ def completion_curve(
     [0.25, 0.5, 0.75]
     """
     keys = group_keys(by, [*_COUNTS, *_CURVE, "censored_share", "time_source"])
-    at = np.atleast_1d(np.asarray(at_seconds, dtype=float)).ravel()
+    try:
+        at = np.atleast_1d(np.asarray(at_seconds, dtype=float)).ravel()
+    except (TypeError, ValueError, OverflowError):
+        at = np.array([np.nan])
     if not (at >= 0).all():
         raise ValueError("at_seconds are times since created_at, 0 s or more, none missing")
     ends = end_counts(videos, keys, observed_renders=observed_renders, what="completion_curve")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import tzinfo
+from decimal import Decimal
+from math import nan
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -28,6 +31,20 @@ def group_keys(by: str | Sequence[str], figures: Sequence[str] = ()) -> list[str
     return keys
 
 
+def as_number(value: Any) -> float:
+    """
+    Give a number as a float, and NaN for what is none: text, a truth value, a list, `pandas.NA`.
+
+    >>> as_number(2), as_number("2")
+    (2.0, nan)
+    """
+    try:
+        number = isinstance(value, Real | Decimal) and not isinstance(value, bool)
+        return float(value) if number else nan
+    except (ValueError, OverflowError):  # a signalling Decimal, 10**400
+        return nan
+
+
 def require_amount(name: str, value: Any) -> None:
     """
     Check that an amount, where there is one, is a finite number of 0 or more.
@@ -36,13 +53,7 @@ def require_amount(name: str, value: Any) -> None:
     Traceback (most recent call last):
     ValueError: budget is 0 or more, not '100'
     """
-    if value is None:
-        return
-    try:
-        fine = not isinstance(value, bool | str) and bool(0 <= value < float("inf"))
-    except (TypeError, ValueError, ArithmeticError):  # pd.NA, a list, a signalling Decimal
-        fine = False
-    if not fine:
+    if value is not None and not 0 <= as_number(value) < float("inf"):
         raise ValueError(f"{name} is 0 or more, not {value!r}")
 
 

@@ -89,7 +89,7 @@ class Opened:
             small = other[list(columns)]
             table = pa.table({name: _arrow(small[name]) for name in columns})
             other = table if self.in_memory else _native(frame_from_arrow(table), self.native)
-        rows = nw.from_native(other).lazy()
+        rows = nw.from_native(frame_of_engine(other, what=what)).lazy()
         if rows.implementation != self.rows.implementation:
             raise TypeError(
                 f"{what} is on {rows.implementation}, the videos are on "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -95,3 +96,20 @@ def test_a_column_that_is_not_there_is_named(name, column):
     lacks = FULL.drop(columns=column)
     with pytest.raises(ValueError, match=f"{name} needs the column '{column}'"):
         ha.credit_change(lacks, lacks) if name == "credit_change" else ANSWERS[name](lacks)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: ha.estimate_completion(FULL, coverage="x"), ValueError, "coverage is between"),
+        (lambda: ha.estimate_completion(FULL, coverage=pd.NA), ValueError, "coverage is between"),
+        (lambda: ha.render_times(FULL, observed_renders="x"), TypeError, "observed_renders takes"),
+        (lambda: ha.completion_curve(FULL, 10**400), ValueError, "at_seconds are times"),
+        (lambda: ha.completion_curve(FULL, "soon"), ValueError, "at_seconds are times"),
+        (lambda: ha.credit_usage(FULL, price_per_credit=10**400), ValueError, "price_per_credit"),
+        (lambda: ha.forecast_credits(FULL, balance=np.ones(1)), ValueError, "balance is 0 or more"),
+    ],
+)
+def test_an_argument_that_is_none_is_named(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
