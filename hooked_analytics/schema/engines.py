@@ -15,7 +15,14 @@ import pandas as pd
 import pyarrow as pa
 
 from hooked_analytics.schema.columns import frame_from_arrow, require_columns
-from hooked_analytics.schema.frames import OBSERVATION_COLUMNS, latest_rows, usable_frame
+from hooked_analytics.schema.frames import (
+    RANKED_BY,
+    are_latest,
+    latest_rows,
+    usable_frame,
+    warn_of_repeats,
+)
+from hooked_analytics.schema.records import parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
 FrameT = TypeVar("FrameT")
 
+MAX_CHECKED_ROWS = 5_000_000
 _TAKEN = "pandas, Polars, PyArrow, DuckDB, Dask or Spark"
 
 
@@ -42,14 +50,12 @@ class Opened:
         return isinstance(self.native, pd.DataFrame | pa.Table)
 
     def count_rows(self) -> int:
-        """Rows of the frame as given, repeated ones too."""
+        """Rows of the frame, each video once."""
         import narwhals.stable.v2 as nw
 
         if self.in_memory:
             return len(self.native)
-        # Dask hands its index out beside the column
-        counted = nw.from_native(self.native).lazy().select(nw.len()).collect("pyarrow")
-        return int(counted.item(0, "len"))
+        return _numbers(nw.from_native(self.native), nw.len())[0]
 
     def sums(self, rows: nw.LazyFrame[Any], by: list[str], values: Sequence[str]) -> pd.DataFrame:
         """
@@ -104,8 +110,9 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     """
     Read the columns needed of a frame of any engine, and the *keys* to group by.
 
-    Each video counts once. On an engine only an archive's observations, told by
-    ``observed_at``, are searched for repeats: elsewhere that would cost more than the answer.
+    Each video counts once, a status in the spelling of the schema. Of an engine's frame above
+    `MAX_CHECKED_ROWS` only an archive's observations are searched for either: elsewhere that would
+    cost more memory than the answer.
 
     >>> opened = open_frame(pa.table({"type": ["a", "b"], "n": [1, 2]}), ["n"], ["type"],
     ...                     what="credit_usage")
@@ -114,25 +121,67 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     """
     import narwhals.stable.v2 as nw
 
+    dtypes: dict[str, Any] = {}
+    levels: dict[str, pd.Series[Any]] = {}
+    plain = list(dict.fromkeys(columns))
+    needed = list(dict.fromkeys([*columns, *keys]))
     if isinstance(videos, pd.DataFrame):
         videos = usable_frame(videos, columns, what=what, keys=keys)
-        there = list(videos.columns)
+        dtypes = {key: videos[key].dtype for key in keys if key in plain}
     else:
         videos = frame_of_engine(videos, what=what)
-        lazy = nw.from_native(videos).lazy()
-        there = lazy.collect_schema().names()
-    several = OBSERVATION_COLUMNS if "observed_at" in there else ()
-    plain = list(dict.fromkeys([*columns, *several]))
-    require_columns(there, [*plain, *(key for key in keys if key not in plain)], what=what)
-    levels: dict[str, pd.Series[Any]] = {}
+        there = nw.from_native(videos).lazy().collect_schema().names()
+        require_columns(there, needed, what=what)
+        videos = _as_meant(videos, needed, there, what)
     if isinstance(videos, pd.DataFrame | pa.Table):
-        lazy, levels = _coded(videos, plain, [key for key in keys if key not in plain])
+        rows, levels = _coded(videos, plain, [key for key in keys if key not in plain])
     else:
-        lazy = lazy.select(dict.fromkeys([*plain, *keys]))
-    dtypes = {}
-    if isinstance(videos, pd.DataFrame):
-        dtypes = {key: videos[key].dtype for key in keys if key in plain}
-    return Opened(videos, latest_rows(lazy) if several else lazy, levels, dtypes)
+        rows = nw.from_native(videos).lazy().select(needed)
+    return Opened(videos, rows, levels, dtypes)
+
+
+def _as_meant(videos: Any, needed: Sequence[str], there: Sequence[str], what: str) -> Any:
+    """Bring the spellings of a status to the known words, and keep one row of each video."""
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(videos)
+    observed, rows = "observed_at" in there, _numbers(frame, nw.len())[0]
+    if rows > MAX_CHECKED_ROWS and not observed:
+        return videos
+    if "status" in there:
+        frame = _with_known_words(frame)
+    repeats = 0
+    if "video_id" in there:
+        given = frame.filter(~nw.col("video_id").is_null())
+        with_id, videos_there = _numbers(given, nw.len(), nw.col("video_id").n_unique())
+        repeats = with_id - videos_there
+    if not repeats:
+        return frame.to_native()
+    if not observed:
+        warn_of_repeats(what, repeats, rows)
+    ranked = [name for name in RANKED_BY if name in there]
+    if isinstance(frame, nw.DataFrame):
+        return frame.filter(are_latest(frame.select(ranked).to_arrow()).tolist()).to_native()
+    return latest_rows(frame.select(dict.fromkeys([*needed, *ranked]))).to_native()
+
+
+def _with_known_words(frame: Any) -> Any:
+    import narwhals.stable.v2 as nw
+
+    status = nw.col("status")
+    for text in frame.lazy().select("status").unique().collect("pyarrow")["status"].to_list():
+        if isinstance(text, str) and (word := parse_status(text)) != text:
+            meant = nw.lit(word, nw.String)
+            status = nw.when(nw.col("status") == text).then(meant).otherwise(status)
+    return frame.with_columns(status=status)
+
+
+def _numbers(frame: Any, *expressions: nw.Expr) -> list[int]:
+    """Fetch the one row of whole numbers that the expressions give."""
+    named = {f"n{place}": each for place, each in enumerate(expressions)}
+    # Dask hands its index out beside the columns
+    row = frame.lazy().select(**named).collect("pyarrow").row(0)
+    return [int(number) for number in row[: len(named)]]
 
 
 def frame_of_engine(videos: Any, *, what: str) -> Any:

@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
     from numpy.typing import NDArray
 
-# An archive's directory has these; the first tells it from a videos frame.
-OBSERVATION_COLUMNS = ("observed_at", "video_id", "status", "fetch_error")
-_MOMENTS = ("observed_at", "fetched_at", "updated_at")  # the first that is known counts
+# The first that is known counts; an archive's observations have the first, a videos frame not.
+_MOMENTS = ("observed_at", "fetched_at", "updated_at")
 RANKED_BY = ("video_id", "status", "fetch_error", *_MOMENTS)
 _RANK = 2**53  # [µs], above any moment
 
@@ -262,12 +261,16 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
             if _hashable(videos[name]).groupby(ids.array).nunique(dropna=False).gt(1).any()
         ]
         also = f"; the rows of one video differ in {', '.join(differ)}" if differ else ""
-        warnings.warn(
-            f"{what}: {repeats:,} of {len(videos):,} rows repeat a video; the latest row of each "
-            f"counts{also}",
-            stacklevel=_stacklevel(),
-        )
+        warn_of_repeats(what, repeats, len(videos), also)
     return videos[are_latest(pa.table(ranked))]
+
+
+def warn_of_repeats(what: str, repeats: int, rows: int, also: str = "") -> None:
+    """Say at the user's line that a frame repeats videos."""
+    warnings.warn(
+        f"{what}: {repeats:,} of {rows:,} rows repeat a video; the latest row of each counts{also}",
+        stacklevel=_stacklevel(),
+    )
 
 
 def _hashable(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -323,7 +326,7 @@ def _rank(rows: pa.Table) -> NDArray[np.int64]:
 
 def latest_rows(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """
-    Keep one observation of each video, the one `VideoArchive.videos` would give.
+    Keep the one row of each video that counts, on the engine; rows without an id all stay.
 
     >>> import narwhals.stable.v2 as nw
     >>> seen = pa.table({"video_id": ["v", "v", "v"], "status": ["COMPLETED", "STARTED", None],
@@ -334,14 +337,20 @@ def latest_rows(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """
     import narwhals.stable.v2 as nw
 
+    schema = rows.collect_schema()
     one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
-    well = nw.when(nw.col("fetch_error").is_null()).then(one).otherwise(none)
-    over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
-    ranked = with_microseconds(rows, _moment="observed_at").with_columns(
-        _order=(well + well * over) * _RANK + nw.col("_moment")
+    well = over = one
+    if "fetch_error" in schema:
+        well = nw.when(nw.col("fetch_error").is_null()).then(one).otherwise(none)
+    if "status" in schema:
+        over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
+    times = {f"_{name}": name for name in _MOMENTS if schema.get(name) == nw.Datetime}
+    moment = nw.coalesce(*map(nw.col, times), none)
+    ranked = with_microseconds(rows, **times).with_columns(
+        _order=(well + well * over) * _RANK + moment
     )
     last = ranked.group_by("video_id").agg(nw.col("_order").max())
     # what a compaction under way shows twice is kept once
-    return (
-        ranked.join(last, on=["video_id", "_order"]).unique(["video_id"]).drop("_order", "_moment")
-    )
+    known = ranked.join(last, on=["video_id", "_order"]).unique(["video_id"])
+    without = ranked.filter(nw.col("video_id").is_null())
+    return nw.concat([known, without]).drop("_order", *times)

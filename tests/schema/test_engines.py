@@ -284,6 +284,27 @@ def test_what_is_unusual_is_found_on_every_engine(on, engine, function):
     assert_same(function(frame), frame, expected)
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["pandas", *SINGLE, *CLUSTERS])
+def test_a_video_counts_once_and_its_status_is_understood(on, engine):
+    """A poll before the end, the end twice, a failure in another word, two rows without an id."""
+    rows = videos(
+        ("a", "STARTED", 5, 9), ("a", "succeeded", 60, 2), ("a", "succeeded", 60, 2),
+        ("a", "Canceled", 30, 1), ("a", "COMPLETED", 60, 4), ("a", "COMPLETED", 60, 4),
+    )  # fmt: skip
+    rows = rows.assign(
+        video_id=["v", "v", "v", "w", None, None], created_at=START,
+        updated_at=START + pd.to_timedelta([5, 60, 60, 30, 60, 60], unit="s"),
+        status=["STARTED", "succeeded", "succeeded", "Canceled", "COMPLETED", "COMPLETED"],
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match=r"credit_usage: 2 of 6 rows repeat a video; the latest"):
+        usage = plain(credit_usage(on(engine, rows)))
+    assert [(u["videos"], u["credits"], u["failed_credits"]) for u in usage] == [(4, 11.0, 1.0)]
+    with pytest.warns(UserWarning, match="render_times: 2 of 6 rows"):
+        times = plain(render_times(on(engine, rows)))
+    assert [(t["completed"], t["failed"], t["rendering"]) for t in times] == [(3, 1, 0)]
+
+
 LOOKS = [  # minute, and what was seen of which video then
     (0, "vid_a", "STARTED", None, 0), (0, "vid_b", "STARTED", None, 0),
     (2, "vid_a", "STARTED", None, 0), (4, "vid_a", "COMPLETED", 5, 3),
