@@ -145,20 +145,18 @@ def _as_meant(videos: Any, needed: Sequence[str], there: Sequence[str], what: st
     import narwhals.stable.v2 as nw
 
     frame = nw.from_native(videos)
-    observed, rows = "observed_at" in there, _numbers(frame, nw.len())[0]
-    if rows > MAX_CHECKED_ROWS and not observed:
-        return videos
-    if "status" in there:
-        frame = _with_known_words(frame)
-    repeats = 0
-    if "video_id" in there:
+    if "observed_at" not in there:
+        rows = _numbers(frame, nw.len())[0]
+        if rows > MAX_CHECKED_ROWS:
+            return videos
+        frame = _with_known_words(frame) if "status" in there else frame
+        if "video_id" not in there:
+            return frame.to_native()
         given = frame.filter(~nw.col("video_id").is_null())
-        with_id, videos_there = _numbers(given, nw.len(), nw.col("video_id").n_unique())
-        repeats = with_id - videos_there
-    if not repeats:
-        return frame.to_native()
-    if not observed:
-        warn_of_repeats(what, repeats, rows)
+        with_id, distinct = _numbers(given, nw.len(), nw.col("video_id").n_unique())
+        if with_id == distinct:
+            return frame.to_native()
+        warn_of_repeats(what, with_id - distinct, rows)
     ranked = [name for name in RANKED_BY if name in there]
     if isinstance(frame, nw.DataFrame):
         return frame.filter(are_latest(frame.select(ranked).to_arrow()).tolist()).to_native()
@@ -179,9 +177,9 @@ def _with_known_words(frame: Any) -> Any:
 def _numbers(frame: Any, *expressions: nw.Expr) -> list[int]:
     """Fetch the one row of whole numbers that the expressions give."""
     named = {f"n{place}": each for place, each in enumerate(expressions)}
-    # Dask hands its index out beside the columns
-    row = frame.lazy().select(**named).collect("pyarrow").row(0)
-    return [int(number) for number in row[: len(named)]]
+    row = frame.lazy().select(**named).collect("pyarrow")
+    # Dask hands its index out beside them, and counts nothing as missing
+    return [int(row.item(0, name) or 0) for name in named]
 
 
 def frame_of_engine(videos: Any, *, what: str) -> Any:
