@@ -131,6 +131,8 @@ def theirs_on(engine: str, function: str) -> Callable[[str], Callable[[], Any]]:
 
 
 def _opened(engine: str, file: str) -> Any:
+    if engine in _WRITTEN and Path(file).is_dir():
+        file = f"{file}/*.parquet"
     if engine == "DuckDB":
         import duckdb
 
@@ -192,7 +194,11 @@ def _rows(table: Any, columns: list[str]) -> dict[str, list[float]]:
     import narwhals.stable.v2 as nw
 
     plain = nw.from_native(table).lazy().collect("pyarrow").to_native().to_pylist()
-    return {row["type"]: [float(row[name]) for name in columns] for row in plain}
+    return {row["type"]: [_float(row[name]) for name in columns] for row in plain}
+
+
+def _float(value: Any) -> float:
+    return float("nan") if value is None else float(value)
 
 
 _ROWS = {"credit_usage": _usage_rows, "render_times": _time_rows}
@@ -264,7 +270,7 @@ def resident(pid: int | str = "self") -> int:
 def measure(side: str, file: str, warm: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.bench_engines", side, file, warm]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
