@@ -24,8 +24,6 @@ from hooked_analytics._internal.net import signed_link_ends_at
 from hooked_analytics._internal.unpack import parts_of, reason
 from hooked_analytics.client import KEY_VARIABLE, keys_of_environment
 
-__all__ = ["Checked", "SearchedKeys", "check_files", "key_of_environment"]
-
 MAX_FINDS = 20  # of one file
 MAX_DEAD_LINKS = 2**17  # that are told apart
 MIN_KEY = 8

@@ -31,7 +31,7 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     >>> local_path("~/videos.csv") == Path.home() / "videos.csv"
     True
     """
-    text = os.fspath(path)
+    text = os.fsdecode(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # one letter is a drive of Windows
         raise ValueError(f"{text} is an address: name a file of this machine, and copy it there")
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home

@@ -22,10 +22,9 @@ from hooked_analytics.schema.columns import (
     require_columns,
     require_pandas,
 )
-from hooked_analytics.schema.frames import is_final
+from hooked_analytics.schema.outcomes import is_final
 from hooked_analytics.schema.records import (
     Row,
-    clean_text,
     failed_row,
     frame_from_rows,
     parse_record,
@@ -33,7 +32,7 @@ from hooked_analytics.schema.records import (
     unwrap,
     videos_from_records,
 )
-from hooked_analytics.schema.strict_json import decode
+from hooked_analytics.schema.values import clean_text, decode
 
 __all__ = [
     "COLUMNS",

@@ -8,6 +8,7 @@ pandas. A pandas frame goes the way of Arrow, its keys as whole numbers: text is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,7 +23,7 @@ from hooked_analytics.schema.frames import (
     usable_frame,
     warn_of_repeats,
 )
-from hooked_analytics.schema.records import parse_status
+from hooked_analytics.schema.values import parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +192,8 @@ def frame_of_engine(videos: Any, *, what: str) -> Any:
     if isinstance(videos, pa.RecordBatchReader):
         raise TypeError(f"{what} reads a frame more than once; pass reader.read_all()")
     if hasattr(videos, "__arrow_c_stream__"):
-        return pa.table(videos)
+        with suppress(pa.ArrowInvalid):  # a single column
+            return pa.table(videos)
     raise TypeError(f"{what} takes a frame of {_TAKEN}, not {type(videos)}")
 
 

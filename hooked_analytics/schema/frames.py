@@ -1,8 +1,6 @@
 """
 Any pandas frame a user can make of a videos frame, brought back to the schema, a video once.
 
-Frames get merged, cut, read back by `pandas.read_csv` or from a database, and repeat videos.
-
 Which row of a video counts: one that went well before a failed fetch, one that shows the end
 before one that does not, and of those the last. So a failed fetch never hides what was known, and
 a late response never takes an end back. `are_latest` marks it in memory, `latest_rows` on an
@@ -29,7 +27,7 @@ from hooked_analytics.schema.columns import (
     require_pandas,
 )
 from hooked_analytics.schema.epoch import with_microseconds
-from hooked_analytics.schema.records import parse_status
+from hooked_analytics.schema.values import parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +41,7 @@ _MOMENTS = ("observed_at", "fetched_at", "updated_at")
 RANKED_BY = ("video_id", "status", "fetch_error", *_MOMENTS)
 _RANK = 2**53  # [µs], above any moment
 
-_KINDS = {column.name: column.kind for column in COLUMNS}
+_KINDS = {column.name: column.kind for column in COLUMNS} | {"observed_at": "time"}
 _MAX_NUMBER = 1e9
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _MIN_TIME, _MAX_TIME = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
@@ -71,9 +69,8 @@ def usable_frame(
     """
     Check a frame, give its columns the dtypes of the schema, and keep each video once.
 
-    Only *needed* columns, and what tells the latest row, are converted; *keys* must be there and
-    stay as they are. *what* names the function that is called. With *once* a warning says how many
-    rows were left out, unless the frame is an archive's observations, where many a video are usual.
+    Only *needed* columns, and what tells the latest row, are converted; *keys* stay as they are.
+    With *once* a warning says how many rows were left out, unless they are observations.
 
     >>> text = pd.DataFrame({"created_at": ["2024-01-15T10:00:00"], "used_credits": ["5"]})
     >>> usable_frame(text, ["created_at", "used_credits"], what="credit_usage").dtypes.tolist()
@@ -87,7 +84,7 @@ def usable_frame(
     if twice:
         raise ValueError(f"{what}: the column {twice[0]!r} stands twice; keep one of them")
     for key in keys:
-        if videos[key].dtype == "object" and not videos[key].map(pd.api.types.is_hashable).all():
+        if videos[key].dtype == "object" and not videos[key].map(pd.api.types.is_scalar).all():
             raise ValueError(f"{what}: the column {key!r} holds lists or the like; by takes texts")
     columns = {name: videos[name] for name in wanted if name in _KINDS}
     changed = {
@@ -104,7 +101,7 @@ def _converted(column: pd.Series[Any], what: str) -> pd.Series[Any]:
     name = str(column.name)
     kind = _KINDS[name]
     convert = _CONVERTERS.get(name) or _CONVERTERS[kind]
-    dtype = _dtypes()[name]
+    dtype = _dtypes().get(name, "datetime64[us, UTC]")
     if column.dtype != dtype and column.isna().all():
         return pd.Series(None, column.index, dtype, name=name)
     try:
@@ -201,6 +198,13 @@ def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.astype(pd.StringDtype("pyarrow"))
 
 
+def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Ids without the blanks around them, which make two of one video."""
+    texts = _texts(column)
+    stripped = texts.str.strip()
+    return texts if stripped.equals(texts) else stripped.where(stripped.ne(""))
+
+
 def _statuses(column: pd.Series[Any]) -> pd.Series[Any]:
     """Known spellings as the three known words."""
     texts = _texts(column)
@@ -216,33 +220,10 @@ _CONVERTERS: dict[str, Callable[[pd.Series[Any]], pd.Series[Any]]] = {
     "integer": _integers,
     "boolean": _booleans,
     "text": _texts,
+    "video_id": _ids,
     "link": _texts,
     "status": _statuses,
 }
-
-
-def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
-    """
-    Whether a render is over, so that another request changes nothing that matters.
-
-    Parameters
-    ----------
-    videos : DataFrame
-        One row per video. Needs the column ``status``.
-
-    Returns
-    -------
-    Series of bool
-        Same index as *videos*. False where ``status`` is missing or unknown: an unknown status is
-        not an end.
-
-    Examples
-    --------
-    >>> is_final(pd.DataFrame({"status": ["COMPLETED", "STARTED", "paused", None]})).tolist()
-    [True, False, False, False]
-    """
-    usable = usable_frame(videos, ["status"], what="is_final", once=False)
-    return usable["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
 
 
 def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -258,7 +239,7 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
         differ = [
             str(name)
             for name in own
-            if _hashable(videos[name]).groupby(ids.array).nunique(dropna=False).gt(1).any()
+            if videos[name].astype(str).groupby(ids.array).nunique(dropna=False).gt(1).any()
         ]
         also = f"; the rows of one video differ in {', '.join(differ)}" if differ else ""
         warn_of_repeats(what, repeats, len(videos), also)
@@ -271,10 +252,6 @@ def warn_of_repeats(what: str, repeats: int, rows: int, also: str = "") -> None:
         f"{what}: {repeats:,} of {rows:,} rows repeat a video; the latest row of each counts{also}",
         stacklevel=_stacklevel(),
     )
-
-
-def _hashable(column: pd.Series[Any]) -> pd.Series[Any]:
-    return column.astype(str) if column.dtype == "object" else column
 
 
 def _stacklevel() -> int:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hooked_analytics.schema.columns import FINAL_STATUSES
 from hooked_analytics.schema.engines import open_frame, small_frame
 from hooked_analytics.schema.epoch import with_microseconds
-from hooked_analytics.schema.frames import grouped
+from hooked_analytics.schema.frames import grouped, usable_frame
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -56,6 +57,30 @@ def seconds_to_end(videos: pd.DataFrame) -> pd.Series[float]:
 def has_status(videos: pd.DataFrame, status: str) -> pd.Series[bool]:
     """Whether each video has the status; a missing one is none."""
     return videos["status"].eq(status).fillna(False).astype(bool)
+
+
+def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
+    """
+    Whether a render is over, so that another request changes nothing that matters.
+
+    Parameters
+    ----------
+    videos : DataFrame
+        One row per video. Needs the column ``status``.
+
+    Returns
+    -------
+    Series of bool
+        Same index as *videos*. False where ``status`` is missing or unknown: an unknown status is
+        not an end.
+
+    Examples
+    --------
+    >>> is_final(pd.DataFrame({"status": ["COMPLETED", "STARTED", "paused", None]})).tolist()
+    [True, False, False, False]
+    """
+    usable = usable_frame(videos, ["status"], what="is_final", once=False)
+    return usable["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
 
 
 class Counts(NamedTuple):

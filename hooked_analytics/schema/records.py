@@ -9,8 +9,8 @@ accepted here is the tolerant reading of all of it.
 from __future__ import annotations
 
 import json
-import re
 import warnings
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,10 @@ from hooked_analytics.schema.columns import (
     empty_videos,
     frame_from_arrow,
 )
+from hooked_analytics.schema.values import PARSERS, TIME, clean_text, parse_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -36,143 +37,13 @@ Row = tuple[Any, ...]
 FRAMES_PER_SECOND = 25
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
 
-# The list filter, responses to a creation and webhooks spell them in lower case.
-STATUS_SPELLINGS = {
-    spelling: status
-    for status, spellings in {
-        "STARTED": "started processing pending queued rendering running in_progress",
-        "COMPLETED": "completed complete succeeded success finished done",
-        "FAILED": "failed failure error errored canceled cancelled",
-    }.items()
-    for spelling in spellings.split()
-}
-
-_TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,30})?)?)"
-    r"\s?([Zz]|[+-]\d{2}(?::?\d{2})?)?",
-    re.ASCII,
-)
-_MIN_YEAR, _MAX_YEAR = 2000, 2100
-# Numbers above this are milliseconds since 1970, below it seconds.
-_MIN_MILLISECONDS = 1e11
-_NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
-_RATIO = re.compile(r"(\d{1,2}):(\d{1,2})", re.ASCII)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 # What a response adds beyond this is no new field, and every archive would carry it on.
 _MAX_EXTRA_CHARACTERS = 65_536
 
 
-def clean_text(text: str) -> str:
-    r"""
-    Replace lone surrogates, which no file format takes.
-
-    >>> clean_text("a\ud800b") == "a\ufffdb"
-    True
-    """
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
-
-
-def parse_text(value: object) -> str | None:
-    """
-    Text as it is; a whole number as its digits; empty as missing.
-
-    Anything else is a ValueError: it is not text.
-    """
-    if isinstance(value, str):
-        return clean_text(value) or None
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
-        return str(value)
-    raise ValueError("bad_text")
-
-
-def parse_number(value: object, most: float) -> float:
-    """Read a finite number from 0 to *most*; truth values and other text are refused."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("bad_number")
-    if not 0 <= value <= most:
-        raise ValueError("bad_number")
-    return float(value)
-
-
-def parse_integer(value: object, most: float) -> int:
-    """Whole number from 0 to *most*; 7500.0 is whole, 7500.5 is refused."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value <= most:
-            return value
-        raise ValueError("bad_number")
-    number = parse_number(value, most)
-    if not number.is_integer():
-        raise ValueError("bad_number")
-    return int(number)
-
-
-def parse_boolean(value: object) -> bool:
-    """True or False, and nothing else that Python takes for it."""
-    if isinstance(value, bool):
-        return value
-    raise ValueError("bad_boolean")
-
-
-def parse_time(value: object) -> datetime:
-    """
-    ISO 8601, or a number since 1970 [s or ms], to UTC; without a zone it is taken as UTC.
-
-    >>> parse_time("2024-01-15T12:00:00+02:00").isoformat(), parse_time(1705312800000).isoformat()
-    ('2024-01-15T10:00:00+00:00', '2024-01-15T10:00:00+00:00')
-    """
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = value / 1000 if value >= _MIN_MILLISECONDS else value
-            moment = datetime.fromtimestamp(seconds, UTC)
-        elif isinstance(value, str) and (found := _TIME.fullmatch(value)):
-            moment = datetime.fromisoformat(found[1] + (found[2] or "Z").upper())
-        else:
-            raise ValueError("neither text nor number")
-    except (ValueError, OverflowError, OSError):
-        raise ValueError("bad_timestamp") from None
-    if not _MIN_YEAR <= moment.year <= _MAX_YEAR:
-        raise ValueError("bad_timestamp")
-    return moment.astimezone(UTC)
-
-
-def parse_status(value: object) -> str | None:
-    """
-    Known spellings to the three known words; everything else as it came.
-
-    >>> parse_status("processing"), parse_status("Canceled"), parse_status("archived")
-    ('STARTED', 'FAILED', 'archived')
-    """
-    text = parse_text(value)
-    if text is None:
-        return None
-    spelling = text.strip().lower().replace("-", "_").replace(" ", "_")
-    return STATUS_SPELLINGS.get(spelling, text)
-
-
-def parse_aspect_ratio(value: object) -> str | None:
-    """One spelling for the shape of the picture: "9:16" is ``ratio_9_16``."""
-    text = parse_text(value)
-    found = _RATIO.fullmatch(text) if text else None
-    return f"ratio_{found[1]}_{found[2]}" if found else text
-
-
-_PARSERS: dict[str, Callable[..., object]] = {
-    "text": parse_text,
-    "link": parse_text,
-    "number": parse_number,
-    "integer": parse_integer,
-    "boolean": parse_boolean,
-    "time": parse_time,
-    "status": parse_status,
-    "aspect_ratio": parse_aspect_ratio,
-}
-
-
 def _parser(column: Column) -> Callable[[Any], object]:
-    parser = _PARSERS.get(column.name, _PARSERS[column.kind])
+    parser = PARSERS.get(column.name, PARSERS[column.kind])
     return parser if column.max_value is None else partial(parser, most=column.max_value)
 
 
@@ -301,7 +172,7 @@ def _check_times(
             continue
         if not isinstance(value := fields[field], str):
             issues.append(f"epoch_number({name})")
-        elif not _TIME.fullmatch(value)[2]:  # type: ignore[index]
+        elif not TIME.fullmatch(value)[2]:  # type: ignore[index]
             issues.append(f"no_time_zone({name})")
     if created is not None and created > fetched_at + _CLOCKS_MAY_DIFFER:
         row[_AT["created_at"]] = None
@@ -364,6 +235,8 @@ def videos_from_records(
     ------
     ValueError
         A record has no id, or *fetched_at* has no time zone.
+    TypeError
+        A record is no dict.
 
     Examples
     --------
@@ -373,11 +246,16 @@ def videos_from_records(
     [{'video_id': 'vid_abc123', 'status': 'COMPLETED', 'duration_seconds': 300.0}]
     """
     seen_at = datetime.now(UTC) if fetched_at is None else fetched_at
-    if seen_at.tzinfo is None:
-        raise ValueError("fetched_at needs a time zone, for example datetime.now(timezone.utc)")
+    if not isinstance(seen_at, datetime) or seen_at.tzinfo is None:
+        raise ValueError(
+            "fetched_at is a datetime and needs a time zone, for example datetime.now(timezone.utc)"
+        )
     rows: dict[str, Row] = {}
     folded = 0
     for position, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            kind = type(record).__name__
+            raise TypeError(f"record {position} is no dict, but a {kind}: pass a list of records")
         plain = unwrap(record)
         video_id = record_id(plain)
         if video_id is None:

@@ -45,6 +45,6 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def screenshots() -> Path:
-    """Where pictures of pages are kept for a look; git ignores it."""
+    """Where pictures of pages are kept to be seen; git ignores it."""
     SCREENSHOTS.mkdir(exist_ok=True)
     return SCREENSHOTS

@@ -74,7 +74,7 @@ def test_one_column_of_ids_is_read_with_and_without_heading(name, sandbox, tmp_p
         assert read_videos(out)["video_id"].tolist() == ["vid_abc123"]
 
 
-def test_links_are_written_with_their_signature_only_when_asked(
+def test_links_are_written_with_their_signature_only_when_wanted(
     sandbox, ids_file, tmp_path, capsys
 ):
     out = tmp_path / "videos.csv"
@@ -216,7 +216,7 @@ def test_a_report_fails_only_on_what_it_is_told_to_fail_on(words, status, tmp_pa
     assert ("will probably exceed" in said.err) == (status == 5)
 
 
-def test_an_unusual_day_ends_with_4_when_asked(tmp_path, capsys):
+def test_an_unusual_day_ends_with_4_when_wanted(tmp_path, capsys):
     table = tmp_path / "videos.csv"
     videos = videos_from_records(
         {"id": f"vid_{day}_{n}", "status": "COMPLETED", "type": "class", "usedCredits": 5,

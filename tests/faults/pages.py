@@ -63,7 +63,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(PROGRAM), args=FLAGS)
         for name, words in _pages(videos, Path(folder)).items():
-            _look(chromium.new_page(), Path(folder) / name, names if words else [], found, videos)
+            _open(chromium.new_page(), Path(folder) / name, names if words else [], found, videos)
         chromium.close()
     return found
 
@@ -96,7 +96,7 @@ def _pages(videos: pd.DataFrame, folder: Path) -> dict[str, bool]:
     return {"panel": True, "frozen.html": len(videos) <= 100, "report.html": False}
 
 
-def _look(
+def _open(
     page: Page, path: Path, names: list[str], found: dict[str, object], videos: pd.DataFrame
 ) -> None:
     def count(what: str, number: int) -> None:
@@ -118,7 +118,7 @@ def _look(
     text = page.evaluate(TEXT_OF_ALL_PAGES)
     count("scripts run", len(hits))
     count("foreign elements", page.locator(FOREIGN).count() + page.evaluate(HANDLERS))
-    # pictures inside the page are asked for too, at no address
+    # pictures inside the page are requested too, at no address
     count("requests", sum(not url.startswith(("file:", "data:", "blob:")) for url in asked))
     count("names not there", sum(one_line(name, MAX_TEXT) not in text for name in names))
     page.close()

@@ -88,7 +88,7 @@ def test_drops_resets_and_silence(proxy):
     assert got(proxy)[2] == "reset"
 
 
-def test_a_seed_draws_the_same_fates_at_the_rate_asked_for():
+def test_a_seed_draws_the_same_fates_at_the_rate_given():
     drawn = []
     for _ in range(2):
         with spoiling("http://127.0.0.1:1", rates=evenly(0.2), seed=3) as proxy:

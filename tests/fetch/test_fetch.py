@@ -23,7 +23,7 @@ from hooked_analytics.schema import empty_videos
 from tests.scripted import Request, answer, echo, serving, video
 
 
-def test_rows_come_in_the_order_asked():
+def test_rows_come_in_the_order_given():
     def later_ids_first(request: Request) -> bytes:
         number = int(request.path.rsplit("_", 1)[-1])
         time.sleep((20 - number) * 0.005)
@@ -41,7 +41,7 @@ def test_no_ids_give_an_empty_typed_frame(echoing):
     assert echoing.requests_sent == 0
 
 
-def test_an_id_given_twice_is_asked_once_with_a_warning(echoing):
+def test_an_id_given_twice_is_requested_once_with_a_warning(echoing):
     with pytest.warns(UserWarning, match="1 of 3 video ids were given before"):
         videos = fetch_videos(["vid_1", "vid_2", " vid_1"], client=echoing)
     assert videos["video_id"].tolist() == ["vid_1", "vid_2"]

@@ -305,7 +305,7 @@ def test_a_video_counts_once_and_its_status_is_understood(on, engine):
     assert [(t["completed"], t["failed"], t["rendering"]) for t in times] == [(3, 1, 0)]
 
 
-LOOKS = [  # minute, and what was seen of which video then
+SHOWN = [  # minute, and what was seen of which video then
     (0, "vid_a", "STARTED", None, 0), (0, "vid_b", "STARTED", None, 0),
     (2, "vid_a", "STARTED", None, 0), (4, "vid_a", "COMPLETED", 5, 3),
     (9, "vid_a", "COMPLETED", 5, 9), (9, "vid_b", "FAILED", 1, 8), (9, "vid_c", "COMPLETED", 2, 1),
@@ -314,7 +314,7 @@ LOOKS = [  # minute, and what was seen of which video then
 
 @pytest.fixture
 def archive(tmp_path: Path) -> VideoArchive:
-    """Five looks at three videos; updated_at of vid_a moved after its end had been seen."""
+    """Five observations of three videos; updated_at of vid_a moved after its end had been seen."""
     kept = VideoArchive(tmp_path / "archive")
     for minute in (0, 2, 4, 9):
         at = START + pd.Timedelta(minute, "min")
@@ -324,7 +324,7 @@ def archive(tmp_path: Path) -> VideoArchive:
                 "createdAt": START.isoformat(), "durationInSeconds": 60,
                 "updatedAt": (START + pd.Timedelta(updated, "min")).isoformat(),
             }
-            for when, video_id, status, credits, updated in LOOKS
+            for when, video_id, status, credits, updated in SHOWN
             if when == minute
         ]  # fmt: skip
         kept.append(videos_from_records(seen, fetched_at=at.to_pydatetime()))
@@ -369,7 +369,7 @@ def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
 
 
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE])
-def test_a_column_that_is_not_there_is_named_with_the_door_that_makes_it(on, engine):
+def test_a_column_that_is_not_there_is_named_with_what_is_there(on, engine):
     frame = on(engine, CASES["one row"])
     for function in (render_times, credit_usage, credits_over_time):
         with pytest.raises(ValueError, match=r"needs the column 'colour'.*Its columns are"):
@@ -378,12 +378,13 @@ def test_a_column_that_is_not_there_is_named_with_the_door_that_makes_it(on, eng
         credit_change(frame, frame, by="colour")
 
 
-def test_what_is_no_frame_is_refused():
+@pytest.mark.parametrize("given", [[1, 2], "class", pd.Series(["class"])])
+def test_what_is_no_frame_is_refused(given):
     with pytest.raises(TypeError, match="credit_usage takes a frame of pandas, Polars"):
-        credit_usage([1, 2])
+        credit_usage(given)
 
 
-def test_an_answer_of_duckdb_lives_on_the_connection_that_was_asked(on):
+def test_an_answer_of_duckdb_lives_on_the_connection_it_came_from(on):
     frame = on("duckdb", CASES["one row"])
     joined = credit_usage(frame).join(frame.project("type, name").set_alias("more"), "type")
     assert len(joined.fetchall()) == 1
@@ -469,7 +470,7 @@ SEEN = pd.concat(
         videos((None, status, 60.0 * updated, credits)).assign(
             video_id=video_id, observed_at=START + pd.Timedelta(minute, "min")
         )
-        for minute, video_id, status, credits, updated in LOOKS
+        for minute, video_id, status, credits, updated in SHOWN
     ],
     ignore_index=True,
 )
@@ -477,6 +478,6 @@ SEEN = pd.concat(
 
 @pytest.mark.parametrize("function", [credit_usage, render_times])
 @settings(max_examples=5)
-@given(st.permutations(range(len(LOOKS))), st.lists(st.integers(0, len(LOOKS) - 1), max_size=4))
+@given(st.permutations(range(len(SHOWN))), st.lists(st.integers(0, len(SHOWN) - 1), max_size=4))
 def test_neither_the_order_nor_an_observation_given_twice_changes_an_answer(function, order, twice):
     pd.testing.assert_frame_equal(function(SEEN.iloc[[*order, *twice]]), function(SEEN))

@@ -174,9 +174,10 @@ def test_keys_are_one_column_or_several_different_ones(by):
         ha.credit_usage(SAMPLE, by=by)
 
 
-def test_a_key_of_lists_is_named():
+@pytest.mark.parametrize("tags", [[["a"]] * 500, [("a", "b"), 3] * 250])
+def test_a_key_of_lists_is_named(tags):
     with pytest.raises(ValueError, match="'tags' holds lists or the like; by takes texts"):
-        ha.credit_usage(SAMPLE.assign(tags=[["a"]] * 500), by="tags")
+        ha.credit_usage(SAMPLE.assign(tags=tags), by="tags")
 
 
 @pytest.mark.parametrize(
@@ -247,3 +248,15 @@ def test_a_reader_that_can_be_read_once_is_refused():
     reader = pa.Table.from_pandas(SAMPLE).to_reader()
     with pytest.raises(TypeError, match=r"reads a frame more than once; pass reader.read_all"):
         ha.credit_usage(reader)
+
+
+def test_blanks_around_an_id_make_no_second_video():
+    rows = pd.DataFrame(
+        {
+            "video_id": ["a", " a\t", "b", " "], "used_credits": [1.0, 1.0, 2.0, 4.0],
+            "type": "class", "status": "COMPLETED", "duration_seconds": 60.0,
+        }
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="1 of 4 rows repeat a video"):
+        usage = ha.credit_usage(rows)
+    assert usage["credits"].tolist() == [7.0]

@@ -73,6 +73,18 @@ def test_a_record_without_an_id_is_refused():
         videos_from_records([{"id": "a"}, {"name": "b"}])
 
 
+@pytest.mark.parametrize("records", ["x", {"id": "a"}, [None], [["a"]], pd.DataFrame({"id": []})])
+def test_what_is_no_list_of_records_is_named(records):
+    with pytest.raises(TypeError, match="record 0 is no dict, but a .*: pass a list of records"):
+        videos_from_records(records)
+
+
+@pytest.mark.parametrize("moment", ["2024-01-15T10:00Z", pd.NaT, 5, pd.Timestamp("2024-01-15")])
+def test_a_time_of_fetching_without_a_zone_is_refused(moment):
+    with pytest.raises(ValueError, match="fetched_at is a datetime and needs a time zone"):
+        videos_from_records([{"id": "a"}], fetched_at=moment)
+
+
 def test_a_video_given_twice_is_kept_as_last_updated():
     records = [
         {"id": "a", "status": "COMPLETED", "updatedAt": "2024-01-15T10:05:00Z", "usedCredits": 5},

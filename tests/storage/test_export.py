@@ -312,7 +312,7 @@ def test_links_lose_what_opens_them(tmp_path, column, said, left):
 
 
 @pytest.mark.parametrize("suffix", READABLE)
-def test_links_asked_for_are_kept_with_a_warning(tmp_path, suffix):
+def test_links_are_kept_where_wanted_with_a_warning(tmp_path, suffix):
     videos = frame(url=[SIGNED], message=[f"see {SIGNED}"])
     with pytest.warns(UserWarning, match="24 h"):
         path = export_videos(videos, tmp_path / f"v.{suffix}", include_urls=True)
@@ -567,6 +567,12 @@ def test_a_home_is_expanded(tmp_path, monkeypatch):
         download_videos(empty_videos(), "~/films", client=client)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"new", "report"} <= names <= {"new", "report", "films"}
+
+
+def test_a_path_may_be_bytes(tmp_path):
+    path = export_videos(empty_videos(), os.fsencode(tmp_path / "v.csv"))
+    assert path == tmp_path / "v.csv"
+    assert len(read_videos(os.fsencode(path))) == 0
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/v.csv", "file:///tmp/v.csv", "gs:/bucket/v.csv"])
