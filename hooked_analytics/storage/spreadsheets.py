@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 16 * 2**20
 _MAX_BLOCK_BYTES = 2**31 - 1
 _WIDE = pa.decimal128(38, 6)  # of whole numbers that pandas wrote as 161240.0
+_NAMELESS = "\0"
 _WHOLE = r"^[0-9]+\.0$"
 # How programs print a value. What only looks like a number (007, 1e5, nan) stays text.
 _FORMS = (
@@ -77,6 +78,8 @@ def read_csv(path: Path) -> pa.Table:
     """Read text as text; only columns that are not ours are examined for their type."""
     header, mark = _header(path)
     check_schema(header)
+    # columns without a name are the index of pandas, or empty ones of a spreadsheet
+    header = [name or f"{_NAMELESS}{place}" for place, name in enumerate(header)]
     _check_end(path)
     table = _without_empty_rows(_read_cells(path, header, mark))
     names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
@@ -85,7 +88,7 @@ def read_csv(path: Path) -> pa.Table:
         for name, column in zip(header, map(_without_guard, table.columns), strict=True)
     ]
     table = pa.table(found, names=names)
-    return table.drop_columns([""]) if "" in names else table  # the index of pandas
+    return table.select([name for name in names if not name.startswith(_NAMELESS)])
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -124,6 +127,8 @@ def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
     ours = {name: VIDEOS_SCHEMA.field(name).type for name in header if name in NAMES}
     kinds = dict.fromkeys(header, pa.large_string()) | ours
     wide = {n: _WIDE if pa.types.is_integer(kind) else kind for n, kind in kinds.items()}
+    # a spreadsheet leaves the zone out
+    naive = {n: pa.timestamp("us") if pa.types.is_timestamp(k) else k for n, k in wide.items()}
     size = path.stat().st_size
     # a row longer than a block fails like a wrong value; nothing but a bigger block tells
     blocks = [_BLOCK_BYTES, min(size + 1, _MAX_BLOCK_BYTES)][: 1 + (size > _BLOCK_BYTES)]
@@ -134,14 +139,15 @@ def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
         null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
     )
     faults: list[pa.ArrowInvalid] = []
-    for attempt in product(blocks, (kinds, wide), points):
+    for attempt in product(blocks, (kinds, wide, naive), points):
         reading.block_size, converting.column_types, converting.decimal_point = attempt
         try:
             table = arrow_csv.read_csv(str(path), reading, parsing, converting)
             return table.cast(pa.schema(list(kinds.items())))
         except pa.ArrowInvalid as fault:
             faults.append(fault)
-    raise faults[0]
+    column = re.compile(r"In CSV column #([0-9]+)")
+    raise ValueError(column.sub(lambda at: f"column {header[int(at[1])]!r}", str(faults[0])))
 
 
 def _without_empty_rows(table: pa.Table) -> pa.Table:

@@ -516,6 +516,21 @@ def test_a_csv_saved_by_another_program_is_the_same_frame(tmp_path, options):
         pd.testing.assert_frame_equal(read_videos(path), videos)
 
 
+def test_a_csv_without_zones_and_with_columns_that_have_no_name_is_read(tmp_path):
+    videos, path = exported(tmp_path)
+    videos["created_at"] = videos["created_at"].dt.floor("s")
+    text = videos.assign(created_at=videos["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S"))
+    for name in ("updated_at", "fetched_at"):
+        text[name] = text[name].dt.tz_localize(None)
+    text.assign(a="", b="").rename(columns={"a": "", "b": ""}).to_csv(path, index=False)
+    pd.testing.assert_frame_equal(read_videos(path), videos)
+    text.assign(created_at="15/10/2026 10:00").to_csv(path, index=False)
+    with pytest.raises(
+        ValueError, match="column 'created_at': .*'15/10/2026 10:00'; a spreadsheet"
+    ):
+        read_videos(path)
+
+
 @pytest.mark.filterwarnings("ignore:.*no line break")
 def test_no_line_break_at_the_end_is_a_warning_and_a_cut_row_an_error(tmp_path):
     videos, path = exported(tmp_path)
