@@ -178,10 +178,13 @@ def _pool(adapter: Any, url: str, *, direct: bool) -> Any:
         with requests.Session() as session:
             settings = session.merge_environment_settings(url, {}, True, None, None)
         verify, cert = settings["verify"], settings["cert"]
+        proxies = {} if direct else settings["proxies"]
+        if any(proxy.isspace() for proxy in proxies.values()):  # older requests take it for a host
+            return _NO_PROXY
         pool = adapter.get_connection_with_tls_context(
             requests.Request("GET", url).prepare(),
             verify=verify,
-            proxies={} if direct else settings["proxies"],
+            proxies=proxies,
             cert=cert,
         )
         adapter.cert_verify(pool, url, verify, cert)
