@@ -178,9 +178,9 @@ def _byte(match: re.Match[bytes]) -> bytes:
 _NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # a find in a view has the line it has in the file
 _READINGS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"\x1b[", lambda text: re.sub(rb"\x1b\[[0-9;]{0,20}m", b"", text)),
-    (b'""', lambda text: text.replace(b'""', b'"')),  # CSV
     (b"</", lambda text: re.sub(rb"</?[A-Za-z!?][^<>\n]{0,4000}>", b"", text)),
     (b"&", lambda t: re.sub(rb"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]{2,12});", _entity, t)),
+    (b'""', lambda text: text.replace(b'""', b'"')),  # CSV; a key in XML may have two in a row
     (b"\\", lambda text: re.sub(rb"\\(?:u00|x)([0-9a-fA-F]{2})", _byte,
                                 text.replace(b"\\\\", b"\0")).replace(b"\0", b"\\\\")),
     (b"\\", lambda t: re.sub(rb"\\([nrt\"'/\\])", lambda m: b" " if m[1] in b"nrt" else m[1], t)),
