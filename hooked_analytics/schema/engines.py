@@ -51,7 +51,7 @@ class Opened:
         return isinstance(self.native, pd.DataFrame | pa.Table)
 
     def count_rows(self) -> int:
-        """Rows of the frame, each video once."""
+        """Rows of the frame as given, repeated ones too."""
         import narwhals.stable.v2 as nw
 
         if self.in_memory:
@@ -127,10 +127,10 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
     plain = list(dict.fromkeys(columns))
     needed = list(dict.fromkeys([*columns, *keys]))
     if isinstance(videos, pd.DataFrame):
-        videos = usable_frame(videos, columns, what=what, keys=keys)
+        given = videos = usable_frame(videos, columns, what=what, keys=keys)
         dtypes = {key: videos[key].dtype for key in keys if key in plain}
     else:
-        videos = frame_of_engine(videos, what=what)
+        given = videos = frame_of_engine(videos, what=what)
         there = nw.from_native(videos).lazy().collect_schema().names()
         require_columns(there, needed, what=what)
         videos = _as_meant(videos, needed, there, what)
@@ -138,7 +138,8 @@ def open_frame(videos: Any, columns: Sequence[str], keys: Sequence[str], *, what
         rows, levels = _coded(videos, plain, [key for key in keys if key not in plain])
     else:
         rows = nw.from_native(videos).lazy().select(needed)
-    return Opened(videos, rows, levels, dtypes)
+    # not the reduced frame: to count it, an engine would reduce it once more
+    return Opened(given, rows, levels, dtypes)
 
 
 def _as_meant(videos: Any, needed: Sequence[str], there: Sequence[str], what: str) -> Any:
