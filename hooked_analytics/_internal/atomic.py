@@ -37,6 +37,11 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own fails without a home
 
 
+def nearest_existing(path: Path) -> Path:
+    """Give the path, or where it is not there yet the nearest folder above it that is."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
 def require_directory(directory: Path) -> None:
     """Make the folder if absent; an `OSError` says that no file can be made in it."""
     if directory.exists() and not directory.is_dir():

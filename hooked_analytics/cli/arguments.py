@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hooked_analytics as ha
-from hooked_analytics._internal.atomic import local_path, require_space
+from hooked_analytics._internal.atomic import local_path, nearest_existing, require_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,7 +116,7 @@ def folder_to_fill(text: str) -> Path:
         folder = local_path(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = nearest_existing(folder)
     if not there.is_dir():
         raise argparse.ArgumentTypeError(f"{there} is a file, not a folder; choose another")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
-from hooked_analytics._internal.atomic import require_directory, require_space
+from hooked_analytics._internal.atomic import nearest_existing, require_directory, require_space
 from hooked_analytics.errors import StorageError
 from hooked_analytics.schema import (
     FINAL_STATUSES,
@@ -224,7 +224,7 @@ def require_room(archive: object, rows: int) -> None:
     if directory is None or not rows:
         return
     try:
-        require_directory(next(at for at in (directory, *directory.parents) if at.exists()))
+        require_directory(nearest_existing(directory))
         require_space(directory, rows)
     except OSError as error:
         raise _unusable(archive, "written", error) from None
