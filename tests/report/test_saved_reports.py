@@ -127,6 +127,23 @@ def test_two_exports_at_once_leave_one_of_them_whole(tmp_path):
     assert read_report(tmp_path / "report").title in "0123"
 
 
+def test_a_folder_moved_away_between_two_looks_is_not_taken_for_a_file(tmp_path, monkeypatch):
+    (folder := tmp_path / "report").mkdir()
+    look = os.stat
+
+    def look_once(path, *rest, **named):
+        found = look(path, *rest, **named)
+        if os.fspath(path) == str(folder):  # another process swaps it now
+            monkeypatch.setattr("os.stat", look)
+            folder.rename(tmp_path / "moved")
+        return found
+
+    monkeypatch.setattr("os.stat", look_once)
+    october().export(folder)
+    assert (tmp_path / "moved").is_dir()
+    assert read_report(folder).title == october().title
+
+
 def test_the_folder_a_process_works_in_is_not_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in (".", tmp_path, tmp_path.parent):
