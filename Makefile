@@ -73,6 +73,7 @@ bench: $(VENV)/ready-bench ## measure, and write benchmarks/RESULTS.md (about fo
 
 .PHONY: faults
 faults: $(VENV)/ready-test ## the package under faults, kills and attack; writes its part of the results
+	$(call want,soffice,libreoffice-calc)
 	@$(BIN)/python -m tests.faults
 
 .PHONY: lab
