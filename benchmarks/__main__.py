@@ -47,7 +47,7 @@ BENCHMARKS: dict[str, tuple[Callable[[int], list[Figure]], int, int]] = {
     "statistics": (bench_statistics, 1000, 40),
     "forecast": (bench_forecast, 5, 5),
     "comparison": (bench_comparison, 200, 10),
-    "time left": (bench_time_left, 60, 3),
+    "time left": (bench_time_left, 180, 3),
 }
 
 
