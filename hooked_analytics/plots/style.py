@@ -38,7 +38,8 @@ _MIN_DAYS = 8  # of an axis of dates: the bar of one day is no wall, and no hour
 # Axes take up this share of their cell until a layout engine gives them all but head and foot.
 _SHARE_WITHOUT_LAYOUT, _HEAD_AND_FOOT_POINTS = 0.77, 90.0
 _TICK_SECONDS = (
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+    1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
+    43_200, 86_400,
 )  # fmt: skip
 
 
