@@ -72,6 +72,20 @@ def test_a_group_has_its_own_history():
     assert found["credits"].tolist() == [40.0]
 
 
+@pytest.mark.parametrize("before", [[], [9.0] * 60 + [0.0] * 28, [9.0] + [0.0] * 300])
+def test_a_group_that_begins_is_not_unusual_nor_one_that_comes_back(before):
+    week = WEEK.tolist()
+    frame = pd.concat(
+        [days(week * 60, type="old"), days([0.0] * 70 + before + week * 20, type="new")]
+    )
+    assert spend_anomalies(frame, by="type").empty
+
+
+def test_a_costly_day_of_a_list_of_few_videos_is_found():
+    weeks = [0.0, 8, 4, 2, 5, 0, 0, 8, 0, 2, 0, 8, 2, 0, 4, 5, 0, 8, 2, 0, 0]
+    assert spend_anomalies(days([*weeks * 6, 32.0]))["credits"].tolist() == [32.0]
+
+
 def test_weeks_are_compared_with_weeks():
     weekly = [70.0 + n % 3 for n in range(40)]
     frame = days([each / 7 for each in [*weekly, 200] for _ in range(7)])
