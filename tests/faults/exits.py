@@ -36,7 +36,7 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     with Sandbox(videos=1) as sandbox:
         ids = [sandbox.create_video("class", render_seconds=9000) for _ in range(20)]
         for number in range(count):
-            script = textwrap.dedent((PANEL, POLL, PANEL, LISTEN)[number % 4])
+            script = textwrap.dedent((PANEL, POLL, LISTEN, PANEL)[number % 4])
             words = [sandbox.api_key, sandbox.url, f"{seed}-{number}", *ids]
             command = [sys.executable, "-c", script, *words]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -37,6 +37,7 @@ from hooked_analytics import (
     videos_from_records,
 )
 from hooked_analytics.cli import main
+from hooked_analytics.sandbox import mp4_file
 from tests.scripted import Request, Reset, ScriptedServer, answer, serving, video
 
 HEADERS = (
@@ -51,9 +52,16 @@ PARTS = (
     "gzip, gzip", "close", "keep-alive", '"tag"', 'W/"tag"', "bytes 5-9/10", "bytes */0",
     "bytes 0-99999999999999999999/*", "\xff", "\t", " ", ",", ";", "=", "\0", "\x85", "é",
 )  # fmt: skip
-STATUSES = (100, 101, 200, 204, 206, 301, 302, 304, 308, 400, 401, 402, 403, 404, 408, 410, 416,
-            425, 429, 500, 502, 503, 504)  # fmt: skip
+OTHER_STATUSES = (100, 101, 200, 204, 206, 301, 302, 304, 308, 400, 402, 403, 404, 408, 410, 416,
+                  425, 429, 500, 502, 503, 504)  # fmt: skip
+VERSIONS = ("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2", "ICY", "")
+LATIN = [code for code in range(256) if chr(code) not in "\r\n"]
+FILE = mp4_file("vid_1", 30)
 IDS = [f"vid_{n}" for n in range(12)]
+WAITS = (
+    "client.rate_limiter.MAX_PAUSE_SECONDS", "client.retry.FIRST_DELAY_SECONDS",
+    "download.worker.MAX_RETRY_AFTER_SECONDS",
+)  # fmt: skip
 MAX_SECONDS = 2.0  # a run that has not ended by itself is stopped then
 VALUES = (None, True, -1, 0, 1e308, 10**400, "", "\0\x1b[2J", "é" * 300, [], {}, [[]], "NaN", 5)
 FIELDS = ("id", "status", "progress", "createdAt", "usedCredits", "type", "url", "data", "metadata")
@@ -86,15 +94,28 @@ class Hostile:
             return answer(random.choice(BODIES), random.choice((200, 200, 500)))
         if kind == "status":
             # a key that is refused ends the batch, so it comes seldom
-            status = random.choice([each for each in STATUSES if each != 401] * 5 + [401])
+            status = random.choice(OTHER_STATUSES * 5 + (401,))
             return answer({"message": "no\x1b[2J"}, status)
         if kind == "headers":
-            named = {random.choice(HEADERS): random.choice(PARTS) for _ in range(2)}
-            lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-            return said.replace(b"\r\n", b"\r\n" + lines.encode("latin-1", "replace"), 1)
+            head = self._head(random).encode("latin-1", "replace")
+            spoilt = head + said.partition(b"\r\n")[2]
+            return iter([spoilt[: len(spoilt) - random.choice((0, 0, 9))]])
         return said
 
+    def _head(self, random: Random) -> str:
+        """Make up a status line, and up to four of the headers that are read."""
+        status = random.choice((200, 200, 200, *OTHER_STATUSES, random.randint(-9, 1_500)))
+        line = f"{random.choice(VERSIONS)} {status} {self._text(random)}"
+        fields = [f"{name}: {self._text(random)}" for name in random.choices(HEADERS, k=4)]
+        return "\r\n".join([line, *fields[random.randrange(5) :], ""])
+
+    def _text(self, random: Random) -> str:
+        latin = "".join(map(chr, random.choices(LATIN, k=random.randrange(9))))
+        return "".join(random.choices((*PARTS, latin), k=random.randrange(4)))
+
     def _body(self, request: Request, random: Random, *, hostile: bool) -> object:
+        if request.path == "/file.mp4":
+            return FILE
         at = f"http://{request.headers.get('host')}/file.mp4"
         made = {"createdAt": "2026-01-05T10:00:00Z", "url": at, "usedCredits": 5, "type": "class"}
 
@@ -163,11 +184,11 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     faults: Counter[str] = Counter()
     stops: dict[str, float] = {}
     server_side = Hostile()
-    with (
-        serving(server_side) as server,
-        mock.patch("hooked_analytics.client.retry.FIRST_DELAY_SECONDS", 0.002),
-        warnings.catch_warnings(action="ignore"),
-    ):
+    with contextlib.ExitStack() as stack:
+        for name in WAITS:
+            stack.enter_context(mock.patch(f"hooked_analytics.{name}", 0.002))
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        server = stack.enter_context(serving(server_side))
         for number in range(count):
             key = f"key-{number}"
             random = Random(f"{seed} {number}")
@@ -207,7 +228,7 @@ def _one_run(
         break_machine = random.choice((None, None, "disk", "folder"))
         if name not in {"fetch", "poll", "download"}:
             break_machine = None  # the command's own file is what its rows are read from
-        after = random.choice((MAX_SECONDS, random.uniform(0, 0.3)))
+        after = random.choice((MAX_SECONDS, random.uniform(0, 0.1)))
         by_event = name == "poll" and random.random() < 0.5
         ended: str | None = None
         frame: object = None

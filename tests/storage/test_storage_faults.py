@@ -15,7 +15,7 @@ import pytest
 from hooked_analytics import VideoArchive, videos_from_records
 from tests.scripted import Request, echo, serving
 
-KILLS = 60
+KILLS = 50
 WRITERS = 8
 APPENDS = 10
 
