@@ -90,8 +90,6 @@ def test_weeks_are_compared_with_weeks():
     weekly = [70.0 + n % 3 for n in range(40)]
     frame = days([each / 7 for each in [*weekly, 200] for _ in range(7)])
     assert spend_anomalies(frame, freq="W")["credits"].round(6).tolist() == [200.0]
-    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y"):
-        spend_anomalies(days([]), freq="h")
 
 
 def renders(before: float, now: float, per_day: int = 4, status: str = "COMPLETED") -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import partial
 
@@ -98,18 +99,47 @@ def test_a_column_that_is_not_there_is_named(name, column):
         ha.credit_change(lacks, lacks) if name == "credit_change" else ANSWERS[name](lacks)
 
 
+ARCHIVED = FULL.assign(observed_at=FULL["fetched_at"], progress=50)
+UNTYPED = FULL.drop(columns="type")
+
+
 @pytest.mark.parametrize(
-    ("call", "error", "says"),
+    ("says", "answer", "given"),
     [
-        (lambda: ha.estimate_completion(FULL, coverage="x"), ValueError, "coverage is between"),
-        (lambda: ha.estimate_completion(FULL, coverage=pd.NA), ValueError, "coverage is between"),
-        (lambda: ha.render_times(FULL, observed_renders="x"), TypeError, "observed_renders takes"),
-        (lambda: ha.completion_curve(FULL, 10**400), ValueError, "at_seconds are times"),
-        (lambda: ha.completion_curve(FULL, "soon"), ValueError, "at_seconds are times"),
-        (lambda: ha.credit_usage(FULL, price_per_credit=10**400), ValueError, "price_per_credit"),
-        (lambda: ha.forecast_credits(FULL, balance=np.ones(1)), ValueError, "balance is 0 or more"),
+        *(("coverage is between 0 and 1", ha.estimate_completion, {"coverage": wrong})
+          for wrong in (80, "x", pd.NA)),
+        ("estimate_completion needs the column 'type'", ha.estimate_completion,
+         {"history": UNTYPED}),
+        *((f"estimate_completion needs the column '{column}'", ha.estimate_completion,
+           {"observations": ARCHIVED.drop(columns=column)})
+          for column in ("observed_at", "progress")),
+        ("observed_renders takes", ha.render_times, {"observed_renders": "x"}),
+        *(("at_seconds are times since created_at", ha.completion_curve, {"at_seconds": wrong})
+          for wrong in (-1, [1, math.nan], 10**400, "soon")),
+        *(("price_per_credit is 0 or more", ha.credit_usage, {"price_per_credit": wrong})
+          for wrong in (-1, math.nan, math.inf, 10**400)),
+        *(("balance is 0 or more", ha.forecast_credits, {"balance": wrong})
+          for wrong in (-1, math.nan, np.ones(1))),
+        ("budget is 0 or more, not -1", ha.forecast_credits, {"budget": -1}),
+        ("metric is one of credits_per_minute, failure_rate, rend", ha.compare_groups,
+         {"metric": "speed"}),
+        ("freq is one of D, W, M, Q, Y", ha.spend_anomalies, {"freq": "h"}),
+        *(("freq is one of D, W, M, Q, Y", ha.credits_over_time, {"freq": wrong})
+          for wrong in ("h", "W-XYZ", "WS", "D-MON", "2D", "", None, "M-JAN", "QQ")),
+    ],
+)  # fmt: skip
+def test_an_argument_that_is_none_is_named(says, answer, given):
+    with pytest.raises((ValueError, TypeError), match=says):
+        answer(FULL, **given)
+
+
+@pytest.mark.parametrize(
+    ("answer", "frame"),
+    [
+        (ha.forecast_credits, pd.DataFrame({"created_at": []})),
+        (ha.estimate_completion, pd.DataFrame({"status": []})),
     ],
 )
-def test_an_argument_that_is_none_is_named(call, error, says):
-    with pytest.raises(error, match=says):
-        call()
+def test_several_columns_that_are_not_there_are_named_together(answer, frame):
+    with pytest.raises(ValueError, match=f"{answer.__name__} needs the columns '"):
+        answer(frame)

@@ -144,9 +144,7 @@ def test_odd_lists_give_an_answer_without_a_warning(rows, metric):
     assert found["different"].dtype == "boolean"
 
 
-def test_what_is_wrong_is_named():
-    with pytest.raises(ValueError, match="metric is one of credits_per_minute, failure_rate, rend"):
-        compare_groups(videos(), metric="speed")
+def test_more_groups_than_can_be_compared_are_refused():
     many = pd.DataFrame({"name": np.arange(2001).astype(str), "status": "FAILED"})
     with pytest.raises(ValueError, match="at most 2,000 groups, and by='name' makes 2,001"):
         compare_groups(many, by="name", metric="failure_rate")

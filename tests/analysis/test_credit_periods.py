@@ -68,12 +68,6 @@ def test_longer_periods(freq, periods, credits):
     assert table["credits"].tolist() == credits
 
 
-@pytest.mark.parametrize("freq", ["h", "W-XYZ", "WS", "D-MON", "2D", "", None, "M-JAN", "QQ"])
-def test_other_frequencies_are_refused(freq):
-    with pytest.raises(ValueError, match="freq is one of D, W, M, Q, Y"):
-        credits_over_time(videos(), freq=freq)
-
-
 def test_credits_of_failed_videos_stand_beside():
     rows = videos(("a", "2024-01-01T10:00:00", 2), ("a", "2024-01-01T11:00:00", 3),
                   ("a", "2024-01-02T10:00:00", None), ("a", "2024-01-03T10:00:00", 1))  # fmt: skip

@@ -8,7 +8,6 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import binomtest
 
 from hooked_analytics import credit_usage, failures
 from tests.analysis.rows import listed, none
@@ -23,21 +22,23 @@ def test_credit_usage_by_type():
     frame = videos(
         ("class", "COMPLETED", 5, 120), ("class", "COMPLETED", 7, 60), ("class", "FAILED", 3, None),
         ("class", "STARTED", None, None), ("scenes", "COMPLETED", 5, 60),
+        ("under way", "STARTED", 0, None),
     )  # fmt: skip
-    assert credit_usage(frame).to_dict("list") == {
-        "type": ["class", "scenes"],
-        "videos": [4, 1],
-        "credits": [15.0, 5.0],
-        "credits_unknown": [1, 0],
-        "share": [0.75, 0.25],
-        "credits_per_video": [5.0, 5.0],
-        "credits_per_minute": [5.0, 5.0],
-        "duration_unknown": [0, 0],
-        "failure_rate": [1 / 3, 0.0],
-        "failure_low": [pytest.approx(0.061492, abs=1e-5), 0.0],
-        "failure_high": [pytest.approx(0.792340, abs=1e-5), pytest.approx(0.793451)],
-        "failed_credits": [3.0, 0.0],
-        "failed_share": [0.2, 0.0],
+    # Wilson's interval of one in three, and of none in one
+    assert {name: none(values) for name, values in credit_usage(frame).items()} == {
+        "type": ["class", "scenes", "under way"],
+        "videos": [4, 1, 1],
+        "credits": [15.0, 5.0, 0.0],
+        "credits_unknown": [1, 0, 0],
+        "share": [0.75, 0.25, 0.0],
+        "credits_per_video": [5.0, 5.0, 0.0],
+        "credits_per_minute": [5.0, 5.0, None],
+        "duration_unknown": [0, 0, 0],
+        "failure_rate": [1 / 3, 0.0, None],
+        "failure_low": [pytest.approx(0.061492, abs=1e-5), 0.0, None],
+        "failure_high": [pytest.approx(0.792340, abs=1e-5), pytest.approx(0.793451), None],
+        "failed_credits": [3.0, 0.0, 0.0],
+        "failed_share": [0.2, 0.0, None],  # of nothing spent
     }
 
 
@@ -68,14 +69,6 @@ def test_credits_per_minute_has_the_same_videos_above_and_below_the_line(
     assert usage["duration_unknown"].tolist() == [unknown]
 
 
-def test_the_interval_of_a_failure_rate_is_wilsons():
-    ended = [("a", "FAILED" if n < 3 else "COMPLETED", 1, 60) for n in range(17)]
-    usage = credit_usage(videos(*ended, ("b", "STARTED", 1, 60)))
-    theirs = binomtest(3, 17).proportion_ci(method="wilson")
-    assert usage.loc[0, ["failure_low", "failure_high"]].tolist() == pytest.approx([*theirs])
-    assert none(usage.loc[1, ["failure_rate", "failure_low", "failure_high"]]) == [None] * 3
-
-
 def test_by_several_columns_a_missing_key_is_a_group_of_its_own():
     frame = videos((None, "COMPLETED", 2, 60), ("a", "COMPLETED", 4, 60), ("a", "FAILED", 1, None))
     usage = credit_usage(frame, by=["type", "status"])
@@ -89,9 +82,6 @@ def test_money_comes_with_a_price():
     assert "cost" not in credit_usage(frame)
     for price in (0.26, Decimal("0.26")):
         assert credit_usage(frame, price_per_credit=price)["cost"].tolist() == [0.52]
-    for price in (-1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="price_per_credit is 0 or more"):
-            credit_usage(frame, price_per_credit=price)
 
 
 rows = st.tuples(

@@ -116,11 +116,6 @@ def test_one_row_per_video_in_the_order_first_seen(tmp_path):
     assert empty.dtypes.astype(str).tolist() == found.dtypes.astype(str).tolist()
 
 
-def test_a_missing_column_of_the_history_is_named():
-    with pytest.raises(ValueError, match="observed_renders needs the column 'observed_at'"):
-        observed_renders(seen(1))
-
-
 def test_times_of_observation_may_be_text_or_missing():
     frame = pd.concat([seen(0, **STARTED), seen(6, **DONE)], ignore_index=True)
     text = observed_renders(frame.assign(observed_at=frame["fetched_at"].astype(str)))

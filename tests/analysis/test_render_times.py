@@ -154,9 +154,3 @@ def test_completion_curve_tells_failures_apart():
 )
 def test_completion_curve_of_little(rows, at, shares):
     assert none(completion_curve(videos(*rows), at)["completed_share"]) == shares
-
-
-@pytest.mark.parametrize("at", [-1, [1, math.nan]])
-def test_a_time_that_is_none_is_refused(at):
-    with pytest.raises(ValueError, match="at_seconds are times since created_at"):
-        completion_curve(videos(), at)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import VideoArchive, estimate_completion, videos_from_records
-from hooked_analytics.analysis.past_renders import read_progress, stalls
+from hooked_analytics.analysis.past_renders import read_progress
 from tests.analysis.rows import START, after
 
 HOUR = 3600.0
@@ -173,12 +173,6 @@ def test_a_stall_shorter_than_the_spacing_of_past_observations_is_not_judged():
     assert not found["stuck"]
 
 
-def test_how_long_progress_stood_is_bounded_by_the_observations_around_it():
-    stood = stalls(read_progress(frame(lives(1, pause=30)), LATER))
-    assert stood["at_least"].tolist() == [0, 0, 30, 0, 0]
-    assert stood["at_most"].tolist() == [10, 20, 50, 20, 20]
-
-
 def test_an_archive_is_read_as_it_is(tmp_path):
     archive = VideoArchive(tmp_path)
     observed = now((30, 25), (60, 50))
@@ -207,14 +201,6 @@ def test_an_observation_without_a_time_is_passed_over():
     timeless = frame(past(20)).assign(observed_at=lambda each: each["observed_at"].shift(99))
     found = estimate_completion(frame(now((60, 50))), observations=timeless)
     assert found["time_source"].str.startswith("too few").all()
-
-
-def test_columns_that_are_missing_are_named():
-    running, observations = frame(now((60, 50))), frame(past(1))
-    with pytest.raises(ValueError, match="needs the column 'observed_at'"):
-        estimate_completion(running, observations=observations.drop(columns="observed_at"))
-    with pytest.raises(ValueError, match="needs the column 'progress'"):
-        estimate_completion(running.drop(columns="progress"), observations=observations)
 
 
 LIVES = frame([*lives(12), *past(12, kind="scenes"), *now((5, 20), (20, 40), (25, 45))])

@@ -19,11 +19,9 @@ from matplotlib_inline.backend_inline import _fetch_figure_metadata
 
 from hooked_analytics import (
     compare_groups,
-    forecast_credits,
     plot_comparison,
     plot_credits,
     plot_credits_over_time,
-    plot_forecast,
     plot_render_times,
     videos_from_records,
 )
@@ -200,14 +198,6 @@ def test_a_comparison_is_a_dot_with_its_interval(metric):
     assert filled[0] == (metric == "credits_per_minute")
     assert names(ax) == table["type"].tolist()
     png(ax)
-
-
-def test_a_forecast_is_drawn_as_it_is():
-    created = pd.date_range("2024-01-01T12:00Z", periods=57, unit="us")
-    spent = pd.DataFrame({"created_at": created, "fetched_at": created[-1], "used_credits": 10.0})
-    ax = plot_forecast(forecast_credits(spent, horizon_days=7), ax=Figure().subplots())
-    assert len(ax.patches) == 0
-    assert len(ax.lines[0].get_xdata()) == 7
 
 
 def texts(ax) -> list[Text]:
