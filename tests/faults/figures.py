@@ -73,7 +73,7 @@ FIGURES = (
     ),
     Figure(
         "the kernel's stop button at random moments after a cell that started a panel",
-        "panel_interrupts", 200, 5,
+        "panel_interrupts", 200, "tests/panel/test_panel_kernel.py",
         "0 ignored",
         zero=("ignored",),
     ),
@@ -85,7 +85,7 @@ FIGURES = (
     ),
     Figure(
         "1,000 ids, 20 % faults of all kinds",
-        "thousand_ids", 1000, 60,
+        "thousand_ids", 1000, "tests/fetch/test_fetch.py",
         "a row each, ≤ 1.5 requests per id, 0 exceptions",
         zero=("rows missing", "wrong rows", "without a reason", "requests to the other host"),
         at_least={"in order": True}, at_most={"requests per id": 1.5},
@@ -111,7 +111,7 @@ FIGURES = (
     ),
     Figure(
         "gzip bomb, endless body, 10,000-field body",
-        "bombs", 5, 1,
+        "bombs", 5, "tests/fetch/test_fetch.py",
         "memory up ≤ 50 MB, one row with the reason",
         zero=("rows missing", "reasons missing"),
         at_most={"memory up by one [MB]": 50, "memory up by 16 at once [MB]": 50},

@@ -301,7 +301,7 @@ SHOWN = [  # minute, and what was seen of which video then
 
 @pytest.fixture
 def archive(tmp_path: Path) -> VideoArchive:
-    """Five observations of three videos; updated_at of vid_a moved after its end had been seen."""
+    """Three videos, partly compacted; updated_at of vid_a moved after its end had been seen."""
     kept = VideoArchive(tmp_path / "archive")
     for minute in (0, 2, 4, 9):
         at = START + pd.Timedelta(minute, "min")
@@ -315,6 +315,8 @@ def archive(tmp_path: Path) -> VideoArchive:
             if when == minute
         ]  # fmt: skip
         kept.append(videos_from_records(seen, fetched_at=at.to_pydatetime()))
+        if minute == 4:
+            kept.compact()
     lost = kept.videos().tail(1).assign(status=pd.NA, fetch_error="timeout", used_credits=pd.NA)
     kept.append(lost.assign(fetched_at=START + pd.Timedelta("1h")))
     return kept

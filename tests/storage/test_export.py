@@ -403,13 +403,6 @@ def test_text_too_long_for_a_cell_is_cut_with_a_warning(tmp_path):
     assert cells(path)[1][NAMES.index("script")].value == "x" * 32_767
 
 
-def test_a_missing_xlsxwriter_is_named_with_the_line_to_type(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "xlsxwriter", None)
-    with pytest.raises(ImportError, match=r'pip install "hooked-analytics\[report\]"'):
-        export_videos(frame(name=["x"]), tmp_path / "v.xlsx")
-    assert list(tmp_path.iterdir()) == []
-
-
 # -- files that are not ours ------------------------------------------------------------------
 
 
