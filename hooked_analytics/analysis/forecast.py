@@ -105,14 +105,17 @@ class Forecast:
         return f"<ul>{said}</ul>"
 
     def _run_out(self, last: pd.Timestamp) -> str:
-        chance, late = self.run_out_chance, self.run_out_high
+        chance, early, late = self.run_out_chance, self.run_out_low, self.run_out_high
         if np.isnan(chance):
             return f"has no run-out date, {_NOT_CALIBRATED}"
-        if pd.isna(self.run_out_low):
+        if pd.isna(early):
             return f"lasts to {last:%Y-%m-%d} in {1 - chance:.0%} of cases"
-        until = f"later than {last:%Y-%m-%d}" if pd.isna(late) else f"{late:%Y-%m-%d}"
-        between = f"runs out between {self.run_out_low:%Y-%m-%d} and {until}"
-        return f"{between} ({chance:.0%} by {last:%Y-%m-%d})"
+        said = f"runs out between {early:%Y-%m-%d} and {late:%Y-%m-%d}"
+        if early == late:
+            said = f"runs out on {early:%Y-%m-%d}"
+        if pd.isna(late):
+            said = f"may run out from {early:%Y-%m-%d} on"
+        return f"{said} ({chance:.0%} by {last:%Y-%m-%d})"
 
 
 def _range(total: float, low: float, high: float) -> str:
@@ -172,7 +175,7 @@ def forecast_credits(
     ... })
     >>> forecast_credits(videos, horizon_days=7, balance=40)
     2024-02-26 to 2024-03-03: 77 credits expected, 75 to 79 in 80 % of similar lists
-    A balance of 40 runs out between 2024-02-29 and 2024-02-29 (100% by 2024-03-03)
+    A balance of 40 runs out on 2024-02-29 (100% by 2024-03-03)
     The 36 forecasts of 7 days made in the past were off by 1% in the middle
     Learnt from 56 complete days, 0.0% of their videos without a figure, filled in
     The list is ... days old
@@ -184,7 +187,11 @@ def forecast_credits(
         raise ValueError(f"horizon_days is a whole number, 1 or more, not {horizon_days!r}")
     made, seen, today = _days(videos, timezone)
     days = int(made["ago"].max()) if len(made) else 0
-    _check(days, horizon_days)
+    if horizon_days > days:
+        most = f"at most horizon_days={days} is possible"
+        why = most if days else "created_at and fetched_at say which days those are"
+        need = f"{horizon_days} days ahead need as many complete days of history"
+        raise ValueError(f"{need}, and there are {days}; {why}")
     count, unknown = int(made["videos"].sum()), int(made["unknown"].sum())
     if unknown > MAX_FILLED_SHARE * count:
         few = f"{unknown} of {count} videos have no credit figure ({unknown / count:.0%})"
@@ -251,16 +258,6 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
         some = alike["credits_known"].where(alike["credits_known"] > 0)
         mean = mean.fillna(alike["credits"] / some)
     return table.assign(credits=table["credits"] + table["unknown"] * mean.fillna(0.0)), seen, today
-
-
-def _check(days: int, horizon_days: int) -> None:
-    if horizon_days > days:
-        most = f"at most horizon_days={days} is possible"
-        possible = most if days else "created_at and fetched_at say which days those are"
-        raise ValueError(
-            f"{horizon_days} days ahead need as many complete days of history, and there are "
-            f"{days}; {possible}"
-        )
 
 
 class _Rule:

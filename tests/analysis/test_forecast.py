@@ -227,7 +227,7 @@ def test_the_picture_shows_history_range_and_words():
     assert len(ax.patches) == 28
     assert ax.texts[0].get_text() == "forecast, 80 % range of a day"
     assert "2024-03-01 to 2024-03-07: 77 credits expected" in ax.texts[1].get_text()
-    assert "A balance of 40 runs out between" in ax.texts[1].get_text()
+    assert "A balance of 40 runs out on" in ax.texts[1].get_text()
     plain = plot_forecast(videos(*CALM * 9), horizon_days=7, ax=Figure().subplots())
     assert plain.texts[0].get_text() == "forecast, no range"
     made = forecast_credits(videos(*CALM * 20), horizon_days=7)

@@ -206,7 +206,8 @@ def test_download_names_what_failed_and_exits_with_3(sandbox, ids_file, tmp_path
         (["--budget", "1"], 0),
         (["--budget", "0", "--fail-on-budget"], 5),
         (["--budget", "1000000", "--fail-on-budget"], 0),
-        (["--fail-on-unusual", "--period", "2026-10"], 0),
+        (["--fail-on-unusual", "--period", "2026-08"], 0),
+        (["--fail-on-unusual", "--period", "2026-10"], 4),
     ],
 )
 def test_a_report_fails_only_on_what_it_is_told_to_fail_on(words, status, tmp_path, capsys):
