@@ -170,7 +170,7 @@ def _cells(snapshot: Snapshot, row: int) -> dict[str, str]:
         "Status": _text(word),
         "Progress": "" if np.isnan(cell["progress"]) else f"{cell['progress']:.0f} %",
         "Time": duration(time),
-        "Left": "stuck?" if cell["stuck"] else left,
+        "Left": "stuck?" if cell["stuck"] == 1 else left,
         "Credits": number(cell["credits"]),
         "Message": _text(cell["message"]),
     }

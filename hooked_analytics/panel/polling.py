@@ -194,12 +194,6 @@ class Poller:
         if self._ids and not self._closed and self._state != "polling":
             self._begin(once=self._state != "waiting")
 
-    def _set_interval(self, seconds: float) -> None:
-        check_interval(self._client, seconds, self._limit_seconds)
-        self._interval_seconds = seconds
-        if self._state == "waiting":
-            self._begin()
-
     def _halt(self, state: str) -> None:
         """Stop the thread and tell why; an end stays what it was."""
         with self._lock:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,19 +135,19 @@ class Snapshot:
         """Return each change seen: ``observed_at, video_id, status, progress`` [%]."""
         return pd.DataFrame(self.changes, columns=list(_HISTORY)).astype(_HISTORY)
 
-    def lines(self, since: int = 0) -> list[list[float | None]]:
+    def lines(self, since: int = 0) -> list[list[Any]]:
         """Give changes as time [s], row and progress [%], for as many videos as are drawn."""
         if len(self.videos) > MAX_LINES or self.base is None:
             return []
         place = {video_id: row for row, video_id in enumerate(self.videos["video_id"])}
         return [
-            [round((at - self.base).total_seconds(), 1), place[video_id], number_or_none(progress)]
+            [round((at - self.base).total_seconds(), 1), place[video_id], plain(progress)]
             for at, video_id, _, progress in self.changes[since:]
         ]
 
     def cells(self, rows: list[int] | slice) -> list[list[Any]]:
         """Give what the table shows in some rows, a list for each of `FIELDS`, as JSON holds it."""
-        return [[_json(name, v) for v in self.columns[name][rows].tolist()] for name in FIELDS]
+        return [[_cell(name, v) for v in self.columns[name][rows].tolist()] for name in FIELDS]
 
     def totals(self) -> dict[str, Any]:
         """Return the figures over all rows; missing is None."""
@@ -160,18 +162,18 @@ class Snapshot:
         told: dict[str, Any] = {
             "counts": np.bincount(kinds, minlength=len(KINDS)).tolist(),
             "done": np.round(done, 4).tolist(),
-            "credits": number_or_none(credits[known].sum()) if known.any() else None,
-            "failed_credits": number_or_none(credits[lost].sum()) if lost.any() else None,
+            "credits": plain(credits[known].sum()) if known.any() else None,
+            "failed_credits": plain(credits[lost].sum()) if lost.any() else None,
             "credits_unknown": int((~known).sum()),
             "reasons": [[one_line(r or "no reason given", MAX_TEXT), n] for r, n in why],
-            "median": number_or_none(np.nanmedian(took)) if (took == took).any() else None,
-            "elapsed": number_or_none(self.now - self._began),
+            "median": plain(np.nanmedian(took)) if (took == took).any() else None,
+            "elapsed": plain(self.now - self._began),
         }
         if left is not None:
-            told |= {"pace": number_or_none(left.seconds), "remaining": left.remaining,
+            told |= {"pace": plain(left.seconds), "remaining": left.remaining,
                      "text": time_left_text(left)}  # fmt: skip
             if left.compared:
-                ends = [number_or_none(left.low_seconds), number_or_none(left.high_seconds)]
+                ends = [plain(left.low_seconds), plain(left.high_seconds)]
                 told |= {"left": ends, "compared": left.compared}
         return told
 
@@ -179,20 +181,15 @@ class Snapshot:
         text = {name: _objects(videos[name]) for name in (*_TEXTS, "thumbnail")}
         error = self._error = _objects(videos["fetch_error"])
         kinds = kinds_of(text["status"], error)
-        gone = kinds == UNAVAILABLE
-        if gone.any():
-            text["status"] = np.where(gone, error, text["status"])
-            told = _objects(videos["fetch_error_message"])
-            text["message"] = np.where(gone, told, text["message"])
+        for name, told in (("status", error), ("message", _objects(videos["fetch_error_message"]))):
+            text[name] = np.where(kinds == UNAVAILABLE, told, text[name])
         created = self._since(videos["created_at"])
         took = self._since(videos["updated_at"]) - created
         ended = ((kinds == FAILED) | (kinds == COMPLETED)) & (took >= 0)
         return {
             "kind": kinds,
             "progress": np.where(kinds == COMPLETED, 100.0, _floats(videos["progress"])),
-            "low": np.full(len(videos), np.nan),
-            "high": np.full(len(videos), np.nan),
-            "stuck": np.zeros(len(videos), bool),
+            **{end: np.full(len(videos), np.nan) for end in _ENDS},
             "created": created,
             "took": np.where(ended, took, np.nan),
             "credits": _floats(videos["used_credits"]),
@@ -217,7 +214,7 @@ class Snapshot:
         self._estimated_at, self._estimate_at = self.now, self.now + rest
         far = np.fmax(*(np.abs(told[end] - new[end]) for end in ("low", "high")))
         appeared = np.isnan(told["low"]) != np.isnan(new["low"])
-        far[appeared | (told["stuck"] != new["stuck"])] = np.inf
+        far[appeared | _differs(told["stuck"], new["stuck"])] = np.inf
         far[begun] = np.nan
         best = np.argsort(-far, kind="stable")[: max(_MAX_MOVED, len(running) // 300)]
         taken: Array = begun.copy()
@@ -238,11 +235,10 @@ class Snapshot:
         if self._observations is not None:
             ends_by_progress(found, self.videos.iloc[place], self._observations)
         ends = {name: np.full(len(self.videos), np.nan) for name in _ENDS}
-        start = self._after(now.created[place])
         for name, total in (("low", found.total[0]), ("high", found.total[2])):
-            ends[name][place] = np.round(start + total, 1)
+            ends[name][place] = np.round(new["created"][place] + total, 1)
         ends["stuck"][place] = found.stuck
-        return {**ends, "stuck": ends["stuck"] == 1}
+        return ends
 
     def _note(self, changed: Array) -> None:
         """Keep what changed in status and progress, and a point of the pictures."""
@@ -283,25 +279,20 @@ class Snapshot:
         status = _objects(seen["status"])
         shares = np.where(status == "COMPLETED", 100.0, _floats(seen["progress"]))
         self.changes = [*zip(seen["observed_at"], seen["video_id"], status, shares, strict=True)]
+        told = kinds_of(status, np.full(len(seen), None, object))
+        rows, times = seen["video_id"].map(place).to_numpy(), self._since(seen["observed_at"])
         kinds, progress = np.full(len(place), WAITING), np.full(len(place), np.nan)
-        told = kinds_of(status, np.full(len(seen), None, object)).tolist()
-        times = self._since(seen["observed_at"]).tolist()
-        each = zip(self.changes, told, times, [*times, 0.0][1:], strict=True)
-        for (_, video_id, _, share), kind, at, following in each:
-            kinds[place[video_id]], progress[place[video_id]] = kind, share
-            if int(following) > int(at) or following == 0:  # a point a second is enough
-                self._point(at, kinds, progress)
+        ends = np.flatnonzero(np.diff(np.trunc(times), append=1.0)) + 1  # a point a second
+        for first, end in pairwise([0, *ends]):
+            kinds[rows[first:end]] = told[first:end]
+            progress[rows[first:end]] = shares[first:end]
+            self._point(times[end - 1], kinds, progress)
 
     def _since(self, times: pd.Series) -> Array:
-        """Seconds after the base, in tenths."""
-        seconds: Array = np.round(self._after(times.to_numpy(dtype="datetime64[us]")), 1)
-        return seconds
-
-    def _after(self, times: Array) -> Array:
-        """Seconds after the base; missing before there is one."""
+        """Seconds after the base, in tenths; missing before there is one."""
         base = np.datetime64("NaT") if self.base is None else self.base.to_datetime64()
-        seconds: Array = (times - base) / np.timedelta64(1, "s")
-        return seconds
+        after = times.to_numpy(dtype="datetime64[us]") - base
+        return np.asarray(np.round(after / np.timedelta64(1, "s"), 1))
 
 
 def _objects(values: pd.Series) -> Array:
@@ -320,17 +311,23 @@ def _differs(one: Array, other: Array) -> Array:
     return differs if one.dtype == object else differs & ((one == one) | (other == other))
 
 
-def _json(name: str, value: Any) -> Any:
-    if name in _TEXTS:
-        return value and one_line(value, MAX_TEXT)
-    if name == "thumbnail":
-        loads = value and value.startswith(("https://", "http://")) and len(value) <= MAX_URL
-        return value if loads else None
-    return number_or_none(value)
+def _cell(name: str, value: Any) -> Any:
+    if name != "thumbnail":
+        return plain(value)
+    loads = value and value.startswith(("https://", "http://")) and len(value) <= MAX_URL
+    return value if loads else None
 
 
-def number_or_none(value: Any) -> float | int | None:
-    """A number JSON can hold, whole where it is whole."""
-    if value is None or value is pd.NA or value != value:
-        return None
-    return int(value) if value == int(value) else round(float(value), 1)
+def plain(value: Any) -> float | str | None:
+    """
+    Give a value as JSON holds it: a number, text on one line, or None where there is none.
+
+    >>> [plain(value) for value in (2.0, 2.34, float("inf"), pd.NA, True)]
+    [2, 2.3, None, None, 'True']
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value == int(value) else round(float(value), 1)
+    missing = value is None or value is pd.NA or value is pd.NaT
+    return None if missing else one_line(str(value), MAX_TEXT)

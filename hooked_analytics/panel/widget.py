@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import zlib
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -26,7 +27,7 @@ from hooked_analytics.panel.notebook import (
     soon,
 )
 from hooked_analytics.panel.polling import ACTIVE, Poller
-from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, Snapshot, number_or_none
+from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, Snapshot, plain
 from hooked_analytics.schema import NAMES, videos_from_records
 
 try:
@@ -47,9 +48,9 @@ _WITHOUT_ANYWIDGET = (
     "ProgressPanel: anywidget is not installed, so .wait() prints progress as lines of text. "
     'For the panel: pip install "hooked-analytics[widget]"'
 )
-# How old the copy for a saved notebook may be [s]; younger where no page has said hello.
-_COPY_SECONDS, _COPY_SECONDS_WITHOUT_PAGE = 30.0, 5.0
-_UNASKED_SECONDS = 0.5  # until all is sent to a page that could not ask; twice as long each time
+# Until the copy for a saved notebook is renewed, and all is sent where no page has asked for it:
+# twice as long each time, up to so long [s].
+_FIRST_SECONDS, _MAX_SECONDS, _MAX_SECONDS_WITHOUT_PAGE = 0.5, 30.0, 5.0
 # Everything is sent anew when more rows changed than this, and this part of all.
 _MANY_ROWS, _MANY_SHARE = 100, 0.25
 
@@ -123,7 +124,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         self._token, self._said = uuid4().hex[:12], ""
         self._displayed = self._page = False  # whether a page has said hello
         self._seq = self._sent_changes = 0
-        self._copied_at = self._unasked_at = 0.0
+        self._renew_at, self._renew_seconds = 0.0, _FIRST_SECONDS
         video_ids, own = _own_columns(videos_or_ids)
         self._set_up(video_ids, client, archive, webhooks, interval_seconds)
         self._own = own.reindex([str(each) for each in self._ids])
@@ -157,8 +158,6 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         if self._closed or sys.is_finalizing():
             return
         super().close()
-        if self._displayed:
-            soon(self._update_copy)
         if AnyWidget is not None:
             layout = self.layout
             AnyWidget.close(self)
@@ -186,33 +185,29 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         show({**(data or {}), "text/plain": repr(self)})
         self._update_copy(update=False)
-        self._displayed, self._page, self._unasked_every = True, False, _UNASKED_SECONDS
+        self._displayed, self._page = True, False
+        self._renew_at, self._renew_seconds = 0.0, _FIRST_SECONDS
 
     def _received(self, message: dict[str, Any]) -> None:
         """Do what a page wants; it is told when it is done."""
-        kind, done = message.get("kind"), {"done": message.get("id")}
+        kind, done = message["kind"], message.get("id", "")
+        buttons = {"start": self.start, "pause": self.pause, "stop": self.stop,
+                   "refresh": self._poll_once}  # fmt: skip
         if kind == "hello":
             self._page = True
             self._send_all()
         elif kind == "open":  # it waits for Hooked, and the kernel must not
-            threading.Thread(target=self._open_video, args=(message, done), daemon=True).start()
+            job = partial(self._open_video, message["at"], done)
+            threading.Thread(target=job, daemon=True).start()
         elif not self._closed:
-            try:
-                if kind == "interval":
-                    self._set_interval(float(message["seconds"]))
-                elif kind in ("start", "pause", "stop"):
-                    getattr(self, kind)()
-                elif kind == "refresh":
-                    self._poll_once()
-            except ValueError as refused:
-                done["link"] = {"at": -1, "error": str(refused)}
-            self._post("state", **done)
+            buttons[kind]()
+            self._post("state", done=done)
 
-    def _open_video(self, message: dict[str, Any], done: dict[str, Any]) -> None:
+    def _open_video(self, at: int, done: str) -> None:
         """Request a fresh link, for those that are known may have expired."""
-        link: dict[str, Any] = {"at": message.get("at")}
+        link: dict[str, Any] = {"at": at}
         try:
-            video_id = self._ids[int(message["at"])]
+            video_id = self._ids[at]
             url = videos_from_records([self._client.get_video(str(video_id))])["url"].iat[0]
             if isinstance(url, str) and url.startswith(("https://", "http://")):
                 link["url"] = url
@@ -220,32 +215,34 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
                 link["error"] = f"{video_id} has no link to its video yet."
         except (HookedError, LookupError, ValueError) as fault:
             link["error"] = f"No link: {fault}"
-        self._post("state", **done, link=link)
+        self._post("state", done=done, link=link)
 
     def _changed(self) -> None:
         with self._lock:
             polled = self._snapshot.videos is not self._videos
-            rows = self._snapshot.update(self._videos).tolist() if polled else None
+            rows = self._snapshot.update(self._videos).tolist() if polled else []
             if not self._closed and (self._page or self._displayed):
-                self._send_news(rows)
-            if self._displayed and not self._closed:
-                self._renew_copy()
+                self._send_news(rows, polled=polled)
         if self._state not in ACTIVE:
             interrupt_listeners().discard(self.stop)
 
-    def _send_news(self, rows: list[int] | None) -> None:
-        """Send the rows that changed, or all where that is less; None without a poll."""
-        total, now = len(self._ids), time.monotonic()
-        if rows is None:
-            self._post("state")
-        elif not self._page and now >= self._unasked_at:  # it cannot ask: its kernel may be busy
-            self._unasked_at = now + self._unasked_every
-            self._unasked_every *= 2
+    def _send_news(self, rows: list[int], *, polled: bool) -> None:
+        """Send what changed, or all where that is less; renew the copy now and then."""
+        now, total = time.monotonic(), len(self._ids)
+        due = self._displayed and (self._state not in ACTIVE or now >= self._renew_at)
+        if due:
+            self._renew_at = now + self._renew_seconds
+            longest = _MAX_SECONDS if self._page else _MAX_SECONDS_WITHOUT_PAGE
+            self._renew_seconds = min(2 * self._renew_seconds, longest)
+            soon(self._update_copy)
+        # a page that has not asked may be unable to: its kernel is busy
+        unasked = due and not self._page
+        if unasked or len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total)):
             self._send_all()
-        elif len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total)):
-            self._send_all()
-        else:
+        elif polled:
             self._send_changed(rows)
+        else:
+            self._post("state")
 
     def _send_changed(self, rows: list[int]) -> None:
         shown, since = self._snapshot, self._sent_changes
@@ -262,7 +259,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
                 "ids": self._ids,
                 "fields": FIELDS,
                 "columns": shown.cells(slice(None)),
-                "own": {str(n): list(map(_plain, own.tolist())) for n, own in self._own.items()},
+                "own": {str(n): list(map(plain, own.tolist())) for n, own in self._own.items()},
                 "totals": shown.totals(),
                 "now": shown.now,
                 "series": shown.series,
@@ -272,8 +269,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             self._post("all", [packed], seq=self._seq)
 
     def _post(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
-        if not self._closed and (self._page or self._displayed):
-            self.send({"kind": kind, **content, "state": self._status()}, buffers)
+        self.send({"kind": kind, **content, "state": self._status()}, buffers)
 
     def _status(self) -> dict[str, Any]:
         client, seen = self._client, self._snapshot.seen
@@ -281,7 +277,6 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             "token": self._token,
             "state": self._state,
             "next": round(self._next_at - time.monotonic(), 1),
-            "interval": self._interval_seconds,
             "failing": self._failing,
             "why": self._why(),
             "requests": client.requests_sent - self._sent_before,
@@ -312,12 +307,6 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         if last and self._displayed:
             self._update_copy()  # without a browser a notebook's outputs come of running cells
 
-    def _renew_copy(self) -> None:
-        now, oldest = time.monotonic(), _COPY_SECONDS if self._page else _COPY_SECONDS_WITHOUT_PAGE
-        if self._state not in ACTIVE or now - self._copied_at >= oldest:
-            self._copied_at = now
-            soon(self._update_copy)
-
     def _update_copy(self, *, update: bool = True) -> None:
         """Show the copy that a saved notebook keeps, with a picture once it has ended."""
         png = None if self._state in ACTIVE or not update else picture(self.history)
@@ -339,12 +328,3 @@ def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.Data
     own = [name for name in videos_or_ids.columns if name not in NAMES]
     first = videos_or_ids.dropna(subset="video_id").drop_duplicates("video_id")
     return first["video_id"], first.set_index(first["video_id"].astype(str))[own]
-
-
-def _plain(value: Any) -> Any:
-    """A value of the caller's as JSON can hold it."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return number_or_none(value)
-    return (
-        None if pd.api.types.is_scalar(value) and pd.isna(value) else one_line(str(value), MAX_TEXT)
-    )

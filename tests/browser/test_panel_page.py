@@ -79,7 +79,7 @@ def test_words_of_each_state(page):
     assert tiles.nth(1).inner_text().startswith("1 min 50 s")
     assert "videos not known yet" in tiles.nth(2).inner_text()
     assert page.locator(".hk-fold").inner_text().startswith("▸ 14 completed · 16,893 credits")
-    assert page.locator(".hooked svg text", has_text="now").count() == 1
+    assert page.locator(".hk-label", has_text="now").count() == 1
     page.locator(".hk-chip", has_text="unknown").click()
     assert "paused_by_team" in page.locator("tbody").inner_text()
     page.locator(".hk-chip", has_text="unknown").click()
@@ -89,7 +89,7 @@ def test_words_of_each_state(page):
     panel.panel._failing = False
     panel.poll(batch(42, 400), "ended")
     panel.until(lambda: "all have ended" in header.inner_text())
-    assert page.locator(".hooked svg text", has_text="now").count() == 0
+    assert page.locator(".hk-label", has_text="now").count() == 0
 
 
 def test_hostile_text_stays_text_and_only_web_images_are_loaded(page):
@@ -142,18 +142,16 @@ def test_buttons_that_need_the_kernel_say_so_and_a_gap_asks_for_everything(page)
     panel.until(lambda: "14:02:10" in page.locator(".hooked footer").inner_text())
 
 
-def test_keys_reach_the_pictures_and_the_copy_button(page):
+def test_keys_reach_the_pictures_and_a_click_selects_an_id(page):
     fed(page, 12)
-    page.locator(".hk-chart svg").first.focus()
+    page.locator(".hk-plot").first.focus()
     page.keyboard.press("ArrowRight")
     assert "% after" in page.locator(".hk-tip").first.inner_text()
     page.keyboard.press("Escape")
     assert page.locator(".hk-tip:visible").count() == 0
-    copy = page.get_by_role("button", name="copy id").first
-    copy.focus()
-    assert copy.evaluate("e => getComputedStyle(e).opacity") == "1"
-    copy.press("Enter")
-    page.get_by_text("vid_000000").wait_for()
+    video_id = page.locator("tbody code").first
+    video_id.click()
+    assert page.evaluate("getSelection().toString()") == video_id.inner_text()
 
 
 def test_ten_thousand_videos_keep_the_page_quick(page):
