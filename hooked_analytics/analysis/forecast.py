@@ -110,11 +110,12 @@ class Forecast:
             return f"has no run-out date, {_NOT_CALIBRATED}"
         if pd.isna(early):
             return f"lasts to {last:%Y-%m-%d} in {1 - chance:.0%} of cases"
-        said = f"runs out between {early:%Y-%m-%d} and {late:%Y-%m-%d}"
-        if early == late:
-            said = f"runs out on {early:%Y-%m-%d}"
         if pd.isna(late):
             said = f"may run out from {early:%Y-%m-%d} on"
+        elif early == late:
+            said = f"runs out on {early:%Y-%m-%d}"
+        else:
+            said = f"runs out between {early:%Y-%m-%d} and {late:%Y-%m-%d}"
         return f"{said} ({chance:.0%} by {last:%Y-%m-%d})"
 
 

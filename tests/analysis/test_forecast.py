@@ -145,9 +145,17 @@ def test_a_balance_of_nothing_is_spent_and_one_that_lasts_is_said_in_a_notebook_
 
 def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
     credits = np.random.default_rng(1).poisson(60, 56).tolist()
-    made = forecast_credits(videos(*credits), horizon_days=28, balance=12 * np.mean(credits))
+    made, late = (
+        forecast_credits(videos(*credits), horizon_days=28, balance=days * np.mean(credits))
+        for days in (12, 27)
+    )
     assert made.run_out_low < made.run_out < made.run_out_high
     assert made.run_out_high - made.run_out_low < pd.Timedelta(20, "D")
+    assert f"runs out between {made.run_out_low.date()} and {made.run_out_high.date()}" in repr(
+        made
+    )
+    assert pd.isna(late.run_out_high)
+    assert f"may run out from {late.run_out_low.date()} on (" in repr(late)
 
 
 @pytest.mark.parametrize(
