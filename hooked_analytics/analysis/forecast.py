@@ -165,7 +165,8 @@ def forecast_credits(
     Notes
     -----
     Exponentially smoothed weekly total times the share of each weekday in eight weeks. Half-width:
-    80 % quantile of the rule's errors in past weeks, times a factor pooled over public series.
+    80 % quantile of the rule's errors in past weeks, times a factor pooled over public series,
+    whose level drifts: the range of a steady list is wider than it need be.
 
     Examples
     --------
