@@ -12,13 +12,17 @@ from nbclient import NotebookClient
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def run(path: Path, directory: Path, *, api_key: str = "") -> nbformat.NotebookNode:
+def run(
+    path: Path, directory: Path, *, api_key: str = "", time_scale: int = 20
+) -> nbformat.NotebookNode:
     """
     Run a notebook in *directory*, on the sandbox without a key, and return it with its outputs.
 
-    Progress bars are left out of the outputs: a saved bar shows 0 % for ever.
+    Progress bars are left out of the outputs: a saved bar shows 0 % for ever. What renders 20
+    times as fast, as a reader sees it, does so *time_scale* times as fast.
     """
-    notebook = nbformat.read(path, as_version=4)
+    text = path.read_text().replace("time_scale=20)", f"time_scale={time_scale})")
+    notebook = nbformat.reads(text, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=120,

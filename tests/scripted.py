@@ -19,6 +19,7 @@ class Request:
     headers: dict[str, str]
     number: int  # 1 for the first request this server saw
     at: float = field(default_factory=time.monotonic)
+    body: bytes = b""
 
 
 def answer(body: object, status: int = 200, **headers: str) -> bytes:
@@ -91,8 +92,10 @@ class ScriptedServer:
                 while (header := reader.readline().strip()) != b"":
                     name, _, value = header.decode().partition(": ")
                     headers[name.lower()] = value
+                body = reader.read(int(headers.get("content-length", 0)))
                 with self._lock:
-                    request = Request(line.decode().split(" ")[1], headers, len(self.requests) + 1)
+                    number = len(self.requests) + 1
+                    request = Request(line.decode().split(" ")[1], headers, number, body=body)
                     self.requests.append(request)
                 if not self._reply(connection, request):
                     return

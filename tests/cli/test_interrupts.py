@@ -20,7 +20,6 @@ from tests.scripted import answer, echo, serving
 @pytest.mark.parametrize(
     ("signals", "status"),
     [
-        ([signal.SIGINT], 130),
         ([signal.SIGINT, signal.SIGINT], 130),
         ([signal.SIGTERM], 143),
         ([signal.SIGHUP], 129),

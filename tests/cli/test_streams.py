@@ -25,8 +25,17 @@ def arguments(command: str, ids: str, out: str) -> list[str]:
     }[command]
 
 
-@pytest.mark.parametrize("command", ["fetch", "list", "watch"])
-@pytest.mark.parametrize("way", ["ascii", "cp1252", "closed", "head"])
+@pytest.mark.parametrize(
+    ("command", "way"),
+    [
+        ("fetch", "closed"),
+        ("fetch", "head"),
+        ("list", "cp1252"),
+        ("list", "head"),
+        ("watch", "ascii"),
+        ("watch", "closed"),
+    ],
+)
 def test_the_file_is_there_whatever_the_streams_are(command, way, sandbox, ids_file, tmp_path):
     sandbox.create_video("class", name=HOSTILE, render_seconds=0.1, fails=HOSTILE)
     out = tmp_path / "videos.jsonl"

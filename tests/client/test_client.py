@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 import ssl
 import subprocess
 import sys
-import threading
 import time
 import warnings
 
@@ -27,7 +24,6 @@ from hooked_analytics import (
     VideoNotFoundError,
     fetch_videos,
 )
-from hooked_analytics.client import transport
 from tests.client.test_key import full_traceback
 from tests.scripted import Request, Reset, answer, echo, serving, video
 
@@ -188,11 +184,14 @@ def test_no_cookie_is_kept_and_no_netrc_read(tmp_path, monkeypatch):
     assert not any({"cookie", "authorization"} & set(r.headers) for r in server.requests)
 
 
-def test_connections_are_kept_and_no_more_than_workers():
-    with serving(echo) as server, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fetch(server, *MANY, max_workers=8)
-    assert server.connections <= 8
+@pytest.fixture
+def bundled(tmp_path, monkeypatch):
+    """TLS for a server of this machine, by an authority that the environment's bundle holds."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    return context
 
 
 @pytest.fixture
@@ -207,12 +206,8 @@ def proxy(monkeypatch):
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_what_runs_on_this_machine_is_never_reached_by_a_proxy(
-    scheme, host, proxy, tls, tmp_path, monkeypatch
-):
-    tls[0].cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
-    with serving(echo, tls[1] if scheme == "https" else None) as server:
+def test_what_runs_on_this_machine_is_never_reached_by_a_proxy(scheme, host, proxy, bundled):
+    with serving(echo, bundled if scheme == "https" else None) as server:
         url = server.url.replace("127.0.0.1", host)
         with HookedClient(CANARY, base_url=url, timeout_seconds=5) as client:
             assert client.get_video("vid_1")["id"] == "vid_1"
@@ -278,28 +273,19 @@ def test_whatever_a_proxy_answers_is_one_error_in_time(said, why, monkeypatch):
     assert CANARY not in full_traceback(raised.value)
 
 
-@pytest.fixture
-def tls():
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    return authority, context
-
-
-def test_https_with_the_certificates_of_the_environment(tls, tmp_path, monkeypatch):
-    authority, context = tls
-    bundle = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    with serving(echo, context) as server:
-        videos = fetch(server, *MANY)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_connections_are_kept_and_no_more_than_workers(scheme, bundled):
+    context = bundled if scheme == "https" else None
+    with serving(echo, context) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        videos = fetch(server, *MANY, max_workers=8)
     assert videos["fetch_error"].isna().all()
-    assert server.connections <= 16
+    assert server.connections <= 8
 
 
-def test_https_with_a_certificate_nobody_knows_sends_nothing(tls, monkeypatch):
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    with serving(echo, tls[1]) as server, pytest.raises(NetworkError, match="certificate"):
+def test_https_with_a_certificate_nobody_knows_sends_nothing(bundled, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with serving(echo, bundled) as server, pytest.raises(NetworkError, match="certificate"):
         ask(server, max_attempts=1)
     assert server.requests == []
 
@@ -329,7 +315,7 @@ def test_an_answer_that_drips_ends_within_the_limit(whole):
     with serving(drip if whole is not None else lambda request: None) as server:
         began = time.monotonic()
         with pytest.raises(NetworkError) as raised:
-            ask(server, timeout_seconds=1)
+            ask(server, timeout_seconds=0.3)
     assert raised.value.kind == "timeout"
     assert time.monotonic() - began < 10
 
@@ -343,21 +329,6 @@ def test_the_time_left_by_one_answer_does_not_shorten_the_next():
         with HookedClient(CANARY, base_url=server.url, timeout_seconds=2) as client:
             assert client.get_video("vid_1") == client.get_video("vid_1")
     assert server.connections == 1
-
-
-def test_an_endless_body_is_refused_early(monkeypatch):
-    monkeypatch.setattr(transport, "MAX_VIDEO_BYTES", 100_000)
-    sent = []
-
-    def endless(request: Request):
-        yield b"HTTP/1.1 200 OK\r\n\r\n"
-        while True:
-            sent.append(1)
-            yield b" " * 10_000
-
-    with serving(endless) as server, pytest.raises(BadResponseError, match="larger than"):
-        ask(server)
-    assert len(sent) < 1000
 
 
 def test_429_pauses_and_is_no_failed_attempt():
@@ -381,71 +352,30 @@ def test_429_with_a_long_wait_says_until_when_and_nobody_sends_more():
     assert len(server.requests) <= 4
 
 
-def test_a_stopped_wait_sends_nothing_more():
-    with serving(lambda request: answer({}, 429, Retry_After="50")) as server:
-        from hooked_analytics.client import Cancelled, CancelToken
+NO_BASE_URLS = [
+    "http://api.hooked.so", "http://127.0.0.1.example.com", "http://10.0.0.1", "http://2130706433",
+    "http://127.0.0.1%40evil.example/", "ftp://api.hooked.so", "api.hooked.so",
+    "https://user:pass@api.hooked.so", "https://@api.hooked.so", "https://api.hooked.so?x=1",
+    "https://api.hooked.so?", "https://api hooked.so", "https://api.hook\ned.so",
+    "https://api.hooked.so/a b", "https://api.hooked.so/../x", "https://api..hooked.so",
+    "https://evil.example\\@api.hooked.so", 5, b"https://api.hooked.so",
+]  # fmt: skip
 
-        batch = CancelToken(threading.Event())
-        threading.Timer(0.3, batch.stop.set).start()
-        began = time.monotonic()
-        with HookedClient(CANARY, base_url=server.url) as client, pytest.raises(Cancelled):
-            client.request_video("vid_1", cancel=batch)
-    assert time.monotonic() - began < 1.5
-    assert batch.requests_sent == len(server.requests) == 1
+
+@pytest.mark.parametrize("base_url", NO_BASE_URLS)
+def test_a_base_url_the_key_must_not_go_to(base_url):
+    with pytest.raises(ValueError, match="base_url"):
+        HookedClient(CANARY, base_url=base_url)
 
 
 @pytest.mark.parametrize(
-    ("base_url", "allowed"),
-    [
-        ("http://api.hooked.so", False),
-        ("http://127.0.0.1.example.com", False),
-        ("ftp://api.hooked.so", False),
-        ("api.hooked.so", False),
-        ("https://user:pass@api.hooked.so", False),
-        ("https://api.hooked.so?x=1", False),
-        ("http://10.0.0.1", False),
-        ("http://2130706433", False),
-        ("http://127.0.0.1%40evil.example/", False),
-        ("https://@api.hooked.so", False),
-        ("https://api.hooked.so?", False),
-        ("https://api hooked.so", False),
-        ("https://api.hook\ned.so", False),
-        ("https://api.hooked.so/a b", False),
-        ("https://api.hooked.so/../x", False),
-        ("https://api..hooked.so", False),
-        ("https://evil.example\\@api.hooked.so", False),
-        (5, False),
-        (b"https://api.hooked.so", False),
-        ("http://localhost:8787", True),
-        ("http://127.0.0.1", True),
-        ("http://[::1]:80", True),
-        ("https://x.y/api/", True),
-        ("https://hooked_proxy:8443", True),
-    ],
-)
-def test_a_base_url_the_key_must_not_go_to(base_url, allowed):
-    if allowed:
-        plain = base_url.rstrip("/")
-        for given in (base_url, f"{plain}/v1/"):
-            assert HookedClient(CANARY, base_url=given).base_url == plain
-    else:
-        with pytest.raises(ValueError, match="base_url"):
-            HookedClient(CANARY, base_url=base_url)
-
-
-def test_the_environment_gives_key_and_address(monkeypatch):
-    with serving(lambda request: answer(video())) as server:
-        monkeypatch.setenv("HOOKED_API_KEY", f" {CANARY}\n")
-        monkeypatch.setenv("HOOKED_API_URL", server.url)
-        HookedClient().get_video("vid_1")
-    assert server.requests[0].headers["x-api-key"] == CANARY
-
-
-def test_a_client_is_neither_pickled_nor_copied():
-    client = HookedClient(CANARY)
-    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="key"):
-            attempt(client)
+    "base_url",
+    ["http://localhost:8787", "http://127.0.0.1", "http://[::1]:80", "https://x.y/api",
+     "https://hooked_proxy:8443"],
+)  # fmt: skip
+def test_a_base_url_is_taken_with_a_slash_or_a_version_behind_it(base_url):
+    for given in (base_url, f"{base_url}/", f"{base_url}/v1/"):
+        assert HookedClient(CANARY, base_url=given).base_url == base_url
 
 
 @pytest.mark.parametrize(
@@ -470,27 +400,22 @@ def test_a_possible_date_of_the_server_is_its_clock_else_ours_and_said(date, see
         assert str(videos["fetched_at"].iloc[0]) == seen_at
 
 
-LISTS = [
-    ("list_avatars", {}, "/v1/avatar/list", "avatars"),
-    ("list_avatars", {"type": "custom"}, "/v1/avatar/list?type=custom", "avatars"),
-    ("list_voices", {}, "/v1/voice/list", "voices"),
-    ("list_music", {}, "/v1/music/list", "music"),
-]
+ITEMS = [{"id": "a1", "name": "Ada"}, {"id": "a2", "name": "Bo"}]
 
 
-@pytest.mark.parametrize("shape", ["in data", "at the top", "data is a list", "bare"])
-@pytest.mark.parametrize(("method", "given", "path", "name"), LISTS)
-def test_a_list_of_names_is_one_request_whatever_its_shape(method, given, path, name, shape):
-    items = [{"id": "a1", "name": "Ada"}, {"id": "a2", "name": "Bo"}]
-    body = {
-        "in data": {"success": True, "data": {name: items}},
-        "at the top": {name: items},
-        "data is a list": {"success": True, "data": items},
-        "bare": items,
-    }[shape]
+@pytest.mark.parametrize(
+    ("method", "given", "path", "body"),
+    [
+        ("list_avatars", {}, "/v1/avatar/list", {"avatars": ITEMS}),
+        ("list_avatars", {"type": "custom"}, "/v1/avatar/list?type=custom", ITEMS),
+        ("list_voices", {}, "/v1/voice/list", {"success": True, "data": ITEMS}),
+        ("list_music", {}, "/v1/music/list", {"success": True, "data": {"music": ITEMS}}),
+    ],
+)
+def test_a_list_of_names_is_one_request_whatever_its_shape(method, given, path, body):
     with serving(lambda request: answer(body)) as server:
         with HookedClient(CANARY, base_url=server.url) as client:
-            assert getattr(client, method)(**given) == items
+            assert getattr(client, method)(**given) == ITEMS
     assert [request.path for request in server.requests] == [path]
 
 

@@ -79,10 +79,10 @@ print(client.requests_sent)
         environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
         processes = [
             subprocess.Popen(given, env=environment, stdout=subprocess.PIPE, text=True)
-            for _ in range(6)
+            for _ in range(4)
         ]
         sent = [int(process.communicate(timeout=120)[0]) for process in processes]
-    assert sent == [20] * 6  # a refused request would have been sent again
+    assert sent == [20] * 4  # a refused request would have been sent again
     names = [path.name for path in (tmp_path / "hooked_analytics").iterdir()]
     text = " ".join(names) + (tmp_path / "hooked_analytics" / min(names, key=len)).read_text()
     assert not any(KEY[at : at + 5] in text for at in range(len(KEY) - 5))

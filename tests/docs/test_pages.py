@@ -35,7 +35,7 @@ def steps(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path):
-    with Sandbox(videos=40, time_scale=600) as sandbox:
+    with Sandbox(videos=40, time_scale=3000) as sandbox:
         (tmp_path / "ids.txt").write_text("".join(f"{i}\n" for i in sandbox.video_ids))
         whole, said = run_page(
             steps(page.read_text()),

@@ -11,26 +11,18 @@ import pytest
 
 from hooked_analytics import Sandbox, __all__ as names, read_videos
 from hooked_analytics.cli import main
-from tests.docs.page_runner import run_page
 from tests.notebooks import run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+SAMPLE = ROOT / "data" / "sample_videos.parquet"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MONTH = ROOT / "notebooks" / "04_monthly_report.ipynb"  # papermill runs it
-OTHERS = [path for path in NOTEBOOKS if path != MONTH]
+FIRST, WATCH, SPEND, MONTH, DAY = NOTEBOOKS
 
 
-def test_the_first_lines_of_the_readme_work_as_pasted(tmp_path):
+def test_the_readme_its_first_lines_and_its_map_are_short():
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
-    whole, said = run_page([("python", code)], tmp_path)
-    assert whole, said
-    assert "credits_unknown" in said.partition(code)[2]
-    assert {path.name for path in tmp_path.iterdir()} == {"credits.png", "videos.parquet"}
-
-
-def test_the_readme_is_short_and_its_map_too():
     assert len(README.splitlines()) <= 150
     assert len(re.findall(r"^  \S+/? {2,}", README, re.MULTILINE)) <= 16
 
@@ -38,8 +30,7 @@ def test_the_readme_is_short_and_its_map_too():
 def test_papermill_runs_the_notebook_of_a_month(tmp_path):
     import papermill
 
-    sample = ROOT / "data" / "sample_videos.parquet"
-    given = {"period": "2026-09", "source": str(sample), "target": str(tmp_path / "month")}
+    given = {"period": "2026-09", "source": str(SAMPLE), "target": str(tmp_path / "month")}
     out = tmp_path / "out.ipynb"
     papermill.execute_notebook(MONTH, out, parameters=given, progress_bar=False, cwd=tmp_path)
     assert_shown(nbformat.read(out, as_version=4))
@@ -49,7 +40,7 @@ def test_papermill_runs_the_notebook_of_a_month(tmp_path):
 
 
 def test_an_analysts_day_takes_at_most_sixty_lines():
-    notebook = nbformat.read(ROOT / "notebooks" / "05_analysts_day.ipynb", as_version=4)
+    notebook = nbformat.read(DAY, as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     assert len([line for line in code.splitlines() if line.strip()]) <= 60
 
@@ -76,27 +67,31 @@ def assert_shown(notebook: nbformat.NotebookNode) -> None:
     assert [o for o in outputs if {"image/png", "text/html"} & set(o.get("data", {}))]
 
 
-@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name)
-def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
-    directory = tmp_path / "notebooks"
-    directory.mkdir()
-    assert_shown(run(path, directory))
+@pytest.fixture
+def folder(tmp_path):
+    """Where a notebook runs, and exports to ``../data/exports``."""
+    (tmp_path / "notebooks").mkdir()
+    yield tmp_path / "notebooks"
     assert list((tmp_path / "data" / "exports").rglob("*.parquet"))
 
 
-def test_the_first_notebook_uses_the_key_and_address_of_the_environment(tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", [WATCH, SPEND, DAY], ids=lambda path: path.name)
+def test_a_notebook_runs_from_top_to_bottom(path, folder):
+    assert_shown(run(path, folder, time_scale=100))
+
+
+def test_the_first_notebook_uses_the_key_and_address_of_the_environment(folder, monkeypatch):
     with Sandbox(videos=30, api_key="my-own-key") as sandbox:
         monkeypatch.setenv("HOOKED_API_URL", sandbox.url)
-        run(NOTEBOOKS[0], tmp_path, api_key="my-own-key")
+        assert_shown(run(FIRST, folder, api_key="my-own-key"))
         assert sandbox.request_counts["list"] == 1
         # two of its three ids on purpose wrong; one of them is never sent
         assert sandbox.request_counts["details"] == 30 + 2
 
 
 def test_the_sample_file_is_a_videos_frame_without_secrets():
-    path = ROOT / "data" / "sample_videos.parquet"
-    assert len(read_videos(path)) == 500
-    assert b"X-Amz-Signature" not in path.read_bytes()
+    assert len(read_videos(SAMPLE)) == 500
+    assert b"X-Amz-Signature" not in SAMPLE.read_bytes()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -114,7 +109,7 @@ def test_a_notebook_is_committed_with_outputs_and_without_secrets(path):
 
 
 def test_the_stored_notebook_on_the_panel_watched_a_batch_from_its_begin():
-    outputs = str(nbformat.read(ROOT / "notebooks" / "02_watch_renders.ipynb", as_version=4))
+    outputs = str(nbformat.read(WATCH, as_version=4))
     polls, changes = map(int, re.search(r"(\d+) polls saw (\d+) changes", outputs).groups())
     assert (polls > 5, changes > 50) == (True, True)
     assert "800 videos: 800 fetched" in outputs  # no archive of an earlier run

@@ -269,20 +269,18 @@ def test_another_owner_of_the_part_is_waited_for_then_named(tmp_path):
 
 
 CHILD = """
-import os, resource, sys
+import os, sys
 from hooked_analytics import HookedClient, download_videos, read_videos
-base_url, frame, folder, limit, workers = sys.argv[1:]
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+base_url, frame, folder, workers = sys.argv[1:]
 with HookedClient("canary-key", base_url=base_url, requests_per_minute=None) as client:
     files = download_videos(read_videos(frame), folder, client=client, max_workers=int(workers))
 print(*files["error"].fillna("ok"), "|", *sorted(os.listdir(folder)))
 """
 
 
-def child(*arguments: object, limit=0, workers=4, mount=()) -> subprocess.Popen[str]:
-    """A process that downloads, whose files may grow to *limit* bytes."""
-    command = [*mount, sys.executable, "-c", CHILD, *arguments, limit, workers]
+def child(*arguments: object, workers=4, mount=()) -> subprocess.Popen[str]:
+    """A process that downloads."""
+    command = [*mount, sys.executable, "-c", CHILD, *arguments, workers]
     return subprocess.Popen(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
@@ -315,16 +313,6 @@ def test_two_processes_fill_one_folder_each_file_once(tmp_path):
     assert len(server.requests) == 6
     assert names(folder) == [f"{video_id}.mp4" for video_id in ids]
     assert {file.read_bytes() for file in folder.iterdir()} == {FILM}
-
-
-def test_a_file_that_may_not_grow_is_a_row_and_goes_on_later(tmp_path):
-    folder = tmp_path / "films"
-    with serving(part_of) as server, local(server) as client:
-        process = child(server.url, exported(server, tmp_path), folder, limit=2000)
-        said = process.communicate(timeout=60)[0]
-        assert said == "disk | vid_1.mp4.part vid_1.mp4.part.json\n"
-        row = only(download_videos(frame(server.url), folder, client=client))
-    assert (row["resumed"], row["sha256"]) == (True, SHA256)
 
 
 def test_a_full_disk_is_said_once_and_harms_no_finished_file(tmp_path):

@@ -35,7 +35,7 @@ from tests.download.film_server import (
     names,
     part_of,
 )
-from tests.scripted import Reset, answer, serving, video
+from tests.scripted import answer, serving, video
 
 SIZE = len(FILM)
 
@@ -178,16 +178,6 @@ def test_the_api_says_why_there_is_no_fresh_link(tmp_path):
 def test_statuses(status, kind, requests, tmp_path):
     row, seen = download(lambda r: answer(b"", status, Retry_After="0.01"), tmp_path)
     assert (row["error"], len(seen)) == (kind, requests)
-
-
-def test_a_reset_is_tried_again(tmp_path):
-    def handler(request):
-        if request.number < 3:
-            raise Reset
-        return part_of(request)
-
-    row, requests = download(handler, tmp_path)
-    assert (row["error"], len(requests)) == (None, 3)
 
 
 def slow(*, piece: int, pause_seconds: float):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -29,8 +26,8 @@ from hooked_analytics import (
     wait_for_videos,
 )
 from hooked_analytics.cli import main
-from hooked_analytics.fetch import PollTimer, pause_seconds
-from hooked_analytics.schema import VIDEOS_SCHEMA, empty_videos, videos_from_records
+from hooked_analytics.fetch import PollTimer
+from hooked_analytics.schema import videos_from_records
 from tests.scripted import Request, answer, serving, video
 
 FAST = {"interval_seconds": 0.02}
@@ -119,13 +116,6 @@ def test_all_final_is_one_poll_one_detail_each_and_a_list_only_for_several(statu
     assert len(hooked.lists) == len(status) - 1
 
 
-def test_no_ids_give_one_empty_frame():
-    with watching(Hooked()) as client:
-        (videos,) = poll_videos([], client=client)
-        assert client.requests_sent == 0
-    pd.testing.assert_frame_equal(videos, empty_videos())
-
-
 def test_a_long_list_of_others_is_not_walked_for_three_videos():
     class Crowded(Hooked):
         def list(self) -> bytes:
@@ -205,32 +195,22 @@ class Split(Hooked):
         return answer({"data": {"videos": items, "total": len(items)}})
 
 
-def test_more_ends_than_the_limit_allows_are_noticed_by_one_page():
+def test_more_ends_than_the_limit_allows_are_noticed_by_one_page(tmp_path):
     hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(29)}, broken="FAILED")
-    archive = Memory({"id": "other", "status": "STARTED"})
+    archive = VideoArchive(tmp_path / "archive")
     with watching(hooked, requests_per_minute=12) as client:
-        polled = poll_videos(hooked.status, client=client, archive=archive)
+        polled = poll_videos(hooked.status, client=client, archive=archive, **FAST)
         videos = next(polled)
-        polled.close()
         assert client.requests_sent == 12
-    assert len(hooked.lists) == 2
-    assert is_final(videos).all()
-    assert videos["status"].tolist() == ["COMPLETED"] * 29 + ["FAILED"]
-    assert videos["used_credits"].notna().sum() == 10
-    # an end without its details is no last word, so the archive does not have it
-    assert len(archive.videos()) == 1 + 10
-
-
-def test_an_end_the_list_told_still_gets_its_details():
-    hooked = Split(**{f"vid_{n}": "COMPLETED" for n in range(12)})
-    with watching(hooked, requests_per_minute=6) as client:
-        polled = poll_videos(hooked.status, client=client, interval_seconds=0.05)
-        # two pages, then details for what is left of the limit
-        assert next(polled)["used_credits"].notna().sum() == 4
-        client.requests_per_minute = None
+        assert len(hooked.lists) == 2
+        assert is_final(videos).all()
+        assert videos["status"].tolist() == ["COMPLETED"] * 29 + ["FAILED"]
+        assert videos["used_credits"].notna().sum() == 10
+        # an end without its details is no last word, so the archive does not have it
+        assert len(archive.videos()) == 10
         client._sender().limiter._max = None
         *_, videos = polled
-    assert videos["used_credits"].tolist() == [5] * 12
+    assert videos["used_credits"].fillna(-1).tolist() == [5] * 29 + [-1]
     assert set(hooked.asked.values()) == {1}
 
 
@@ -347,12 +327,16 @@ def test_a_timeout_says_that_the_renders_go_on():
     assert raised.value.videos["status"].tolist() == ["COMPLETED", "archived", "STARTED"]
 
 
-def test_a_timeout_does_not_wait_for_a_silent_server():
+def test_neither_timeout_nor_stop_waits_for_a_silent_server():
+    stop = threading.Event()
     with watching(lambda request: None, timeout_seconds=30) as client:
         began = time.monotonic()
         with pytest.raises(WaitTimeoutError):
             list(poll_videos(["a"], client=client, timeout_seconds=0.3, **FAST))
-    assert time.monotonic() - began < 10
+        threading.Timer(0.1, stop.set).start()
+        (videos,) = poll_videos(["a", "b"], client=client, stop=stop)
+        assert time.monotonic() - began < 10
+    assert videos["fetch_error"].tolist() == ["not_fetched"] * 2
 
 
 def test_an_interval_under_a_second_is_for_this_machine_only():
@@ -387,7 +371,6 @@ def test_a_failing_api_slows_the_loop_and_is_shown_and_never_ends_it():
         assert client.requests_sent - sent <= 2 * 6
         gaps = [b - a for a, b in itertools.pairwise(at)]
         assert gaps[-1] > 5 * 0.02
-        assert max(gaps) < 12 * 0.02 * 1.05 + 0.3
         hooked.down = False
         for video_id in list(hooked.status):
             hooked.end(video_id)
@@ -402,24 +385,6 @@ def test_a_first_round_that_fails_asks_little():
         assert client.requests_sent <= 2
     assert len(videos) == 300
     assert set(videos["fetch_error"]) == {"server"}
-
-
-def test_one_request_in_ten_failing_still_reaches_the_right_end():
-    kinds = ("error_500", "html_502", "drop", "truncate", "wrong_id")
-    faults = dict.fromkeys(kinds, 0.1 / len(kinds))
-    with Sandbox(videos=1, time_scale=60, faults=faults, seed=4) as sandbox:
-        ids = [
-            sandbox.create_video("class", render_seconds=10 + n, fails=n % 7 == 0, used_credits=n)
-            for n in range(60)
-        ]
-        with sandbox.client(timeout_seconds=4) as client:
-            videos = wait_for_videos(ids, client=client, interval_seconds=0.1)
-            requests = client.requests_sent
-    assert videos["video_id"].tolist() == ids
-    assert videos["fetch_error"].isna().all()
-    assert videos["status"].tolist() == ["FAILED" if n % 7 == 0 else "COMPLETED" for n in range(60)]
-    assert videos["used_credits"].tolist() == list(range(60))
-    assert requests <= 2.5 * 60
 
 
 # --- pace
@@ -445,13 +410,6 @@ def test_the_interval_counts_from_start_to_start():
     assert 105.9 < timer.at < 106.1
 
 
-def test_rounds_jitter_within_bounds():
-    pauses = [pause_seconds(10, 1) for _ in range(300)]
-    assert 9.5 <= min(pauses) < 9.8
-    assert 10.2 < max(pauses) <= 10.5
-    assert 19 <= pause_seconds(10, 2) <= 21
-
-
 # --- stopping
 
 
@@ -470,40 +428,17 @@ def test_stop_is_instant_between_rounds_and_before_the_first():
         assert client.requests_sent == sent
 
 
-def test_stop_does_not_wait_for_a_silent_server():
-    stop = threading.Event()
-    with watching(lambda request: None, timeout_seconds=30) as client:
-        threading.Timer(0.1, stop.set).start()
-        began = time.monotonic()
-        (videos,) = poll_videos(["a", "b"], client=client, stop=stop)
-        assert time.monotonic() - began < 5
-    assert videos["fetch_error"].tolist() == ["not_fetched"] * 2
+# --- an archive
 
 
-# --- an archive, by its two methods
-
-
-class Memory:
-    """What an archive does, kept in memory."""
-
-    def __init__(self, *records: dict[str, object]) -> None:
-        self.frames = [videos_from_records(records)]
-
-    def append(self, videos: pd.DataFrame) -> None:
-        assert list(videos.columns) == VIDEOS_SCHEMA.names
-        self.frames.append(videos)
-
-    def videos(self) -> pd.DataFrame:
-        every = pd.concat([frame for frame in self.frames if len(frame)], ignore_index=True)
-        return every.drop_duplicates("video_id", keep="last")
-
-
-def test_what_an_archive_knows_as_final_costs_no_request_and_what_is_seen_is_kept():
-    archive = Memory(
+def test_what_an_archive_knows_as_final_costs_no_request_and_what_is_seen_is_kept(tmp_path):
+    archive = VideoArchive(tmp_path / "archive")
+    known = [
         {"id": "other", "status": "STARTED"},
         {"id": "a", "status": "COMPLETED", "usedCredits": 7},
         {"id": "b", "status": "STARTED", "type": "scenes"},
-    )
+    ]
+    archive.append(videos_from_records(known))
     hooked = Hooked(a="COMPLETED", b="STARTED", c="STARTED")
     with watching(hooked) as client:
         polled = poll_videos(["a", "b", "c", "gone"], client=client, archive=archive, **FAST)
@@ -521,7 +456,7 @@ def test_what_an_archive_knows_as_final_costs_no_request_and_what_is_seen_is_kep
     assert again["used_credits"].fillna(-1).tolist() == [7, 5, -1]
     pd.testing.assert_frame_equal(again, videos[:3])
     # each observation once: two from the list, two from details
-    assert [len(frame) for frame in archive.frames[1:]] == [2, 2]
+    assert len(archive.observations()) == len(known) + 2 + 2
 
 
 # --- skins
@@ -549,20 +484,7 @@ def rendering(monkeypatch, tmp_path):
         yield path
 
 
-def test_the_command_prints_changes_and_failures_and_writes_a_file(rendering, tmp_path, capsys):
-    out = tmp_path / "videos.parquet"
-    assert main(["watch", str(rendering), "-o", str(out), *QUICK]) == 3
-    assert read_videos(out)["status"].tolist() == ["FAILED", "COMPLETED"]
-    said = capsys.readouterr().out
-    lines = [line for line in said.splitlines() if "2 videos: " in line]
-    assert 3 <= len(lines) <= 4
-    assert "2 videos: 2 rendering · no credits so far, 2 unknown" in lines[0]
-    assert "2 videos: 1 completed, 1 failed · 4 credits so far" in lines[-1]
-    assert "Voice[2J gone" in said
-    assert "\x1b" not in said
-
-
-def test_the_command_tells_the_time_left_from_an_archive_and_keeps_what_it_saw(
+def test_the_command_prints_changes_time_left_and_failures_and_keeps_what_it_saw(
     rendering, tmp_path, capsys
 ):
     at = pd.Timestamp("2024-01-15T10:00Z")
@@ -571,19 +493,20 @@ def test_the_command_tells_the_time_left_from_an_archive_and_keeps_what_it_saw(
          "updatedAt": f"{at + pd.Timedelta(seconds=100 + n):%FT%TZ}"}
         for n in range(200)
     ]  # fmt: skip
-    archive = VideoArchive(tmp_path / "archive")
+    out, archive = tmp_path / "videos.parquet", VideoArchive(tmp_path / "archive")
     archive.append(videos_from_records(past))
-    assert main(["watch", str(rendering), "--archive", str(archive.directory), *QUICK]) == 3
-    lines = [line for line in capsys.readouterr().out.splitlines() if "2 videos: " in line]
-    assert re.search(r"\d+% · .*\d (s|min) left · 2 videos: 2 rendering", "\n".join(lines))
-    assert "left" not in lines[-1]
+    words = ["-o", str(out), "--archive", str(archive.directory), *QUICK]
+    assert main(["watch", str(rendering), *words]) == 3
+    assert read_videos(out)["status"].tolist() == ["FAILED", "COMPLETED"]
     assert len(archive.videos()) == 202
-
-
-def test_the_command_exits_with_3_when_an_id_could_not_be_fetched(rendering, capsys):
-    rendering.write_text("vid_abc123\nvid_none\n")
-    assert main(["watch", str(rendering), *QUICK]) == 3
-    assert "not found" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    lines = [line for line in said.splitlines() if "2 videos: " in line]
+    assert "2 videos: 2 rendering · no credits so far, 2 unknown" in lines[0]
+    assert re.search(r"\d+% · .*\d (s|min) left · 2 videos: 2 rendering", "\n".join(lines))
+    assert "2 videos: 1 completed, 1 failed · 4 credits so far" in lines[-1]
+    assert "left" not in lines[-1]
+    assert "Voice[2J gone" in said
+    assert "\x1b" not in said
 
 
 def test_the_command_exits_with_6_after_a_timeout_and_keeps_what_came(rendering, tmp_path, capsys):
@@ -594,28 +517,18 @@ def test_the_command_exits_with_6_after_a_timeout_and_keeps_what_came(rendering,
     assert len(read_videos(out)) == 2
 
 
-def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(tmp_path, monkeypatch):
+def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(tmp_path, monkeypatch, capsys):
+    class Interrupting(Hooked):
+        def list(self) -> bytes:
+            if len(self.lists) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().list()
+
     out, ids = tmp_path / "videos.jsonl", tmp_path / "ids.txt"
-    hooked = Hooked(**started(2))
     ids.write_text("vid_0\nvid_1\nvid_none\n")
-    with watching(hooked) as client:
+    with watching(Interrupting(**started(2))) as client:
         monkeypatch.setenv("HOOKED_API_URL", client.base_url)
         monkeypatch.setenv("HOOKED_API_KEY", "k")
-        code, said = interrupted_command(["watch", str(ids), "-o", str(out), "--interval", "60"])
-    assert (code, "Stopped with 2 of 3 videos not ended" in said) == (130, True)
-    assert len(out.read_text().splitlines()) == 3
-    assert json.loads(out.read_text().splitlines()[2])["fetch_error"] == "not_found"
-
-
-def interrupted_command(arguments: list[str]) -> tuple[int, str]:
-    """Press Ctrl-C after the first line; exit status and what was said."""
-    child = subprocess.Popen(
-        [sys.executable, "-u", "-m", "hooked_analytics.cli", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert "3 videos" in child.stdout.readline()
-    os.kill(child.pid, signal.SIGINT)
-    said = child.communicate(timeout=10)[1]
-    return child.returncode, said
+        assert main(["watch", str(ids), "-o", str(out), *QUICK]) == 130
+    assert "Stopped with 2 of 3 videos not ended" in capsys.readouterr().err
+    assert read_videos(out)["fetch_error"].fillna("").tolist() == ["", "", "not_found"]

@@ -47,16 +47,9 @@ def run_on_a_terminal(code: str) -> str:
     return said.decode()
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_time_left_and_then_the_line():
-    text = run_on_a_terminal(FETCH.format(progress=None))
-    assert "video/s" in text
-    assert "<00:0" in text
-    assert text.rstrip().splitlines()[-1].rpartition("\r")[2].strip().startswith("60 videos: 60")
-
-
 BYTES = """
 import tempfile
-from hooked_analytics import Sandbox, download_videos, fetch_videos
+from hooked_analytics import download_videos
 with Sandbox(videos=6, faults={"file_drip": 1.0}) as sandbox, sandbox.client() as client:
     videos = fetch_videos(sandbox.video_ids, client=client, progress=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,10 +57,14 @@ with Sandbox(videos=6, faults={"file_drip": 1.0}) as sandbox, sandbox.client() a
 """
 
 
-def test_downloads_are_shown_in_bytes():
-    said = run_on_a_terminal(BYTES)
-    assert re.search(r"\d+%\|.*\| \d+(\.\d+)?k/\d+(\.\d+)?k .*B/s", said)
-    assert re.search(r"\d of 6 files, 0\.\d MB", said)
+def test_a_terminal_gets_a_bar_with_rate_and_time_left_then_the_line_and_bytes_of_downloads():
+    said = run_on_a_terminal(FETCH.format(progress=None) + "print('and now')" + BYTES)
+    text, _, downloads = said.partition("and now")
+    assert "video/s" in text
+    assert "<00:0" in text
+    assert text.rstrip().splitlines()[-1].rpartition("\r")[2].strip().startswith("60 videos: 60")
+    assert re.search(r"\d+%\|.*\| \d+(\.\d+)?k/\d+(\.\d+)?k .*B/s", downloads)
+    assert re.search(r"\d of 6 files, 0\.\d MB", downloads)
 
 
 COLOURS = """

@@ -21,8 +21,10 @@ from hooked_analytics import (
     fetch_videos,
     poll_videos,
     videos_from_records,
+    wait_for_videos,
 )
-from tests.scripted import Request, answer, echo, serving, video
+from hooked_analytics.schema import empty_videos
+from tests.scripted import Request, answer, serving, video
 
 TABLE = {"campaign": ["spring", "autumn"], "video_id": ["a", "b"]}
 
@@ -73,6 +75,12 @@ def test_what_holds_no_ids_is_refused_before_any_request(function, given, error,
     assert echoing.requests_sent == 0
 
 
+@pytest.mark.parametrize("function", [fetch_videos, wait_for_videos])
+def test_no_ids_give_an_empty_typed_frame_without_a_request(function, echoing):
+    pd.testing.assert_frame_equal(function([], client=echoing), empty_videos())
+    assert echoing.requests_sent == 0
+
+
 def test_details_are_joined_to_every_row_of_the_own_table(echoing):
     table = pd.DataFrame(
         {
@@ -111,26 +119,6 @@ def test_a_table_without_ids_or_of_another_engine_is_refused(table, error, echoi
 
 
 # --- what a batch had in hand
-
-
-def refused_after(count: int):
-    def handler(request: Request) -> bytes:
-        if request.number > count:
-            return answer({"success": False, "message": "Not authenticated"}, 401)
-        return echo(request)
-
-    return handler
-
-
-def test_a_key_refused_half_way_leaves_what_came_in_the_error():
-    ids = [f"vid_{n}" for n in range(20)]
-    with serving(refused_after(5)) as server:
-        with HookedClient("k", base_url=server.url, max_workers=1) as client:
-            with pytest.raises(AuthenticationError) as raised:
-                fetch_videos(ids, client=client)
-    errors = raised.value.videos["fetch_error"].fillna("")
-    assert raised.value.videos["video_id"].tolist() == ids
-    assert errors.tolist() == [""] * 5 + ["not_fetched"] * 15
 
 
 def test_a_key_refused_in_mid_poll_leaves_the_last_frame_in_the_error():
