@@ -24,6 +24,7 @@ from hooked_analytics import (
     VideoNotFoundError,
     fetch_videos,
 )
+from hooked_analytics.client import transport
 from tests.client.test_key import full_traceback
 from tests.scripted import Request, Reset, answer, echo, serving, video
 
@@ -329,6 +330,21 @@ def test_the_time_left_by_one_answer_does_not_shorten_the_next():
         with HookedClient(CANARY, base_url=server.url, timeout_seconds=2) as client:
             assert client.get_video("vid_1") == client.get_video("vid_1")
     assert server.connections == 1
+
+
+def test_an_endless_body_is_refused_early(monkeypatch):
+    monkeypatch.setattr(transport, "MAX_VIDEO_BYTES", 100_000)
+    sent = []
+
+    def endless(request: Request):
+        yield b"HTTP/1.1 200 OK\r\n\r\n"
+        while True:
+            sent.append(1)
+            yield b" " * 10_000
+
+    with serving(endless) as server, pytest.raises(BadResponseError, match="larger than"):
+        ask(server)
+    assert len(sent) < 1000
 
 
 def test_429_pauses_and_is_no_failed_attempt():

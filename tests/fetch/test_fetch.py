@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from hooked_analytics import (
     FetchError,
     HookedClient,
+    Sandbox,
     fetch_videos,
     wait_for_videos,
 )
@@ -84,3 +90,51 @@ def test_two_callers_share_one_limit(echoing):
     for job in jobs:
         job.join()
     assert client.requests_last_minute == client.requests_sent == 30
+
+
+def test_many_ids_with_one_fault_in_five():
+    kinds = ("error_500", "html_502", "drop", "truncate", "wrong_id")
+    with Sandbox(videos=300, faults=dict.fromkeys(kinds, 0.04), seed=3) as sandbox:
+        with sandbox.client(requests_per_minute=None, max_workers=32, timeout_seconds=4) as client:
+            videos = fetch_videos(sandbox.video_ids, client=client)
+            requests = client.requests_sent
+    assert videos["video_id"].tolist() == sandbox.video_ids
+    assert requests <= 1.5 * 300
+    # what is left are faults that no retry may cure: an answer about another video
+    assert set(videos["fetch_error"].dropna()) <= {"bad_response", "server", "timeout", "network"}
+    assert videos["fetch_error"].isna().mean() > 0.9
+
+
+BOMB = """
+    import sys
+    from pathlib import Path
+    from hooked_analytics import HookedClient, fetch_videos
+    client = HookedClient("k", base_url=sys.argv[1])
+    fetch_videos(["warm_up"], client=client)
+    def peak():
+        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+    before = peak()
+    videos = fetch_videos(["vid_1"], client=client)
+    print(videos["fetch_error"].iloc[0], peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is Linux only")
+def test_a_gzip_bomb_is_one_row_and_little_memory():
+    packed = gzip.compress(b'{"id": "vid_1", "x": "%s"}' % (b"0" * 200 * 1024 * 1024), 1)
+
+    def handler(request: Request) -> bytes:
+        if request.path.endswith("warm_up"):
+            return echo(request)
+        return answer(packed, Content_Encoding="gzip")
+
+    with serving(handler) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(BOMB), server.url],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    error, grown_mb = done.stdout.split()
+    assert error == "bad_response"
+    assert float(grown_mb) < 50

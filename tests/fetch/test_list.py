@@ -116,14 +116,14 @@ def test_half_a_list_is_an_error_with_what_came(handler, error, message, came, m
     ("handler", "message"),
     [
         (pages_of(["a"], ["b"], [], total=9), "ended after 2 of the 9 videos"),
-        (pages_of([None, None, "a", "b"], total=2), "without an id"),
+        (pages_of([None, None, "a", "b"], total=4), "without an id"),
     ],
 )
 def test_a_list_that_lacks_some_videos_says_so_once(handler, message):
     with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
         with pytest.warns(UserWarning, match=message) as warned:
             assert list_videos(client=client)["video_id"].tolist() == ["a", "b"]
-    assert len(warned) == 1
+    assert sum(message in str(each.message) for each in warned) == 1
 
 
 @pytest.mark.parametrize("status", ["STARTED", "processing", " Processing", "started"])
