@@ -40,7 +40,7 @@ def part_of(request: Request, content: bytes = FILM, tag: str = TAG, **headers: 
     return answer(content[first:], 206, ETag=tag, Content_Range=ranged, **headers)
 
 
-def frame(url: str, *ids: str, **fields: object) -> pd.DataFrame:
+def frame(url: str, /, *ids: str, **fields: object) -> pd.DataFrame:
     """Finished videos whose links lead to *url*."""
     return videos_from_records(
         {
@@ -74,13 +74,16 @@ def left_part(folder: Path, url: str, size: int) -> None:
     (folder / "vid_1.mp4.part.json").write_text(json.dumps(info))
 
 
-def download(handler, folder: Path, *, left: int = 0, timeout_seconds: float = 30, **fields):
+def download(
+    handler, folder: Path, *, left: int = 0, settings: dict[str, object] | None = None, **fields
+):
     """Download one video from a scripted server: its row, and the requests that came."""
     with serving(handler) as server, local(server) as client:
         if left:
             left_part(folder, server.url, left)
-        videos = frame(server.url, **fields)
-        files = download_videos(videos, folder, client=client, timeout_seconds=timeout_seconds)
+        files = download_videos(
+            frame(server.url, **fields), folder, client=client, **(settings or {})
+        )
     return only(files), server.requests
 
 

@@ -44,8 +44,9 @@ NEVER = {
     "newline": "https://files.hooked.so/v.mp4\r\nx-evil: 1",
     "port": "https://files.hooked.so:0/v.mp4",
 }
+FOREIGN = "https://example.com/v.mp4"
 NOT_HANDED_OVER = {
-    "foreign": "https://example.com/v.mp4",
+    "foreign": FOREIGN,
     "look-alike": "https://hooked.so.example.com/v.mp4",
     "glued": "https://evilhooked.so/v.mp4",
     "bucket": "https://s3.amazonaws.com/evil/v.mp4",
@@ -87,11 +88,9 @@ def test_a_link_handed_over_that_leads_elsewhere_is_replaced_by_a_fresh_one(
 @pytest.mark.parametrize("url", NEVER.values(), ids=NEVER)
 def test_a_fresh_link_to_what_is_not_public_is_refused(url, tmp_path, monkeypatch):
     looked_up = leads(monkeypatch)
-    with serving(api(url)) as server, local(server) as client:
-        videos = frame("https://example.com")
-        row = only(download_videos(videos, tmp_path, client=client))
+    row, requests = download(api(url), tmp_path, url=FOREIGN)
     assert (row["error"], looked_up, names(tmp_path)) == ("link_refused", [], [])
-    assert len(server.requests) == 1
+    assert kinds(requests) == ["v1"]
 
 
 @pytest.mark.parametrize("hosts", [[], ["*.hooked.so", "*.amazonaws.com"]])
@@ -113,15 +112,17 @@ def test_hookeds_own_places_need_no_fresh_link(place, hosts):
 @pytest.mark.parametrize("given", [True, False])
 def test_allowed_hosts_are_the_only_ones_for_both_kinds_of_link(given, tmp_path, monkeypatch):
     looked_up = leads(monkeypatch, "10.0.0.7", "10.0.0.7")
-    with serving(api("https://other.example/v.mp4")) as server, local(server) as client:
-        videos = frame("https://cdn.example" if given else "https://files.hooked.so")
-        hosts = {"allowed_hosts": ["cdn.example"]}
-        row = only(download_videos(videos, tmp_path, client=client, **hosts))
+    row, requests = download(
+        api("https://other.example/v.mp4"),
+        tmp_path,
+        settings={"allowed_hosts": ["cdn.example"]},
+        url=f"https://{'cdn.example' if given else 'files.hooked.so'}/v.mp4",
+    )
     assert row["error"] == "link_refused"
     assert "other.example" in row["error_message"]
     assert "allowed_hosts" in row["error_message"]
     assert looked_up == ["cdn.example"] * given  # widened for the link that was handed over
-    assert len(server.requests) == 1
+    assert kinds(requests) == ["v1"]
 
 
 def test_this_machine_is_for_clients_of_this_machine(tmp_path):
@@ -173,8 +174,7 @@ def test_three_redirects_are_followed_and_no_more(tmp_path):
 @pytest.mark.parametrize("address", ["10.0.0.7", "127.0.0.1", "fd00::1", "64:ff9b::a00:7"])
 def test_a_name_that_leads_into_a_private_network_is_refused(address, tmp_path, monkeypatch):
     leads(monkeypatch, address)
-    with serving(api("https://cdn.example/v.mp4")) as server, local(server) as client:
-        row = only(download_videos(frame("https://x.example"), tmp_path, client=client))
+    row, _ = download(api("https://cdn.example/v.mp4"), tmp_path, url=FOREIGN)
     assert row["error"] == "link_refused"
     assert f"cdn.example leads into a private network ({address})" in row["error_message"]
 
@@ -249,9 +249,7 @@ def test_a_fresh_link_may_lead_to_any_host_with_the_certificate_of_its_name(
     monkeypatch.setattr("hooked_analytics.download.downloader.is_public", lambda address: True)
     with serving(part_of, context) as files:
         host = f"cdn.example:{files.url.rpartition(':')[2]}"
-        with serving(api(f"https://{host}/v.mp4")) as server, local(server) as client:
-            videos = frame("https://x.example")
-            row = only(download_videos(videos, tmp_path / "f", client=client))
+        row, _ = download(api(f"https://{host}/v.mp4"), tmp_path / "f", url=FOREIGN)
     if certified == "127.0.0.1":
         assert (row["error"], files.requests) == ("network", [])
         assert "certificate" in row["error_message"]

@@ -196,7 +196,7 @@ def slow(*, piece: int, pause_seconds: float):
     ids=["silent", "dripping", "no answer"],
 )
 def test_silence_and_drips_end(handler, tmp_path):
-    row, _ = download(handler, tmp_path, timeout_seconds=0.3)
+    row, _ = download(handler, tmp_path, settings={"timeout_seconds": 0.3})
     assert row["error"] == "timeout"
 
 
