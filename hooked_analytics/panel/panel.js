@@ -76,38 +76,34 @@ function patch(shown, made) { // in place: what is focused, selected or loaded s
 const pause = () => new Promise((done) => { setTimeout(done); }); // so that no task of the page is long
 
 function store(listeners) {
-  const data = { ids: [], rows: [], own: {}, totals: null, state: {}, seq: 0, links: {}, types: new Set() };
+  const data = { ids: [], rows: [], own: {}, fields: [], totals: null, now: 0, series: [], lines: [],
+    state: {}, seq: 0, links: {}, types: new Set() };
 
-  function put(at, value) { // fields in one order: objects of one shape are quick
-    const video = { id: data.ids[at], at, own: Object.values(data.own).map((each) => each[at]) };
-    data.fields.forEach((name, place) => { video[name] = value(place); });
-    data.rows[at] = video;
-    if (known(video.type)) data.types.add(video.type);
-    data.pictured ||= known(video.thumbnail);
-  }
-
-  async function everything(buffer) {
+  async function take(buffer) { // rows that changed, or all of them
     const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("deflate"));
-    const { columns, ...sent } = await new Response(stream).json();
+    const { all, rows, columns, series, lines, ...sent } = await new Response(stream).json();
     await pause();
-    Object.assign(data, sent, { rows: [] });
-    data.ids.forEach((_, at) => put(at, (place) => columns[place][at]));
+    Object.assign(data, sent, all && { ...all, rows: [], series: [], lines: [] });
+    rows.forEach((at, place) => { // fields in one order: objects of one shape are quick
+      const video = { id: data.ids[at], at, own: Object.values(data.own).map((each) => each[at]) };
+      data.fields.forEach((name, field) => { video[name] = columns[field][place]; });
+      data.rows[at] = video;
+      if (known(video.type)) data.types.add(video.type);
+      data.pictured ||= known(video.thumbnail);
+    });
+    data.series = data.series.concat(series);
+    data.lines = data.lines.concat(lines);
     await pause();
-  }
-
-  function changed(sent) {
-    for (const [at, ...values] of sent.rows) put(at, (place) => values[place]);
-    [data.totals, data.now] = [sent.totals, sent.now];
-    data.series.push(...sent.points);
-    data.lines.push(...sent.lines);
   }
 
   let queue = Promise.resolve(); // one after the other: unpacking takes a moment
   function receive(message, buffers, hello) {
     queue = queue.then(async () => {
-      if (message.kind === "all") await everything(buffers[0]);
-      else if (message.kind === "change" && message.seq === data.seq + 1) changed(message);
-      else if (message.kind === "change") { if (message.seq > data.seq) hello(); return; }
+      if (message.kind === "change" && message.seq !== data.seq + 1) {
+        if (message.seq > data.seq) hello(); // one was lost
+        return;
+      }
+      if (buffers?.length) await take(buffers[0]);
       data.seq = message.seq ?? data.seq;
       data.state = { ...message.state, heard: Date.now() };
       if (message.link?.url) data.links[message.link.at] = message.link.url;

@@ -23,6 +23,8 @@ from hooked_analytics.analysis import (
 from hooked_analytics.schema import ENDING_FAILURES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hooked_analytics.analysis import TimeLeft
@@ -145,7 +147,7 @@ class Snapshot:
             for at, video_id, _, progress in self.changes[since:]
         ]
 
-    def cells(self, rows: list[int] | slice) -> list[list[Any]]:
+    def cells(self, rows: Sequence[int]) -> list[list[Any]]:
         """Give what the table shows in some rows, a list for each of `FIELDS`, as JSON holds it."""
         return [[_cell(name, v) for v in self.columns[name][rows].tolist()] for name in FIELDS]
 
@@ -181,8 +183,9 @@ class Snapshot:
         text = {name: _objects(videos[name]) for name in (*_TEXTS, "thumbnail")}
         error = self._error = _objects(videos["fetch_error"])
         kinds = kinds_of(text["status"], error)
-        for name, told in (("status", error), ("message", _objects(videos["fetch_error_message"]))):
-            text[name] = np.where(kinds == UNAVAILABLE, told, text[name])
+        if (gone := kinds == UNAVAILABLE).any():
+            for name, told in (("status", "fetch_error"), ("message", "fetch_error_message")):
+                text[name] = np.where(gone, _objects(videos[told]), text[name])
         created = self._since(videos["created_at"])
         took = self._since(videos["updated_at"]) - created
         ended = ((kinds == FAILED) | (kinds == COMPLETED)) & (took >= 0)

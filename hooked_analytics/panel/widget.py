@@ -36,7 +36,7 @@ except ImportError:  # lines of text, then
     AnyWidget = None  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from hooked_analytics.client import HookedClient
     from hooked_analytics.fetch import Archive, EventSource
@@ -240,33 +240,26 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         if unasked or len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total)):
             self._send_all()
         elif polled:
-            self._send_changed(rows)
+            self._send_rows(rows)
         else:
             self._post("state")
 
-    def _send_changed(self, rows: list[int]) -> None:
-        shown, since = self._snapshot, self._sent_changes
-        self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
-        changed = [list(each) for each in zip(rows, *shown.cells(rows), strict=True)]
-        self._post("change", seq=self._seq, rows=changed, totals=shown.totals(), now=shown.now,
-                   points=shown.series[-1:], lines=shown.lines(since))  # fmt: skip
+    def _send_rows(self, rows: Sequence[int], *, all_anew: bool = False) -> None:
+        """Send rows, the figures over all, and what is new in the pictures; or all there is."""
+        with self._lock:
+            shown, since = self._snapshot, 0 if all_anew else self._sent_changes
+            self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
+            sent = {"rows": list(rows), "columns": shown.cells(rows), "totals": shown.totals(),
+                    "now": shown.now, "series": shown.series[0 if all_anew else -1:],
+                    "lines": shown.lines(since)}  # fmt: skip
+            if all_anew:
+                own = {str(name): list(map(plain, each)) for name, each in self._own.items()}
+                sent["all"] = {"ids": self._ids, "fields": FIELDS, "own": own}
+            packed = zlib.compress(json.dumps(sent, separators=(",", ":")).encode())
+            self._post("all" if all_anew else "change", [packed], seq=self._seq)
 
     def _send_all(self) -> None:
-        with self._lock:
-            shown = self._snapshot
-            self._sent_changes = len(shown.changes)
-            sent = {
-                "ids": self._ids,
-                "fields": FIELDS,
-                "columns": shown.cells(slice(None)),
-                "own": {str(n): list(map(plain, own.tolist())) for n, own in self._own.items()},
-                "totals": shown.totals(),
-                "now": shown.now,
-                "series": shown.series,
-                "lines": shown.lines(),
-            }
-            packed = zlib.compress(json.dumps(sent, separators=(",", ":")).encode())
-            self._post("all", [packed], seq=self._seq)
+        self._send_rows(range(len(self._ids)), all_anew=True)
 
     def _post(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
         self.send({"kind": kind, **content, "state": self._status()}, buffers)

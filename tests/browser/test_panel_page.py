@@ -134,7 +134,7 @@ def test_buttons_that_need_the_kernel_say_so_and_a_gap_asks_for_everything(page)
     panel.answer()
     page.get_by_text("waiting for the kernel").wait_for(state="hidden")
     panel.poll(batch(12, 120))
-    panel.panel._send_changed([0])
+    panel.panel._send_rows([0])
     panel.sent.clear()  # a message is lost
     panel.poll(batch(12, 130))
     panel.until(lambda: page.evaluate("window.sent.at(-1)?.kind") == "hello")
