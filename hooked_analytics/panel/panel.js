@@ -42,7 +42,7 @@ function span(low, high) { // a range of time left; "+" where its far end is not
 // ---- drawing: a piece of the page is made anew from the data, and `patch` brings what is shown up to it
 
 function element(tag, settings = {}, ...children) {
-  const made = ["svg", "path"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+  const made = ["svg", "path", "title"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   made.handlers = {};
   for (const [name, value] of Object.entries(settings)) {
@@ -77,7 +77,7 @@ const pause = () => new Promise((done) => { setTimeout(done); }); // so that no 
 
 function store(listeners) {
   const data = { ids: [], rows: [], own: {}, fields: [], totals: null, now: 0, series: [], lines: [],
-    state: {}, seq: 0, links: {}, types: new Set() };
+    state: {}, seq: 0, links: {}, types: new Set(), broken: new Set() };
 
   async function take(buffer) { // rows that changed, or all of them
     const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -118,46 +118,14 @@ function store(listeners) {
 
 const place = (x, y) => `left: ${x.toFixed(2)}%; top: ${y.toFixed(2)}%`;
 const label = (x, y, side, text) => element("span", { class: `hk-label ${side}`, style: place(x, y) }, text);
-const path = (points, name) => element("path", { class: name,
-  d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("") });
+const path = (points, name, title = "") => element("path", { class: name,
+  d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("") },
+element("title", {}, title));
 
-function chart(title, describe) {
-  const box = element("div");
-  let data, targets = [], pointed = -1;
-
-  function point(at) {
-    pointed = Math.max(-1, Math.min(at, targets.length - 1));
-    draw(data);
-  }
-  function near({ currentTarget, clientX, clientY }) {
-    const { left, top, width, height } = currentTarget.getBoundingClientRect();
-    const atX = 100 * (clientX - left) / width, atY = 100 * (clientY - top) / height;
-    const far = targets.map(({ x, y }) => Math.hypot(10 * (x - atX), y - atY)); // nearest in time, then in height
-    point(far.indexOf(Math.min(...far)));
-  }
-  function press(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") point(-1);
-    if (!step) return;
-    point(Math.max(0, pointed + step));
-    event.preventDefault();
-    event.stopPropagation();
-  }
-  function draw(latest) {
-    data = latest;
-    const { lines, labels, summary, ...drawn } = describe(data);
-    targets = drawn.targets.sort((one, other) => one.x - other.x);
-    const { x, y, title: told, text } = targets[pointed] ?? {};
-    const marked = known(x) ? [element("i", { class: "hk-mark", style: place(x, y) }),
-      element("div", { class: `hk-tip ${x > 50 ? "left" : "right"}`, style: place(x, y) },
-        element("b", {}, told), element("span", {}, text))] : [];
-    patch(box, element("div", { class: "hk-chart" }, element("b", {}, title),
-      element("div", { class: "hk-plot", role: "img", tabindex: 0, onmousemove: near, onkeydown: press,
-        onmouseleave: () => point(-1), onblur: () => point(-1),
-        "aria-label": `${title}: ${summary}. Arrow keys show values.` },
-      element("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" }, ...lines), ...labels, ...marked)));
-  }
-  return { box, draw };
+function picture(title, { lines, labels, summary }) {
+  return element("div", { class: "hk-chart" }, element("b", {}, title),
+    element("div", { class: "hk-plot", role: "img", "aria-label": `${title}: ${summary}` },
+      element("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" }, ...lines), ...labels));
 }
 
 function axes(data, values, y, text) { // time from left to right, and a rule for each value
@@ -178,57 +146,53 @@ function axes(data, values, y, text) { // time from left to right, and a rule fo
 function progressPicture(data) {
   const y = (share) => 100 - share;
   const { x, first, running, lines, labels } = axes(data, [0, 25, 50, 75, 100], y, (share) => `${share} %`);
-  const targets = [], videos = new Map();
+  const videos = new Map();
   for (const [at, row, share] of data.lines) {
     if (known(share)) videos.set(row, [...videos.get(row) ?? [], [at, share]]);
   }
   for (const [row, points] of [...videos].sort(([a], [b]) => data.rows[b].kind - data.rows[a].kind)) {
-    const video = data.rows[row], kind = KINDS[video.kind], title = video.name || video.id;
-    if (video.kind === RENDERING) points.push([data.now, points.at(-1)[1]]);
+    const video = data.rows[row], kind = KINDS[video.kind], [at, share] = points.at(-1);
+    const title = `${video.name || video.id}: ${number(share)} % after ${duration(at - (video.created ?? first))}`;
+    if (video.kind === RENDERING) points.push([data.now, share]);
     const drawn = points.map(([at, share]) => [x(at), y(share)]);
-    lines.push(path(drawn, `hk-line ${kind}`));
-    labels.push(element("i", { class: `hk-end ${kind}`, style: place(...drawn.at(-1)) }));
-    targets.push(...points.map(([at, share]) => ({ x: x(at), y: y(share), title,
-      text: `${number(share)} % after ${duration(at - (video.created ?? first))}` })));
+    lines.push(path(drawn, `hk-line ${kind}`, title));
+    labels.push(element("i", { class: `hk-end ${kind}`, style: place(...drawn.at(-1)), title }));
   }
   const band = videos.size ? [] : data.series.filter((each) => each.length > 2);
   const edge = (column) => band.map((each) => [x(each[0]), y(each[column])]);
+  const [, , low, , median, , high] = band.at(-1) ?? [];
+  const summary = band.length ? `median ${number(median)} %, the middle 80 % from ${number(low)} to ${number(high)} %`
+    : `${plural(videos.size)} drawn`;
   if (band.length > 1) {
-    for (const [low, high] of [[2, 6], [3, 5]]) {
-      lines.push(path([...edge(high), ...edge(low).reverse()], "hk-band rendering"));
+    for (const [from, to] of [[2, 6], [3, 5]]) {
+      lines.push(path([...edge(to), ...edge(from).reverse()], "hk-band rendering", summary));
     }
-    lines.push(path(edge(4), "hk-line rendering"));
-    targets.push(...band.map(([at, , low, , median, , high]) => ({ x: x(at), y: y(median),
-      title: `median ${number(median)} % after ${duration(at - first)}`,
-      text: `middle 80 %: ${number(low)}–${number(high)} %` })));
+    lines.push(path(edge(4), "hk-line rendering", summary));
   }
   if (running) {
     lines.push(path([[x(data.now), -6], [x(data.now), 100]], "hk-now"));
     labels.push(label(x(data.now), -4, "right", "now"));
   }
-  return { lines, labels, targets,
-    summary: band.length ? `median ${number(band.at(-1)[4])} %` : `${plural(videos.size)} drawn` };
+  return { lines, labels, summary };
 }
 
 function finishedPicture(data) {
   const { totals, series, now } = data, total = data.rows.length, y = (n) => 100 - 100 * n / Math.max(total, 1);
   const step = COUNTS.find((n) => total / n <= 4) ?? total / 4;
   const ticks = [0, 1, 2, 3, 4].map((n) => n * step).filter((tick) => tick === 0 || total - tick > step / 2);
-  const { x, first, running, lines, labels } = axes(data, ticks, y, count);
+  const { x, running, lines, labels } = axes(data, ticks, y, count);
   const over = series.at(-1)?.[1] ?? 0, end = over + (totals.remaining ?? 0);
-  const ends = (totals.left ?? []).map((left) => now + left);
+  const summary = `${count(over)} of ${count(total)} have ended`;
   lines.push(path([[0, 0], [100, 0]], "hk-now"));
   labels.push(label(0, 0, "left", count(total)),
     label(100, 0, "above", `all ${count(total)}${running && totals.left ? `: in ${totals.text}` : ""}`));
-  if (ends.length) {
-    lines.push(path([[x(now), y(over)], ...ends.map((at) => [x(at), y(end)])], "hk-band completed"));
+  if (totals.left) {
+    lines.push(path([[x(now), y(over)], ...totals.left.map((left) => [x(now + left), y(end)])], "hk-band completed",
+      `${count(end)} of ${count(total)} expected in ${totals.text}, in 4 of 5 cases`));
   }
   const steps = series.flatMap(([at, n], row) => [[x(at), y(series[row - 1]?.[1] ?? n)], [x(at), y(n)]]);
-  lines.push(path(steps, "hk-line completed"));
-  const target = (at, n, text) => ({ x: x(at), y: y(n), title: `${count(n)} of ${count(total)}`, text });
-  return { lines, labels, summary: `${count(over)} of ${count(total)} have ended`, targets: [
-    ...series.map(([at, n]) => target(at, n, `ended after ${duration(at - first)}`)),
-    ...ends.map((at) => target(at, end, `expected in ${duration(at - now)}, in 4 of 5 cases`))] };
+  lines.push(path(steps, "hk-line completed", summary));
+  return { lines, labels, summary };
 }
 
 // ---- the table
@@ -289,8 +253,9 @@ function nameOf(video, data, asking) {
   const url = data.links[video.at];
   const link = url ? element("a", { class: "hk-link", href: url, ...NEW_TAB }, "ready ↗") : asking("open ↗", "open",
     { class: "hk-link", hidden: video.kind !== COMPLETED }, video.at);
-  const image = element("img", { alt: "", loading: "lazy", referrerpolicy: "no-referrer",
-    src: video.thumbnail, hidden: !video.thumbnail });
+  const source = video.thumbnail, image = element("img", { alt: "", loading: "lazy", referrerpolicy: "no-referrer",
+    src: source, hidden: !source || data.broken.has(source),
+    onerror: ({ target }) => { data.broken.add(source); target.hidden = true; } });
   return element("div", { class: "hk-video" }, element("span", { class: "hk-thumb" }, image),
     element("div", {}, element("span", { class: "hk-name" }, video.name ?? ""),
       element("span", { class: "hk-id" }, element("code", {}, video.id ?? "no id"), " ", link),
@@ -374,12 +339,12 @@ function view(model, el, data) {
     draw(false);
   }
 
-  function top() {
+  function header() {
     const { totals, state } = data;
     const chips = KINDS.map((name, kind) => button(`${count(totals.counts[kind])} ${name}`,
       () => choose({ kind: choice.kind === kind ? null : kind }),
       { class: `hk-chip ${name}`, hidden: !totals.counts[kind], "aria-pressed": String(choice.kind === kind) }));
-    return element("div", {}, element("header", {}, element("b", { class: "hk-title" }, plural(data.ids.length)),
+    return element("header", {}, element("b", { class: "hk-title" }, plural(data.ids.length)),
       element("span", { class: "hk-chips", role: "group", "aria-label": "Filter by status" }, ...chips),
       element("span", { class: "hk-controls" },
         element("span", { class: "hk-alert hk-busy", role: "status", hidden: !pending.size }, "waiting for the kernel"),
@@ -388,9 +353,7 @@ function view(model, el, data) {
           : asking(state.state === "paused" ? "▶ Resume" : "▶ Start", "start", {}),
         asking("↻ Refresh", "refresh", {}),
         asking("■ Stop", "stop", { disabled: !going(state) && state.state !== "paused",
-          title: "Stop polling; the renders go on at Hooked" }))),
-    bar(data), element("p", { class: "hk-banner hk-alert", role: "status", hidden: !state.why }, state.why ?? ""),
-    tiles(data));
+          title: "Stop polling; the renders go on at Hooked" })));
   }
 
   function heading({ label, kind }) {
@@ -419,40 +382,50 @@ function view(model, el, data) {
       element("span", { class: "hk-quiet hk-count", role: "status" }, told));
   }
 
-  function bottom(height) {
-    const all = columnsOf(data, asking), columns = all.filter((each) => !choice.hidden.has(each.label));
-    const { found, over, foldable, videos } = ordered(data, choice, all);
-    choice.page = Math.max(0, Math.min(choice.page, Math.ceil(videos.length / PAGE_ROWS) - 1));
-    const from = choice.page * PAGE_ROWS, page = videos.slice(from, from + PAGE_ROWS), to = from + page.length;
-    const folded = foldable && !choice.unfolded;
-    const rows = page.map((video) => element("tr", {}, ...columns.map((column) => cell(video, data, column))));
-    if (!page.length && !folded) rows.push(element("tr", {}, element("td", { class: "hk-quiet",
-      colspan: columns.length }, data.rows.length ? "No such videos." : "No video ids were given.")));
-    const spent = over.reduce((sum, video) => sum + (video.credits ?? 0), 0);
-    const median = known(data.totals.median) ? ` · median render ${duration(data.totals.median)}` : "";
-    const turn = (text, name, by, disabled) =>
-      button(text, () => choose({ page: choice.page + by }), { "aria-label": name, disabled });
-    return element("div", {}, reasons(data),
-      tools(all, `${count(folded ? videos.length : found.length)} of ${count(data.rows.length)}`
-        + (folded ? " · completed folded" : "")),
-      element("div", { class: "hk-box", role: "region", tabindex: 0, "aria-label": "Videos",
-        style: `min-height: ${height}px` },
-        element("table", {}, element("thead", {}, element("tr", {}, ...columns.map(heading))),
-          element("tbody", {}, ...rows))),
-      button(`${folded ? "▸" : "▾"} ${count(over.length)} completed · ${number(spent)} credits${median}`,
-        () => choose({ unfolded: !choice.unfolded, page: choice.page }),
-        { class: "hk-fold", hidden: !foldable, "aria-expanded": String(choice.unfolded) }),
-      element("div", { class: "hk-pager", hidden: videos.length <= PAGE_ROWS },
-        turn("‹", "Previous videos", -1, from === 0),
-        element("span", {}, `${count(from + 1)}–${count(to)} of ${count(videos.length)}`),
-        turn("›", "Next videos", 1, to >= videos.length)),
-      element("footer", { class: "hk-quiet" }, requests(data)));
+  function table(columns, videos, height) {
+    const rows = videos.map((video) => element("tr", {}, ...columns.map((column) => cell(video, data, column))));
+    return element("div", { class: "hk-box", role: "region", tabindex: 0, "aria-label": "Videos",
+      style: `min-height: ${height}px` },
+    element("table", {}, element("thead", {}, element("tr", {}, ...columns.map(heading))),
+      element("tbody", {}, ...rows)));
   }
 
-  const charts = [chart("Progress", progressPicture), chart("Finished, and the range expected", finishedPicture)];
-  const above = element("div"), below = element("div");
-  const root = element("section", { class: "hooked", "aria-label": "Progress of videos", hidden: true },
-    above, element("div", { class: "hk-charts" }, ...charts.map((each) => each.box)), below);
+  function pager(from, to, total) {
+    const turn = (text, name, by, disabled) =>
+      button(text, () => choose({ page: choice.page + by }), { "aria-label": name, disabled });
+    return element("div", { class: "hk-pager", hidden: total <= PAGE_ROWS },
+      turn("‹", "Previous videos", -1, from === 0),
+      element("span", {}, `${count(from + 1)}–${count(to)} of ${count(total)}`),
+      turn("›", "Next videos", 1, to >= total));
+  }
+
+  function page(height) {
+    const { state, totals, rows } = data, columns = columnsOf(data, asking);
+    const { found, over, foldable, videos } = ordered(data, choice, columns), folded = foldable && !choice.unfolded;
+    choice.page = Math.max(0, Math.min(choice.page, Math.ceil(videos.length / PAGE_ROWS) - 1));
+    const from = choice.page * PAGE_ROWS, shown = videos.slice(from, from + PAGE_ROWS);
+    const none = rows.length ? "No such videos." : "No video ids were given.";
+    const told = `${count(folded ? videos.length : found.length)} of ${count(rows.length)}`;
+    const spent = over.reduce((sum, video) => sum + (video.credits ?? 0), 0);
+    const median = known(totals.median) ? ` · median render ${duration(totals.median)}` : "";
+    return element("section", { class: "hooked", "aria-label": "Progress of videos",
+      "data-dark": isDark(el), "data-plain": !data.pictured },
+    header(), bar(data),
+    element("p", { class: "hk-banner hk-alert", role: "status", hidden: !state.why }, state.why ?? ""),
+    tiles(data),
+    element("div", { class: "hk-charts" }, picture("Progress", progressPicture(data)),
+      picture("Finished, and the range expected", finishedPicture(data))),
+    reasons(data), tools(columns, folded ? `${told} · completed folded` : told),
+    table(columns.filter((each) => !choice.hidden.has(each.label)), shown, height),
+    element("p", { class: "hk-quiet", hidden: shown.length > 0 || folded }, none),
+    button(`${folded ? "▸" : "▾"} ${count(over.length)} completed · ${number(spent)} credits${median}`,
+      () => choose({ unfolded: !choice.unfolded, page: choice.page }),
+      { class: "hk-fold", hidden: !foldable, "aria-expanded": String(choice.unfolded) }),
+    pager(from, from + shown.length, videos.length),
+    element("footer", { class: "hk-quiet" }, requests(data)));
+  }
+
+  const root = element("section", { class: "hooked", "aria-label": "Progress of videos", hidden: true });
   el.append(root);
   const hide = document.head.appendChild(element("style")); // the copy for saved notebooks, where there is more to show
   const timer = setInterval(() => {
@@ -461,10 +434,9 @@ function view(model, el, data) {
   let width = 0;
 
   function draw(keepHeight = true) { // so that nothing jumps while it updates
-    const box = below.querySelector(".hk-box"), kept = keepHeight && box?.clientWidth === width;
-    patch(above, top());
-    patch(below, bottom(kept ? box.offsetHeight : 0));
-    width = below.querySelector(".hk-box").clientWidth;
+    const box = root.querySelector(".hk-box"), kept = keepHeight && box?.clientWidth === width;
+    patch(root, page(kept ? box.offsetHeight : 0));
+    width = root.querySelector(".hk-box").clientWidth;
   }
   function update(message) {
     pending.delete(message?.done);
@@ -472,11 +444,7 @@ function view(model, el, data) {
       element("a", { href: message.link.url, ...NEW_TAB }).click();
     }
     if (!data.totals) return;
-    root.hidden = false;
     hide.textContent = `.hooked-static-${data.state.token} { display: none !important }`;
-    root.toggleAttribute("data-dark", isDark(el));
-    root.toggleAttribute("data-plain", !data.pictured);
-    charts.forEach((each) => each.draw(data));
     draw();
   }
   return { update, close: () => { clearInterval(timer); hide.remove(); } };

@@ -253,7 +253,9 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
                     "now": shown.now, "series": shown.series[0 if all_anew else -1:],
                     "lines": shown.lines(since)}  # fmt: skip
             if all_anew:
-                own = {str(name): list(map(plain, each)) for name, each in self._own.items()}
+                own = {
+                    str(name): list(map(plain, each.tolist())) for name, each in self._own.items()
+                }
                 sent["all"] = {"ids": self._ids, "fields": FIELDS, "own": own}
             packed = zlib.compress(json.dumps(sent, separators=(",", ":")).encode())
             self._post("all" if all_anew else "change", [packed], seq=self._seq)
