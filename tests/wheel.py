@@ -52,17 +52,8 @@ def build(directory: Path) -> Path:
     """Build the wheel into *directory*, which is emptied of older ones."""
     for old in directory.glob("*.whl"):
         old.unlink()
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        directory,
-    ]
-    subprocess.run([*command, ROOT], check=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+    subprocess.run([*command, directory, ROOT], check=True)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
@@ -73,17 +64,9 @@ def try_extra(wheel: Path, extra: str) -> float:
         venv.create(directory, with_pip=True)
         python = Path(directory, "bin", "python")
         what = f"{wheel}[{extra}]" if extra else str(wheel)
-        pip = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-compile",
-        ]
+        options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
         before = size(directory)
-        subprocess.run([*pip, what], check=True)
+        subprocess.run([python, "-m", "pip", "install", *options, what], check=True)
         after = size(directory)
         script = f"import sys\n{FRAME}\n{SCRIPTS[extra]}"
         subprocess.run([python, "-W", "ignore", "-c", script], cwd=directory, check=True)

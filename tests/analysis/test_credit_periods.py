@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import credit_change, credits_over_time
-from hooked_analytics.analysis.credit_change import change_of_total
 from tests.analysis.rows import listed, none
 
 
@@ -144,14 +143,6 @@ def test_the_days_of_each_period_are_from_its_first_to_its_last():
     assert table[["days_before", "days_after"]].to_numpy().tolist() == [[31, 1]]
     undated = credit_change(spent(a=[1]), spent(a=[1]).drop(columns="created_at"))
     assert undated[["days_before", "days_after"]].isna().all(axis=None)
-
-
-def test_the_parts_of_the_total_have_intervals_of_their_own():
-    total = change_of_total(spent(a=[4] * 20), spent(a=[9] * 20), by="type").round()
-    assert total.to_dict("records") == [
-        {"volume": 0, "volume_low": -48, "volume_high": 48, "mix": 0, "mix_low": 0, "mix_high": 0,
-         "rate": 100, "rate_low": 60, "rate_high": 146},
-    ]  # fmt: skip
 
 
 def test_an_interval_leaves_zero_out_where_a_part_is_more_than_chance():

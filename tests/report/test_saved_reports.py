@@ -123,7 +123,7 @@ def test_an_export_leaves_nothing_beside_its_folder_and_sweeps_what_a_kill_left(
 def test_two_exports_at_once_leave_one_of_them_whole(tmp_path):
     reports = [replace(october(), title=str(number)) for number in range(4)]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda report: report.export(tmp_path / "report"), reports * 5))
+        list(pool.map(lambda report: report.export(tmp_path / "report"), reports * 3))
     assert read_report(tmp_path / "report").title in "0123"
 
 
@@ -151,7 +151,7 @@ def test_the_folder_a_process_works_in_is_not_replaced(tmp_path, monkeypatch):
             october().export(folder)
 
 
-# The writer kills itself before its first step on a file, then before its fourth, and so on
+# The writer kills itself before its first step on a file, then before its fifth, and so on
 # until it gets through: the whole way is tried, however busy the machine. What one kill left is
 # what the next writer finds.
 KILLER = """
@@ -187,7 +187,7 @@ old = shown = replace(bases[0], title="0")
 write(old)
 (folder / "tables" / "mine.txt").write_text("mine")
 outcomes, through = Counter(), False
-for step in count(1, 3):
+for step in count(1, 4):
     new = replace(bases[step % 2], title=str(step))
     if not (writer := os.fork()):
         die_before(step)
@@ -220,5 +220,5 @@ def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(tmp_path):
     old, new, through = done.stdout.split()
     assert int(old) > 10
     assert int(new) > 1
-    assert int(old) + int(new) > 21
+    assert int(old) + int(new) > 15
     assert through == "True"
