@@ -118,24 +118,14 @@ def test_failed_renders_do_not_teach_progress():
 LATER = START + pd.Timedelta(1, "D")
 
 
-def test_observations_are_read_up_to_the_first_that_shows_the_end():
-    rows = [
-        observation("a", 90, 100, "COMPLETED", updated=80), observation("a", 60, 70),
-        observation("a", 20, 10), observation("a", 120, 70),
-        observation("a", 600, 100, "COMPLETED", updated=500),
-        observation("b", 30, 5), observation("b", 30, 5),
-    ]  # fmt: skip
-    seen = read_progress(frame(rows), LATER)
-    assert seen["seconds"].tolist() == [20, 60, 90, 30]
-    assert seen["over"].tolist() == [False, False, True, False]
-    assert seen["total"].tolist()[:3] == [80] * 3
-
-
 @pytest.mark.parametrize(("updated", "total"), [(10, 60), (80, 80), (500, 90)])
-def test_an_end_outside_the_last_two_observations_is_not_believed(updated, total):
+def test_an_end_outside_the_last_two_observations_and_what_follows_it_are_not_believed(
+    updated, total
+):
     end = observation("a", 90, 100, "COMPLETED", updated=updated)
-    both = frame([observation("a", 60, 70), end])
-    assert read_progress(both, LATER)["total"].tolist() == [total] * 2
+    late = observation("a", 600, 100, "COMPLETED", updated=500)
+    seen = frame([late, end, observation("a", 120, 70), observation("a", 60, 70)])
+    assert read_progress(seen, LATER)["total"].tolist() == [total] * 2
 
 
 def test_only_the_last_90_days_teach():

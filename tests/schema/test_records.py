@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -17,7 +16,6 @@ from hooked_analytics.schema import (
     VIDEOS_SCHEMA,
     arrow_from_frame,
     empty_videos,
-    frame_from_arrow,
 )
 from tests.analysis.rows import none
 from tests.documented import SAMPLE
@@ -243,13 +241,3 @@ def test_no_record_raises_or_changes_a_dtype(record):
     videos = videos_from_records([{**record, "id": "vid_1"}], fetched_at=NOW)
     assert arrow_from_frame(videos).schema == VIDEOS_SCHEMA
     assert videos["video_id"].tolist() == ["vid_1"]
-
-
-def test_arrow_and_back_is_the_same_frame():
-    videos = videos_from_records([SAMPLE, {"id": "vid_2"}], fetched_at=NOW)
-    pd.testing.assert_frame_equal(frame_from_arrow(arrow_from_frame(videos)), videos)
-
-
-def test_columns_of_the_user_follow_ours():
-    videos = videos_from_records([SAMPLE]).assign(render_seconds=[1.5])
-    assert arrow_from_frame(videos).schema.field("render_seconds").type == pa.float64()
