@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import pytest
 
-from hooked_analytics.analysis import TimeLeft, batch_time_left, time_left_text
+from hooked_analytics.analysis import batch_time_left, time_left_text
 
 START = pd.Timestamp("2024-01-15T10:00Z")
 
@@ -40,36 +38,34 @@ def past(count: int, size: int = 4, step: float = 100) -> pd.DataFrame:
     )
 
 
-def test_without_past_batches_the_rest_takes_as_long_as_those_that_ended():
-    left = batch_time_left(batch([100, 200, 900, 900], 250))
+UNDER_WAY = batch([100, 200, 900, 900], 250)
+
+
+LATER = batch([100, 900, 900, 900], 150, day=1)
+
+
+@pytest.mark.parametrize(
+    ("videos", "history", "seconds", "remaining", "text"),
+    [
+        # without past batches the rest takes as long as those that ended
+        (UNDER_WAY, None, 250, 2, "about 4 min"),
+        # of ten past ones it took 0.67 to 1.5 times as long
+        (UNDER_WAY, past(9), 250, 2, "about 4 min"),
+        (UNDER_WAY, past(10), 250, 2, "3–7 min"),
+        # those of another size or still under way are not compared
+        (UNDER_WAY, past(20, size=13), 250, 2, "about 4 min"),
+        (UNDER_WAY, past(20).assign(status="STARTED"), 250, 2, "about 4 min"),
+        # progress counts until the first has ended
+        (batch([900] * 4, 60, progress=25), None, 180, 4, "about 3 min"),
+        # of two batches under way the later end counts
+        (pd.concat([batch([100, 900], 150), LATER]), None, 450, 4, "about 8 min"),
+    ],
+)
+def test_the_time_left_by_the_pace_of_the_batch(videos, history, seconds, remaining, text):
+    left = batch_time_left(videos, history=history)
     assert left is not None
-    assert (left.seconds, left.remaining, left.compared) == (250, 2, 0)
-    assert math.isnan(left.low_seconds)
-    assert time_left_text(left) == "about 4 min"
-
-
-@pytest.mark.parametrize(("count", "shown"), [(9, False), (10, True)])
-def test_ten_past_batches_give_a_range(count, shown):
-    """Their rest took 500 - t of t s when two of four had ended, t in [200, 300): 0.67 to 1.5."""
-    left = batch_time_left(batch([100, 200, 900, 900], 250), history=past(count))
-    assert left is not None
-    assert left.compared == (count if shown else 0)
-    if shown:
-        assert 250 * 0.66 < left.low_seconds < left.seconds == 250 < left.high_seconds < 250 * 1.51
-
-
-@pytest.mark.parametrize("history", [past(20, size=13), past(20).assign(status="STARTED")])
-def test_batches_of_another_size_or_still_under_way_are_not_compared(history):
-    left = batch_time_left(batch([100, 200, 900, 900], 250), history=history)
-    assert left is not None
-    assert left.compared == 0
-
-
-def test_progress_counts_until_the_first_has_ended():
-    left = batch_time_left(batch([900] * 4, 60, progress=25))
-    assert left is not None
-    assert left.seconds == 180
-    assert math.isnan(left.high_seconds)
+    assert (left.seconds, left.remaining) == (seconds, remaining)
+    assert time_left_text(left) == text
 
 
 @pytest.mark.parametrize(
@@ -78,10 +74,3 @@ def test_progress_counts_until_the_first_has_ended():
 def test_nothing_to_tell(videos):
     assert batch_time_left(videos) is None
     assert time_left_text(None) == ""
-
-
-def test_of_two_batches_under_way_the_later_end_counts():
-    both = pd.concat([batch([100, 900], 150), batch([100, 900, 900, 900], 150, day=1)])
-    left = batch_time_left(both)
-    assert isinstance(left, TimeLeft)
-    assert (left.seconds, left.remaining) == (450, 4)
