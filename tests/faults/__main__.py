@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(HEAD, flush=True)
     rows = []
     for figure in FIGURES:
-        if not arguments.names or figure.module in arguments.names:
+        elsewhere = arguments.short and isinstance(figure.short, str)
+        if not elsewhere and (not arguments.names or figure.module in arguments.names):
             rows.append(row(figure, short=arguments.short, seed=arguments.seed))
             print(rows[-1], flush=True)
     if not arguments.names and not arguments.short:

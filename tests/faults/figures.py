@@ -119,9 +119,9 @@ FIGURES = (
     Figure(
         "hostile answers, headers and status lines × signals × a full disk or a file in place of "
         "the folder, over fetch, list, poll, download and the command line",
-        "generator", 2_000, 25,
+        "generator", 2_000, 30,
         "0 rows lost, 0 bare exceptions, 0 requests begun more than 1 s after the stop",
-        zero=("rows lost", "bare exceptions"), at_least={"runs": 25},
+        zero=("rows lost", "bare exceptions"), at_least={"runs": 30},
         in_time={"requests after the stop": 0},
     ),
     Figure(

@@ -63,6 +63,7 @@ WAITS = (
     "download.worker.MAX_RETRY_AFTER_SECONDS",
 )  # fmt: skip
 MAX_SECONDS = 2.0  # a run that has not ended by itself is stopped then
+KINDS = ("good",) * 6 + ("headers",) * 3 + ("fields", "body", "status", "cut", "reset")
 VALUES = (None, True, -1, 0, 1e308, 10**400, "", "\0\x1b[2J", "é" * 300, [], {}, [[]], "NaN", 5)
 FIELDS = ("id", "status", "progress", "createdAt", "usedCredits", "type", "url", "data", "metadata")
 BODIES = (b"", b"{", b"[]", b"null", b"NaN", b"\xff\xfe", b"[" * 5000, b'{"data": null}', b"<html>")
@@ -82,9 +83,7 @@ class Hostile:
             return self._answer(request, random)
 
     def _answer(self, request: Request, random: Random) -> bytes | Iterator[bytes]:
-        kind = random.choice(
-            ("good",) * 6 + ("fields", "body", "status", "headers", "cut", "reset")
-        )
+        kind = random.choice(KINDS)
         said = answer(self._body(request, random, hostile=kind == "fields"))
         if kind == "reset":
             raise Reset
