@@ -59,6 +59,7 @@ def test_the_key_is_found_in_every_format_and_writing(tmp_path_factory, name, ke
     assert len(checked.leaks) >= 1, (key, writing)
     assert checked.unread == []
     assert pieces(key, " ".join(checked.leaks).replace(str(path), "")) == []
+    assert check_files([path], SearchedKeys(f"another{key}")).leaks == []
 
 
 # -- keys that nobody told us -----------------------------------------------------------------
