@@ -73,31 +73,24 @@ class _Interrupts:
     """
 
     def __init__(self, here: Any) -> None:
-        self._kernel = here
-        self._idle: Any = signal.SIG_IGN  # what the kernel does between messages
         self.listeners: set[Callable[[], None]] = set()
-
+        self._kernel = here
         here.pre_handler_hook = self._begin_message
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._idle, here.saved_sigint_handler = here.saved_sigint_handler, self._between_cells
-            signal.signal(signal.SIGINT, self._in_cell)
+            self._begin_message()
         else:
-            self._idle = signal.signal(signal.SIGINT, self._between_cells)
+            signal.signal(signal.SIGINT, self._between_cells)
 
     def _begin_message(self) -> None:
-        # as the kernel does it, with a handler of ours; it puts the saved one back afterwards
-        self._kernel.saved_sigint_handler = signal.signal(signal.SIGINT, self._in_cell)
+        # as the kernel does it, with handlers of ours; it puts the saved one back afterwards
+        signal.signal(signal.SIGINT, self._in_cell)
+        self._kernel.saved_sigint_handler = self._between_cells
 
     def _in_cell(self, number: int, frame: FrameType | None) -> None:
-        self._tell()
+        self._between_cells()
         signal.default_int_handler(number, frame)
 
-    def _between_cells(self, number: int, frame: FrameType | None) -> None:
-        self._tell()
-        if callable(self._idle):
-            self._idle(number, frame)
-
-    def _tell(self) -> None:
+    def _between_cells(self, *_: object) -> None:
         # a handler may run between any two steps of the main thread, so the loop does the work
         for listener in tuple(self.listeners):
             self._kernel.io_loop.add_callback(listener)

@@ -77,7 +77,7 @@ const pause = () => new Promise((done) => { setTimeout(done); }); // so that no 
 
 function store(listeners) {
   const data = { ids: [], rows: [], own: {}, fields: [], totals: null, now: 0, series: [], lines: [],
-    state: {}, seq: 0, links: {}, types: new Set(), broken: new Set() };
+    state: {}, seq: 0, links: {}, broken: new Set() };
 
   async function take(buffer) { // rows that changed, or all of them
     const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -88,8 +88,6 @@ function store(listeners) {
       const video = { id: data.ids[at], at, own: Object.values(data.own).map((each) => each[at]) };
       data.fields.forEach((name, field) => { video[name] = columns[field][place]; });
       data.rows[at] = video;
-      if (known(video.type)) data.types.add(video.type);
-      data.pictured ||= known(video.thumbnail);
     });
     data.series = data.series.concat(series);
     data.lines = data.lines.concat(lines);
@@ -99,8 +97,8 @@ function store(listeners) {
   let queue = Promise.resolve(); // one after the other: unpacking takes a moment
   function receive(message, buffers, hello) {
     queue = queue.then(async () => {
-      if (message.kind === "change" && message.seq !== data.seq + 1) {
-        if (message.seq > data.seq) hello(); // one was lost
+      if (message.kind === "change" && message.seq !== data.seq + 1) { // old, or one was lost
+        if (message.seq > data.seq) hello();
         return;
       }
       if (buffers?.length) await take(buffers[0]);
@@ -359,17 +357,17 @@ function view(model, el, data) {
   function heading({ label, kind }) {
     const sorted = choice.sort === label, up = choice.down > 0;
     const next = !sorted ? { sort: label, down: 1 } : up ? { down: -1 } : { sort: null, down: 1 };
-    const arrow = element("span", { "aria-hidden": "true" }, sorted ? (up ? " ▲" : " ▼") : "");
     return element("th", { scope: "col", class: kind, "aria-sort": sorted && (up ? "ascending" : "descending") },
-      element("button", { type: "button", onclick: () => choose(next) }, label, arrow));
+      button(label, () => choose(next)));
   }
 
   function tools(columns, told) {
     const search = element("input", { type: "search", "aria-label": "Search",
       placeholder: "Search name, id, own columns …", value: choice.search,
       oninput: (event) => choose({ search: event.target.value }) });
+    const found = [...new Set(data.rows.map((video) => video.type).filter(known))].sort();
     const types = element("select", { "aria-label": "Type", onchange: (event) => choose({ type: event.target.value }) },
-      ...["", ...[...data.types].sort()].map((value) =>
+      ...["", ...found].map((value) =>
         element("option", { value, selected: value === choice.type }, value || "Type: all")));
     const boxes = columns.slice(1).map(({ label }) => element("label", {}, element("input", { type: "checkbox",
       checked: !choice.hidden.has(label), onchange: (event) => {
@@ -409,7 +407,7 @@ function view(model, el, data) {
     const spent = over.reduce((sum, video) => sum + (video.credits ?? 0), 0);
     const median = known(totals.median) ? ` · median render ${duration(totals.median)}` : "";
     return element("section", { class: "hooked", "aria-label": "Progress of videos",
-      "data-dark": isDark(el), "data-plain": !data.pictured },
+      "data-dark": isDark(el), "data-plain": !rows.some((video) => video.thumbnail) },
     header(), bar(data),
     element("p", { class: "hk-banner hk-alert", role: "status", hidden: !state.why }, state.why ?? ""),
     tiles(data),

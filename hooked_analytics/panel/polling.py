@@ -22,7 +22,6 @@ from hooked_analytics.fetch import (
     pause_seconds,
     poll_loop,
     to_frame,
-    validate_ids,
 )
 from hooked_analytics.panel.notebook import interrupt_listeners
 from hooked_analytics.schema import record_id
@@ -61,10 +60,12 @@ class Poller:
         interval_seconds: float,
     ) -> None:
         self._client, self._owns_client = client or HookedClient(), client is None
-        self._ids = [each.shown for each in validate_ids(video_ids, self._client)]
+        check_interval(self._client, interval_seconds, None)
+        timer = PollTimer(interval_seconds, threading.Event())
+        known = build_schedule(video_ids, self._client, archive, timer).videos
+        self._ids, self._videos = [video.video_id for video in known], to_frame(known)
         limit = self._client.requests_per_minute or math.inf
         self._limit_seconds = TIMEOUT_SECONDS + 60 * len(self._ids) / limit
-        check_interval(self._client, interval_seconds, self._limit_seconds)
         self._interval_seconds = interval_seconds
         self._archive, self._webhooks = archive, webhooks
         self._state, self._failing, self._next_at = "ready", False, time.monotonic()
@@ -72,8 +73,6 @@ class Poller:
         self._lock, self._stop = threading.RLock(), threading.Event()
         self._thread: BackgroundThread | None = None
         self._types: dict[str, str] | None = None
-        timer = PollTimer(interval_seconds, self._stop)
-        self._videos = to_frame(build_schedule(self._ids, self._client, archive, timer).videos)
         self._closed = False
         self._open.add(self)
 

@@ -201,14 +201,15 @@ class Snapshot:
 
     def _estimate(self, new: dict[str, Array], old: dict[str, Array]) -> Array:
         """Fill in expected ends; return the rows whose end has moved noticeably."""
-        running = new["kind"] == RENDERING
+        running: Array = new["kind"] == RENDERING
         begun = running & (old["kind"] != RENDERING)
         new.update({n: np.where(running & ~begun, old[n], new[n]) for n in _ENDS})
         if not running.any():
             self._left = None
-        elif np.isnan(self._began):
+            return running
+        if np.isnan(self._began):
             self._began = float(np.fmin.reduce(new["created"][running]))
-        if not running.any() or self.now < self._estimate_at:
+        if self.now < self._estimate_at:
             return np.zeros(len(running), bool)
         told = self._ends(new)
         rest, elapsed = _REST_WITHOUT_PACE, self.now - self._began

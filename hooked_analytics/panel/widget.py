@@ -51,8 +51,6 @@ _WITHOUT_ANYWIDGET = (
 # Until the copy for a saved notebook is renewed, and all is sent where no page has asked for it:
 # twice as long each time, up to so long [s].
 _FIRST_SECONDS, _MAX_SECONDS, _MAX_SECONDS_WITHOUT_PAGE = 0.5, 30.0, 5.0
-# Everything is sent anew when more rows changed than this, and this part of all.
-_MANY_ROWS, _MANY_SHARE = 100, 0.25
 
 
 class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
@@ -195,7 +193,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
                    "refresh": self._poll_once}  # fmt: skip
         if kind == "hello":
             self._page = True
-            self._send_all()
+            self._send_rows()
         elif kind == "open":  # it waits for Hooked, and the kernel must not
             job = partial(self._open_video, message["at"], done)
             threading.Thread(target=job, daemon=True).start()
@@ -227,41 +225,37 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             interrupt_listeners().discard(self.stop)
 
     def _send_news(self, rows: list[int], *, polled: bool) -> None:
-        """Send what changed, or all where that is less; renew the copy now and then."""
-        now, total = time.monotonic(), len(self._ids)
+        """Send what changed, and all now and then where no page has asked; renew the copy."""
+        now = time.monotonic()
         due = self._displayed and (self._state not in ACTIVE or now >= self._renew_at)
         if due:
             self._renew_at = now + self._renew_seconds
             longest = _MAX_SECONDS if self._page else _MAX_SECONDS_WITHOUT_PAGE
             self._renew_seconds = min(2 * self._renew_seconds, longest)
             soon(self._update_copy)
-        # a page that has not asked may be unable to: its kernel is busy
-        unasked = due and not self._page
-        if unasked or len(rows) >= min(total, max(_MANY_ROWS, _MANY_SHARE * total)):
-            self._send_all()
+        if due and not self._page:  # it may be unable to ask: its kernel is busy
+            self._send_rows()
         elif polled:
             self._send_rows(rows)
         else:
             self._post("state")
 
-    def _send_rows(self, rows: Sequence[int], *, all_anew: bool = False) -> None:
+    def _send_rows(self, rows: Sequence[int] | None = None) -> None:
         """Send rows, the figures over all, and what is new in the pictures; or all there is."""
         with self._lock:
-            shown, since = self._snapshot, 0 if all_anew else self._sent_changes
-            self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
-            sent = {"rows": list(rows), "columns": shown.cells(rows), "totals": shown.totals(),
-                    "now": shown.now, "series": shown.series[0 if all_anew else -1:],
-                    "lines": shown.lines(since)}  # fmt: skip
-            if all_anew:
+            shown, since, sent = self._snapshot, self._sent_changes, dict[str, Any]()
+            points = shown.series[-1:]
+            if rows is None:
+                rows, since, points = range(len(self._ids)), 0, shown.series
                 own = {
                     str(name): list(map(plain, each.tolist())) for name, each in self._own.items()
                 }
-                sent["all"] = {"ids": self._ids, "fields": FIELDS, "own": own}
+                sent = {"all": {"ids": self._ids, "fields": FIELDS, "own": own}}
+            self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
+            sent |= {"rows": list(rows), "columns": shown.cells(rows), "totals": shown.totals(),
+                     "now": shown.now, "series": points, "lines": shown.lines(since)}  # fmt: skip
             packed = zlib.compress(json.dumps(sent, separators=(",", ":")).encode())
-            self._post("all" if all_anew else "change", [packed], seq=self._seq)
-
-    def _send_all(self) -> None:
-        self._send_rows(range(len(self._ids)), all_anew=True)
+            self._post("all" if "all" in sent else "change", [packed], seq=self._seq)
 
     def _post(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
         self.send({"kind": kind, **content, "state": self._status()}, buffers)

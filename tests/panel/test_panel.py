@@ -214,7 +214,7 @@ def test_a_poll_sends_the_rows_it_changed():
     ids = VIDEOS["video_id"].tolist()
     hello, first, second, third = heard(ids, [VIDEOS, later, later])[:4]
     assert (hello["kind"], hello["ids"], hello["columns"]["kind"]) == ("all", ids, [WAITING] * 4)
-    assert (first["kind"], first["columns"]["progress"]) == ("all", [100, 40, 70, None])
+    assert (first["kind"], first["columns"]["progress"]) == ("change", [100, 40, 70, None])
     assert (second["kind"], second["rows"], second["columns"]["progress"]) == ("change", [1], [90])
     assert second["lines"] == [[0, 1, 90]]
     assert (third["rows"], third["seq"]) == ([], second["seq"] + 1)
@@ -235,8 +235,8 @@ def test_own_columns_and_texts_are_sent_as_json_can_hold_them():
     frame.insert(0, "client", "another of the same name", allow_duplicates=True)
     record = {"id": "vid_1", "status": "FAILED", "name": "n\0ame\u202e" + "x" * 1_000_000,
               "thumbnail": "javascript:alert(1)", "message": HOSTILE}  # fmt: skip
-    told = heard(frame, [videos_from_records([record, {**record, "id": "vid_2"}])])[1]
-    assert told["own"] == {
+    hello, told = heard(frame, [videos_from_records([record, {**record, "id": "vid_2"}])])[:2]
+    assert hello["own"] == {
         "budget": [1.5, None], "day": ["2024-01-15 00:00:00"] * 2, "ratio": [None] * 2,
         "team": [7, None], "tags": ["['a']"] * 2, "client": ["A", None],
     }  # fmt: skip
