@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import requests
 
-from hooked_analytics import Sandbox, VideoArchive, export_videos, read_videos, videos_from_records
+from hooked_analytics import Sandbox, export_videos, read_videos, videos_from_records
 from hooked_analytics.cli import main
 from hooked_analytics.storage import FORMATS
 from tests.cli.conftest import COMMAND
@@ -257,19 +257,3 @@ def test_completion_offers_commands(tmp_path):
         check=True,
     )
     assert offered.read_text().strip() == "watch"
-
-
-def test_watch_until_stuck_ends_with_7(sandbox, ids_file, tmp_path, capsys):
-    video_id = sandbox.create_video("class", render_seconds=10_000, fails=False)
-    at = pd.Timestamp.now("UTC") - pd.Timedelta(days=1)
-    archive = VideoArchive(tmp_path / "archive")
-    archive.append(
-        videos_from_records(
-            {"id": f"vid_{n}", "status": "COMPLETED", "type": "class",
-             "createdAt": f"{at:%FT%T}.000Z", "updatedAt": f"{at:%FT%T}.{100 + n}Z"}
-            for n in range(200)
-        )
-    )  # fmt: skip
-    words = ["watch", ids_file(video_id), "--archive", str(archive.directory), "--until-stuck"]
-    assert main([*words, "--interval", "1", "--timeout", "60"]) == 7
-    assert f"no more progress: {video_id}" in capsys.readouterr().err

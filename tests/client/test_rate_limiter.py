@@ -81,16 +81,6 @@ def test_never_more_than_the_limit_in_any_minute(clock):
         assert sum(at <= other < at + 60 for other in sent) <= 5
 
 
-def test_requests_under_way_count(clock):
-    budget, batch = RateLimiter(2), WaitingBatch(clock)
-    budget.acquire(batch)
-    budget.acquire(batch)
-    assert budget.sent_in_window() == 2
-    budget.release()
-    clock.now += 61
-    assert budget.sent_in_window() == 1
-
-
 def test_one_refusal_pauses_everybody_for_the_time_asked(clock):
     budget, batch = RateLimiter(None), WaitingBatch(clock)
     refuse(budget, batch, clock, 7.0)
@@ -138,16 +128,6 @@ def test_learns_what_a_bucket_refills(clock):
             budget.refused(sent_at=sent_at, retry_after=1.0)
     assert refused <= 15
     assert clock.now - began < 28 * 1.1
-
-
-def test_a_learned_pace_grows_again_with_every_answer(clock):
-    budget, batch = RateLimiter(None), WaitingBatch(clock)
-    for _ in range(10):
-        send(budget, batch, clock, seconds=0.01)
-    refuse(budget, batch, clock, 10.0)
-    paced = [send(budget, batch, clock, seconds=0.01) for _ in range(200)]
-    assert paced[2] - paced[1] == pytest.approx(1.02, abs=0.02)
-    assert paced[199] - paced[198] < 0.16
 
 
 def test_stray_refusals_do_not_slow_a_client_down_for_ever(clock):

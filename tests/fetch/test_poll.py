@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -22,16 +20,13 @@ from hooked_analytics import (
     WaitTimeoutError,
     is_final,
     poll_videos,
-    read_videos,
     wait_for_videos,
 )
-from hooked_analytics.cli import main
 from hooked_analytics.fetch import PollTimer
 from hooked_analytics.schema import videos_from_records
 from tests.scripted import Request, answer, serving, video
 
 FAST = {"interval_seconds": 0.02}
-QUICK = ["--interval", "0.1", "--requests-per-minute", "6000"]
 
 
 class Hooked:
@@ -153,28 +148,6 @@ def test_a_small_limit_is_spent_on_what_ended_and_never_exceeded():
     assert is_final(frames[0]).sum() > 10
     waiting = frames[0][frames[0]["fetch_error"].notna()]
     assert set(waiting["fetch_error"]) == {"not_fetched"}
-
-
-def test_while_no_end_is_near_looks_come_further_apart():
-    class Slow(Hooked):
-        def list(self) -> bytes:
-            progress = self.percent
-            items = [{"id": i, "status": "STARTED", "progress": progress} for i in self.listed]
-            return answer({"data": {"videos": items, "total": len(items)}})
-
-    hooked = Slow(**started(2))
-    hooked.percent = 1.0
-    with watching(hooked) as client:
-        for number, _ in enumerate(poll_videos(hooked.status, client=client, **FAST)):
-            hooked.percent += 1
-            if number == 20:
-                far = len(hooked.lists)
-                assert 4 <= far <= 6
-                hooked.percent = 90
-            elif number == 29:
-                # near the end, once that is seen, no poll is left out
-                assert len(hooked.lists) - far >= 3
-                break
 
 
 def test_two_hundred_renders_cost_few_requests_and_their_ends_are_noticed_soon():
@@ -459,7 +432,7 @@ def test_what_an_archive_knows_as_final_costs_no_request_and_what_is_seen_is_kep
     assert len(archive.observations()) == len(known) + 2 + 2
 
 
-# --- skins
+# --- waiting
 
 
 def test_wait_for_videos_gives_the_last_frame_and_shows_a_line(capsys):
@@ -468,67 +441,3 @@ def test_wait_for_videos_gives_the_last_frame_and_shows_a_line(capsys):
         videos = wait_for_videos(ids, client=client, progress=True, interval_seconds=0.1)
     assert is_final(videos).all()
     assert "3 videos: 3 completed · " in capsys.readouterr().err
-
-
-@pytest.fixture
-def rendering(monkeypatch, tmp_path):
-    with Sandbox(videos=1, time_scale=60) as sandbox:
-        monkeypatch.setenv("HOOKED_API_URL", sandbox.url)
-        monkeypatch.setenv("HOOKED_API_KEY", sandbox.api_key)
-        path = tmp_path / "ids.txt"
-        path.write_text(
-            sandbox.create_video("class", render_seconds=150, fails="Voice\x1b[2J gone")
-            + "\n"
-            + sandbox.create_video("class", render_seconds=240, fails=False, used_credits=4)
-        )
-        yield path
-
-
-def test_the_command_prints_changes_time_left_and_failures_and_keeps_what_it_saw(
-    rendering, tmp_path, capsys
-):
-    at = pd.Timestamp("2024-01-15T10:00Z")
-    past = [
-        {"id": f"vid_{n}", "status": "COMPLETED", "type": "class", "createdAt": f"{at:%FT%TZ}",
-         "updatedAt": f"{at + pd.Timedelta(seconds=100 + n):%FT%TZ}"}
-        for n in range(200)
-    ]  # fmt: skip
-    out, archive = tmp_path / "videos.parquet", VideoArchive(tmp_path / "archive")
-    archive.append(videos_from_records(past))
-    words = ["-o", str(out), "--archive", str(archive.directory), *QUICK]
-    assert main(["watch", str(rendering), *words]) == 3
-    assert read_videos(out)["status"].tolist() == ["FAILED", "COMPLETED"]
-    assert len(archive.videos()) == 202
-    said = capsys.readouterr().out
-    lines = [line for line in said.splitlines() if "2 videos: " in line]
-    assert "2 videos: 2 rendering · no credits so far, 2 unknown" in lines[0]
-    assert re.search(r"\d+% · .*\d (s|min) left · 2 videos: 2 rendering", "\n".join(lines))
-    assert "2 videos: 1 completed, 1 failed · 4 credits so far" in lines[-1]
-    assert "left" not in lines[-1]
-    assert "Voice[2J gone" in said
-    assert "\x1b" not in said
-
-
-def test_the_command_exits_with_6_after_a_timeout_and_keeps_what_came(rendering, tmp_path, capsys):
-    out = tmp_path / "videos.csv"
-    arguments = ["--interval", "0.05", "--timeout", "0.1"]
-    assert main(["watch", str(rendering), "-o", str(out), *arguments]) == 6
-    assert "renders go on at Hooked" in capsys.readouterr().err
-    assert len(read_videos(out)) == 2
-
-
-def test_ctrl_c_ends_the_command_with_130_and_keeps_what_came(tmp_path, monkeypatch, capsys):
-    class Interrupting(Hooked):
-        def list(self) -> bytes:
-            if len(self.lists) == 2:
-                os.kill(os.getpid(), signal.SIGINT)
-            return super().list()
-
-    out, ids = tmp_path / "videos.jsonl", tmp_path / "ids.txt"
-    ids.write_text("vid_0\nvid_1\nvid_none\n")
-    with watching(Interrupting(**started(2))) as client:
-        monkeypatch.setenv("HOOKED_API_URL", client.base_url)
-        monkeypatch.setenv("HOOKED_API_KEY", "k")
-        assert main(["watch", str(ids), "-o", str(out), *QUICK]) == 130
-    assert "Stopped with 2 of 3 videos not ended" in capsys.readouterr().err
-    assert read_videos(out)["fetch_error"].fillna("").tolist() == ["", "", "not_found"]

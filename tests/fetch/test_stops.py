@@ -52,7 +52,7 @@ def slow(request: Request) -> bytes:
 @pytest.mark.parametrize(
     ("call", "ids"),
     [
-        ("fetch_videos(ids, client=client)", 5000),
+        ("fetch_videos(ids, client=client)", 2000),
         ("wait_for_videos(ids, client=client, interval_seconds=0.05)", 300),
     ],
     ids=["fetch", "wait"],

@@ -1,4 +1,4 @@
-"""GET /v1/video/{id}, GET /v1/video/list, renders that move with the clock, the rate limit."""
+"""Which videos there are, details and lists of them, renders that move with the clock, the limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from datetime import timedelta
 import pytest
 
 from hooked_analytics import Sandbox
+from hooked_analytics.sandbox.seed_data import other_team_videos, own_videos
 from tests.documented import SAMPLE
+from tests.sandbox.conftest import MONDAY_NOON
+
+START = MONDAY_NOON.timestamp()
 
 # the links point at the sandbox, and two of these are not on the page's sample
 NOT_THE_PAGES = ("size", "teamId", "thumbnail", "url")
@@ -200,3 +204,20 @@ def test_the_limit_is_a_window_that_starts_with_the_first_request(get, details):
         assert statuses(1) == [429]
         sandbox.advance(1)
         assert statuses(4) == [200, 200, 200, 429]
+
+
+def test_the_same_seed_and_start_give_the_same_videos():
+    assert own_videos(50, 3, START) == own_videos(50, 3, START)
+    assert own_videos(50, 3, START) != own_videos(50, 4, START)
+    others = other_team_videos(5, 3, START)
+    assert {video.id for video in own_videos(50, 3, START)}.isdisjoint(v.id for v in others)
+    assert [video.ended_at < START for video in others] == [True] * 5
+    assert Sandbox(videos=1).video_ids == ["vid_abc123"]
+
+
+def test_a_few_are_rendering_at_the_start():
+    for count, rendering in ((1, 0), (2, 0), (5, 1), (20, 5), (200, 8), (1000, 40)):
+        videos = own_videos(count, 0, START)
+        assert len({video.id for video in videos}) == count
+        assert sum(video.ended_at > START for video in videos) == rendering
+        assert all(video.created_at < START for video in videos)
