@@ -1,4 +1,4 @@
-"""Which videos there are, details and lists of them, renders that move with the clock, the limit."""
+"""Which videos there are, details, lists, renders that move with the clock, the rate limit."""
 
 from __future__ import annotations
 
