@@ -77,7 +77,8 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("path", [WATCH, SPEND, DAY], ids=lambda path: path.name)
 def test_a_notebook_runs_from_top_to_bottom(path, folder):
-    assert_shown(run(path, folder, time_scale=100))
+    quicker = {"time_scale=20)": "time_scale=100)", "videos=900": "videos=300"}
+    assert_shown(run(path, folder, changed={**quicker, "videos=800": "videos=300"}))
 
 
 def test_the_first_notebook_uses_the_key_and_address_of_the_environment(folder, monkeypatch):
