@@ -8,10 +8,13 @@ import numpy as np
 
 
 def polars_usage(videos: Any) -> Any:
-    """Credits per type, as one would write it by hand."""
+    """Credits per type, as one would write it by hand; not-a-number is no figure here either."""
     import polars as pl
 
-    credits, status, seconds = map(pl.col, ("used_credits", "status", "duration_seconds"))
+    status = pl.col("status")
+    credits, seconds = (
+        pl.col(name).fill_nan(None) for name in ("used_credits", "duration_seconds")
+    )
     ended, failed = status.is_in(["COMPLETED", "FAILED"]), status == "FAILED"
     measured = (status == "COMPLETED") & credits.is_not_null() & (seconds > 0)
     return (
@@ -36,6 +39,7 @@ def polars_usage(videos: Any) -> Any:
 
 
 def duckdb_usage(videos: Any) -> Any:
+    """Compute the same in SQL."""
     return videos.query(
         "videos",
         """
@@ -51,7 +55,13 @@ def duckdb_usage(videos: Any) -> Any:
                        status = 'COMPLETED' AND used_credits IS NOT NULL AND duration_seconds > 0
                    ) AS seconds,
                    sum(used_credits) FILTER (status = 'FAILED') AS failed_credits
-            FROM videos GROUP BY type
+            FROM (
+                SELECT type, status,
+                       CASE WHEN NOT isnan(used_credits) THEN used_credits END AS used_credits,
+                       CASE WHEN NOT isnan(duration_seconds) THEN duration_seconds END
+                           AS duration_seconds
+                FROM videos
+            ) GROUP BY type
         ) ORDER BY credits DESC
         """,
     ).pl()
