@@ -23,19 +23,7 @@ from unittest import mock
 
 import pandas as pd
 
-from hooked_analytics import (
-    FetchInterrupted,
-    HookedClient,
-    HookedError,
-    StorageError,
-    VideoArchive,
-    download_videos,
-    fetch_videos,
-    list_videos,
-    poll_videos,
-    read_videos,
-    videos_from_records,
-)
+import hooked_analytics as ha
 from hooked_analytics.cli import main
 from hooked_analytics.sandbox import mp4_file
 from tests.scripted import Request, Reset, ScriptedServer, answer, serving, video
@@ -134,21 +122,21 @@ class Operations:
     """What is run: each gives the frame that it ends with."""
 
     def __init__(
-        self, client: HookedClient, folder: Path, ids: list[str],
-        archive: VideoArchive | None = None, stop: threading.Event | None = None,
+        self, client: ha.HookedClient, folder: Path, ids: list[str],
+        archive: ha.VideoArchive | None = None, stop: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.client, self.folder, self.ids, self.stop = client, folder, ids, stop
         self.archive = archive
         self.told = ""  # by the command
 
     def fetch(self) -> pd.DataFrame:
-        return fetch_videos(self.ids, client=self.client, archive=self.archive, progress=False)
+        return ha.fetch_videos(self.ids, client=self.client, archive=self.archive, progress=False)
 
     def list(self) -> pd.DataFrame:
-        return list_videos(client=self.client)
+        return ha.list_videos(client=self.client)
 
     def polls(self) -> Iterator[pd.DataFrame]:
-        return poll_videos(
+        return ha.poll_videos(
             self.ids, client=self.client, archive=self.archive, interval_seconds=0.05,
             timeout_seconds=1, stop=self.stop,
         )  # fmt: skip
@@ -158,8 +146,8 @@ class Operations:
 
     def download(self) -> pd.DataFrame:
         link = {"status": "COMPLETED", "url": f"{self.client.base_url}/file.mp4"}
-        videos = videos_from_records([{"id": video_id, **link} for video_id in self.ids])
-        return download_videos(
+        videos = ha.videos_from_records([{"id": video_id, **link} for video_id in self.ids])
+        return ha.download_videos(
             videos, self.folder / "files", client=self.client, allowed_hosts=["127.0.0.1"],
             progress=False, timeout_seconds=1,
         )  # fmt: skip
@@ -220,10 +208,10 @@ def _one_run(
     settings = {"requests_per_minute": None, "timeout_seconds": 1, "max_attempts": 2}
     environment = {"HOOKED_API_URL": server.url, "HOOKED_API_KEY": key}
     with (
-        HookedClient(key, base_url=server.url, **settings) as client,
+        ha.HookedClient(key, base_url=server.url, **settings) as client,
         mock.patch.dict(os.environ, environment),
     ):
-        operations = Operations(client, folder, IDS, VideoArchive(folder / "archive"), stop)
+        operations = Operations(client, folder, IDS, ha.VideoArchive(folder / "archive"), stop)
         break_machine = random.choice((None, None, "disk", "folder"))
         if name not in {"fetch", "poll", "download"}:
             break_machine = None  # the command's own file is what its rows are read from
@@ -234,9 +222,9 @@ def _one_run(
         try:
             with _broken(break_machine, folder), _stopped(after, stop if by_event else None) as at:
                 frame = getattr(operations, name)()
-        except (HookedError, FetchInterrupted) as error:
+        except (ha.HookedError, ha.FetchInterrupted) as error:
             frame = error.videos
-            disk = isinstance(error, StorageError)
+            disk = isinstance(error, ha.StorageError)
             ended = None if frame is not None or disk else f"no rows with {error!r}"
         except OSError as error:
             ended = None if break_machine else f"bare {error!r}"
@@ -246,7 +234,7 @@ def _one_run(
         if at:
             stops[key] = at[0]
     if isinstance(frame, Path):
-        frame = read_videos(frame)
+        frame = ha.read_videos(frame)
     sent = any(request.headers.get("x-api-key") == key for request in server.requests[before:])
     if not sent and frame is None:
         return None  # stopped before its first request: nothing came

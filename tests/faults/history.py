@@ -24,14 +24,7 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hooked_analytics import (
-    FetchInterrupted,
-    HookedClient,
-    Sandbox,
-    VideoArchive,
-    fetch_videos,
-    poll_videos,
-)
+import hooked_analytics as ha
 from hooked_analytics.client import retry
 from tests.faults.harness import PROCESSES
 from tests.faults.leaks import leaks
@@ -59,7 +52,7 @@ several = st.lists(st.integers(0, 11), min_size=1, max_size=8)
 class History(RuleBasedStateMachine):
     """One history: a team's videos, an archive of them, and everything that can come between."""
 
-    sandbox: ClassVar[Sandbox]
+    sandbox: ClassVar[ha.Sandbox]
     counts: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
@@ -73,11 +66,11 @@ class History(RuleBasedStateMachine):
         self.checked: object = None  # what was there when the archive was read last
         self.open = contextlib.ExitStack()
         self.folder = Path(self.open.enter_context(tempfile.TemporaryDirectory()), "archive")
-        self.archive = VideoArchive(self.folder)
+        self.archive = ha.VideoArchive(self.folder)
         self.promises = Promises({})
         self.proxy = FaultProxy(self.sandbox.url)
         self.open.callback(self.proxy.close)
-        self.client = HookedClient(
+        self.client = ha.HookedClient(
             KEY, base_url=self.proxy.url, requests_per_minute=None, timeout_seconds=5
         )
         self.open.callback(self.client.close)
@@ -152,7 +145,7 @@ class History(RuleBasedStateMachine):
                         videos = next(rounds)
                 else:
                     videos = self.archive.sync(video_ids, client=self.client)
-            except FetchInterrupted as stopped:
+            except ha.FetchInterrupted as stopped:
                 self.counts["interrupts"] += 1
                 videos = stopped.videos
                 self.seen.append(stopped)
@@ -183,7 +176,7 @@ class History(RuleBasedStateMachine):
         """An answer comes only after a newer one, with its own time or with that of its coming."""
         video_ids = self._some(which)
         with self._counted(len(video_ids)):
-            old = fetch_videos(video_ids, client=self.client, progress=False)
+            old = ha.fetch_videos(video_ids, client=self.client, progress=False)
         self.sandbox.advance(ahead)
         self.sync(which)
         if late:
@@ -199,7 +192,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def open_again(self) -> None:
-        self.archive = VideoArchive(self.folder)
+        self.archive = ha.VideoArchive(self.folder)
 
     # What must hold
 
@@ -223,7 +216,7 @@ class History(RuleBasedStateMachine):
 
     def _polled(self, video_ids: Sequence[str], **settings: object) -> Iterator:
         settings |= {"client": self.client, "archive": self.archive}
-        return poll_videos(video_ids, interval_seconds=0.005, **settings)
+        return ha.poll_videos(video_ids, interval_seconds=0.005, **settings)
 
     def _keep(self, videos: object, video_ids: Sequence[str]) -> None:
         self.promises.of_a_frame(videos, video_ids)
@@ -274,5 +267,5 @@ def sync_elsewhere(url: str, folder: Path, video_ids: list[str]) -> None:
     """What a process that will be killed does."""
     warnings.simplefilter("ignore")
     retry.FIRST_DELAY_SECONDS = FIRST_DELAY_SECONDS
-    with HookedClient(KEY, base_url=url, requests_per_minute=None, timeout_seconds=5) as client:
-        VideoArchive(folder).sync(video_ids, client=client, progress=False)
+    with ha.HookedClient(KEY, base_url=url, requests_per_minute=None, timeout_seconds=5) as client:
+        ha.VideoArchive(folder).sync(video_ids, client=client, progress=False)

@@ -19,13 +19,7 @@ import pandas as pd
 from hypothesis import HealthCheck, Phase, seed as seeded, settings, strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
-from hooked_analytics import (
-    FetchInterrupted,
-    Sandbox,
-    WebhookReceiver,
-    download_videos,
-    fetch_videos,
-)
+import hooked_analytics as ha
 from hooked_analytics.client import retry
 from tests.faults.history import FIRST_DELAY_SECONDS, KEY, History, press_stop, seconds, several
 from tests.faults.promises import sha256_of
@@ -43,7 +37,7 @@ calls = st.lists(st.tuples(st.integers(0, 11), st.sampled_from(STATES), st.boole
 class FilesAndCalls(History):
     """A history with downloads into one folder and a receiver that everybody may call."""
 
-    receiver: ClassVar[WebhookReceiver]
+    receiver: ClassVar[ha.WebhookReceiver]
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +49,7 @@ class FilesAndCalls(History):
         video_ids = self._some(which)
         self.sandbox.advance(ahead)
         with self._counted(len(video_ids)):
-            videos = fetch_videos(video_ids, client=self.client, progress=False)
+            videos = ha.fetch_videos(video_ids, client=self.client, progress=False)
         if expired:
             self.sandbox.advance(DAY_SECONDS + 60)
             self.counts["links expired"] += int(videos["url"].notna().sum())
@@ -74,7 +68,7 @@ class FilesAndCalls(History):
         with self._at_request(nth, press_stop):
             try:
                 files = self._download(known[known["video_id"].isin(self._some(which))])
-            except FetchInterrupted as stopped:
+            except ha.FetchInterrupted as stopped:
                 self.counts["interrupts"] += 1
                 files = stopped.videos
                 self.seen.append(stopped)
@@ -112,7 +106,7 @@ class FilesAndCalls(History):
         there = {name.removesuffix(".mp4") for name in self.promises.whole}
         wanted = set(videos["video_id"]) - there
         with self._counted(REQUESTS_PER_FILE * len(wanted)):
-            files = download_videos(videos, self.films, client=self.client, progress=False)
+            files = ha.download_videos(videos, self.films, client=self.client, progress=False)
         self.seen.append(files)
         return files
 
@@ -139,8 +133,8 @@ def run(count: int, seed: int = 0) -> dict[str, object]:
     )  # fmt: skip
     try:
         with (
-            Sandbox(videos=1, time_scale=0, api_key=KEY, seed=seed) as sandbox,
-            WebhookReceiver() as receiver,
+            ha.Sandbox(videos=1, time_scale=0, api_key=KEY, seed=seed) as sandbox,
+            ha.WebhookReceiver() as receiver,
             mock.patch.object(retry, "FIRST_DELAY_SECONDS", FIRST_DELAY_SECONDS),
             warnings.catch_warnings(action="ignore"),  # of what could not be fetched
         ):

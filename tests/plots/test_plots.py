@@ -17,14 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib_inline.backend_inline import _fetch_figure_metadata
 
-from hooked_analytics import (
-    compare_groups,
-    plot_comparison,
-    plot_credits,
-    plot_credits_over_time,
-    plot_render_times,
-    videos_from_records,
-)
+import hooked_analytics as ha
 from hooked_analytics.plots import PALETTE
 from hooked_analytics.plots.style import INK, SERIES
 
@@ -40,7 +33,7 @@ def rendered(*rows: tuple[str | None, str, float]):
          "updatedAt": (start + pd.Timedelta(seconds, "s")).isoformat()}
         for n, (kind, status, seconds) in enumerate(rows)
     ]  # fmt: skip
-    return videos_from_records(records, fetched_at=start + pd.Timedelta(400, "s"))
+    return ha.videos_from_records(records, fetched_at=start + pd.Timedelta(400, "s"))
 
 
 def videos(types: list[str | None]):
@@ -71,11 +64,11 @@ def test_five_colours_are_told_apart_without_one_kind_of_cone(eyes):
 def test_text_on_pictures_reads_on_white_and_on_the_dark_theme():
     assert Color(INK).contrast("white") >= 4.5
     assert Color(INK).contrast("#111") >= 4.1
-    ax = plot_render_times(videos(["class"]), ax=Figure().subplots())
+    ax = ha.plot_render_times(videos(["class"]), ax=Figure().subplots())
     assert {text.get_color() for text in ax.texts} == {INK}
 
 
-@pytest.mark.parametrize("plot", [plot_credits, plot_render_times])
+@pytest.mark.parametrize("plot", [ha.plot_credits, ha.plot_render_times])
 def test_hostile_text_is_drawn_as_text(plot):
     given = Figure().subplots()
     ax = plot(videos(HOSTILE), ax=given)
@@ -90,9 +83,12 @@ def test_hostile_text_is_drawn_as_text(plot):
 @pytest.mark.parametrize(
     ("plot", "frame"),
     [
-        *((plot, videos([])) for plot in (plot_credits, plot_render_times, plot_comparison)),
-        (plot_credits_over_time, videos_from_records([{"id": "a", "usedCredits": 1}])),
-        (plot_render_times, rendered(("class", "STARTED", 1))),
+        *(
+            (plot, videos([]))
+            for plot in (ha.plot_credits, ha.plot_render_times, ha.plot_comparison)
+        ),
+        (ha.plot_credits_over_time, ha.videos_from_records([{"id": "a", "usedCredits": 1}])),
+        (ha.plot_render_times, rendered(("class", "STARTED", 1))),
     ],
 )
 def test_nothing_to_draw_is_said(plot, frame):
@@ -100,12 +96,14 @@ def test_nothing_to_draw_is_said(plot, frame):
     png(ax)
     said = [text.get_text() for text in ax.texts]
     assert "nothing to draw yet" in said
-    assert len(said) == (2 if plot in (plot_credits, plot_comparison) else 1)  # and a note below
+    assert len(said) == (
+        2 if plot in (ha.plot_credits, ha.plot_comparison) else 1
+    )  # and a note below
 
 
 def test_the_bars_are_finished_and_failed_and_credits_without_a_figure_are_said():
     frame = videos(["class"] * 4).assign(used_credits=[1, 2, 3, None])
-    ax = plot_credits(frame, ax=Figure().subplots())
+    ax = ha.plot_credits(frame, ax=Figure().subplots())
     assert [(to_hex(bar.get_facecolor()), bar.get_width()) for bar in ax.patches] == [
         (PALETTE["completed"], 3.0),
         (PALETTE["failed"], 3.0),
@@ -115,7 +113,7 @@ def test_the_bars_are_finished_and_failed_and_credits_without_a_figure_are_said(
 
 def test_a_curve_of_render_times_is_the_share_completed():
     frame = rendered(("class", "COMPLETED", 60), ("class", "FAILED", 90), ("class", "STARTED", 1))
-    ax = plot_render_times(frame, ax=Figure().subplots())
+    ax = ha.plot_render_times(frame, ax=Figure().subplots())
     (line,) = ax.lines
     assert line.get_color() == PALETTE["completed"]
     assert set(line.get_ydata().round(6)) == {0, 0.333333}
@@ -128,7 +126,7 @@ def test_a_curve_of_render_times_is_the_share_completed():
 def test_names_at_the_ends_of_lines_never_overlap():
     figure = Figure(figsize=(6, 3), layout="constrained")
     same = rendered(*[(f"type {n}", "COMPLETED", 60) for n in range(8)])
-    ax = plot_render_times(same, ax=figure.subplots())
+    ax = ha.plot_render_times(same, ax=figure.subplots())
     figure.draw_without_rendering()
     boxes = [Text.get_window_extent(text) for text in ax.texts if "type" in text.get_text()]
     boxes.sort(key=lambda box: box.y0)
@@ -142,7 +140,7 @@ def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
         used_credits=[4, None, 6],
         created_at=pd.to_datetime([f"2024-01-{day:02}T10:00Z" for day in (1, 2, 4)]),
     )
-    ax = plot_credits_over_time(frame, ax=Figure().subplots())
+    ax = ha.plot_credits_over_time(frame, ax=Figure().subplots())
     assert [bar.get_height() for bar in ax.patches] == [4, 0, 0, 6]
     (cross,) = ax.lines
     assert cross.get_xdata().tolist() == [ax.patches[1].get_x() + 0.4]
@@ -152,7 +150,7 @@ def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
 
 def test_credits_over_time_by_group_are_named_beside_the_bars():
     frame = videos([*HOSTILE, "a", "b"]).assign(used_credits=[70, 60, 50, 40, 30, 20, 10])
-    ax = plot_credits_over_time(frame, by="type", ax=Figure().subplots())
+    ax = ha.plot_credits_over_time(frame, by="type", ax=Figure().subplots())
     assert [text.get_text() for text in ax.texts if text.get_text() != "■"][:-1] == [
         "$\\frac{1}{$", "_hidden", "<img src=x onerror=alert(1)>", "a bc",
         "x" * 14 + "…" + "x" * 13, "2 others",
@@ -166,18 +164,18 @@ LONG = [f"Autumn campaign of the northern {where} branch, take one" for where in
 
 def test_two_long_names_with_one_label_are_two_groups():
     frame = rendered((LONG[0], "COMPLETED", 60), (LONG[1], "COMPLETED", 240))
-    ax = plot_render_times(frame, ax=Figure().subplots())
+    ax = ha.plot_render_times(frame, ax=Figure().subplots())
     starts = [line.get_xdata()[line.get_ydata() > 0][0] for line in ax.lines]
     assert sorted(starts) == pytest.approx([60, 240], abs=2)
     assert set(names(ax)) == {"Autumn campaig…nch, take one"}
     dated = videos(LONG).assign(used_credits=[4, 6])
-    bars = plot_credits_over_time(dated, by="type", ax=Figure().subplots()).patches
+    bars = ha.plot_credits_over_time(dated, by="type", ax=Figure().subplots()).patches
     assert sorted(bar.get_height() for bar in bars) == [4, 6]
 
 
 def test_many_groups_are_summed_in_a_bar_of_others_and_all_are_in_the_totals():
     frame = videos([f"type {n:02}" for n in range(46)])
-    ax = plot_credits(frame, ax=Figure().subplots())
+    ax = ha.plot_credits(frame, ax=Figure().subplots())
     assert names(ax)[-1] == "27 others"
     assert sum(bar.get_width() for bar in ax.patches) == sum(range(1, 47))
     wasted = frame["used_credits"][frame["status"] == "FAILED"].sum()
@@ -189,8 +187,8 @@ def test_a_comparison_is_a_dot_with_its_interval(metric):
     frame = videos(["dear"] * 12 + ["rest"] * 30).assign(
         used_credits=[40.0] * 12 + [4.0 + n % 3 for n in range(30)], duration_seconds=60.0
     )
-    ax = plot_comparison(frame, metric=metric, ax=Figure().subplots())
-    table = compare_groups(frame, metric=metric)
+    ax = ha.plot_comparison(frame, metric=metric, ax=Figure().subplots())
+    table = ha.compare_groups(frame, metric=metric)
     dots = [line for line in ax.lines if line.get_marker() == "o"]
     assert [dot.get_xdata()[0] for dot in dots] == table["value"].tolist()
     filled = [dot.get_markerfacecolor() != "none" for dot in dots]
@@ -219,7 +217,7 @@ def test_in_a_grid_no_text_lies_on_another_axes_or_leaves_the_figure(size):
     frame = frame.assign(duration_seconds=60.0)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(2, 2)
-    plots = (plot_credits, plot_render_times, plot_comparison, plot_credits_over_time)
+    plots = (ha.plot_credits, ha.plot_render_times, ha.plot_comparison, ha.plot_credits_over_time)
     for plot, ax in zip(plots, grid.flat, strict=True):
         plot(frame, by="type", ax=ax)
     figure.draw_without_rendering()
@@ -233,7 +231,7 @@ def test_in_a_grid_no_text_lies_on_another_axes_or_leaves_the_figure(size):
 
 
 def test_a_figure_is_transparent_and_jupyter_lays_no_ground_under_it():
-    figure = plot_credits(videos(["class"])).figure
+    figure = ha.plot_credits(videos(["class"])).figure
     try:
         assert _fetch_figure_metadata(figure) is None
         picture = io.BytesIO()
@@ -250,7 +248,7 @@ def test_an_end_that_was_seen_wins_over_a_later_change():
         "first_seen_final": pd.to_datetime(["2024-01-15T10:05Z"]),
     })  # fmt: skip
     day = rendered(("class", "COMPLETED", 86_400))
-    ax = plot_render_times(day, observed_renders=seen, ax=Figure().subplots())
+    ax = ha.plot_render_times(day, observed_renders=seen, ax=Figure().subplots())
     assert ax.texts[-1].get_text() == "class  4 min 30 s"
 
 
@@ -272,7 +270,7 @@ assert sys.modules["matplotlib.pyplot"].get_fignums()
 
 
 def test_a_single_day_is_a_bar_with_room_above_among_days():
-    axes = plot_credits_over_time(videos(["class"]), ax=Figure().subplots())
+    axes = ha.plot_credits_over_time(videos(["class"]), ax=Figure().subplots())
     (bar,) = axes.patches
     assert axes.get_ylim()[1] > bar.get_height() * 1.05
     low, high = axes.get_xlim()
@@ -283,7 +281,7 @@ def test_a_single_day_is_a_bar_with_room_above_among_days():
 
 def test_the_note_of_a_tall_picture_stays_below_its_title():
     kinds = [f"kind {n}" for n in range(60) for _ in range(9)]
-    axes = plot_comparison(videos(kinds), metric="failure_rate")
+    axes = ha.plot_comparison(videos(kinds), metric="failure_rate")
     axes.figure.canvas.draw()
     (note,) = [text for text in axes.texts if "upright mark" in text.get_text()]
     title = next(

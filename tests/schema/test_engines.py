@@ -15,22 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hooked_analytics import (
-    VideoArchive,
-    compare_groups,
-    completion_curve,
-    credit_change,
-    credit_outliers,
-    credit_usage,
-    credits_over_time,
-    failures,
-    observed_renders,
-    render_drift,
-    render_times,
-    retry_chains,
-    spend_anomalies,
-    videos_from_records,
-)
+import hooked_analytics as ha
 from hooked_analytics.schema import arrow_from_frame, outcomes
 from hooked_analytics.schema.engines import like
 
@@ -54,7 +39,7 @@ def videos(*rows: tuple[str | None, str | None, float | None, float | None]) -> 
                 "durationInSeconds": 60.0 if number % 3 else None,
             }
         )  # fmt: skip
-    return videos_from_records(records, fetched_at=(START + pd.Timedelta("30D")).to_pydatetime())
+    return ha.videos_from_records(records, fetched_at=(START + pd.Timedelta("30D")).to_pydatetime())
 
 
 AWKWARD = videos(
@@ -78,17 +63,17 @@ CASES = {
     "one row": videos(("a", "COMPLETED", 5, 1)),
 }
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "render_times": render_times,
-    "render_times by two": lambda frame: render_times(frame, by=["type", "status"]),
-    "completion_curve": lambda frame: completion_curve(frame, [0, 60, 100]),
-    "credit_usage": lambda frame: credit_usage(frame, price_per_credit=0.5),
-    "credit_usage by two": lambda frame: credit_usage(frame, by=["status", "type"]),
-    "credits_over_time": credits_over_time,
-    "credits_over_time in a zone": lambda frame: credits_over_time(
+    "render_times": ha.render_times,
+    "render_times by two": lambda frame: ha.render_times(frame, by=["type", "status"]),
+    "completion_curve": lambda frame: ha.completion_curve(frame, [0, 60, 100]),
+    "credit_usage": lambda frame: ha.credit_usage(frame, price_per_credit=0.5),
+    "credit_usage by two": lambda frame: ha.credit_usage(frame, by=["status", "type"]),
+    "credits_over_time": ha.credits_over_time,
+    "credits_over_time in a zone": lambda frame: ha.credits_over_time(
         frame, freq="D", by="type", timezone="Asia/Kathmandu"
     ),
-    "credit_change": lambda frame: credit_change(frame, frame),
-    "failures": failures,
+    "credit_change": lambda frame: ha.credit_change(frame, frame),
+    "failures": ha.failures,
 }
 # Every query costs a second on a cluster: the others send it none that these do not.
 ON_CLUSTERS = [
@@ -252,11 +237,11 @@ def unusual() -> pd.DataFrame:
 
 
 FOUND = {  # function, and what tells its first row
-    retry_chains: ("success_credits", 8.0),
-    compare_groups: ("videos", 105),
-    spend_anomalies: ("credits", 101.0),
-    render_drift: ("drifting", True),
-    credit_outliers: ("used_credits", 90.0),
+    ha.retry_chains: ("success_credits", 8.0),
+    ha.compare_groups: ("videos", 105),
+    ha.spend_anomalies: ("credits", 101.0),
+    ha.render_drift: ("drifting", True),
+    ha.credit_outliers: ("used_credits", 90.0),
 }
 
 
@@ -264,7 +249,7 @@ FOUND = {  # function, and what tells its first row
 @pytest.mark.parametrize("engine", ["polars lazy", "pyarrow", "duckdb", *CLUSTERS])
 def test_what_is_unusual_is_found_on_every_engine(on, engine):
     frame = on(engine, unusual())
-    for function in FOUND if engine not in ("dask", "spark") else [retry_chains]:
+    for function in FOUND if engine not in ("dask", "spark") else [ha.retry_chains]:
         expected = function(unusual())
         name, value = FOUND[function]
         assert expected[name].iloc[0] == value
@@ -285,10 +270,10 @@ def test_a_video_counts_once_and_its_status_is_understood(on, engine):
         status=["STARTED", "succeeded", "succeeded", "Canceled", "COMPLETED", "COMPLETED"],
     )  # fmt: skip
     with pytest.warns(UserWarning, match=r"credit_usage: 2 of 6 rows repeat a video; the latest"):
-        usage = plain(credit_usage(on(engine, rows)))
+        usage = plain(ha.credit_usage(on(engine, rows)))
     assert [(u["videos"], u["credits"], u["failed_credits"]) for u in usage] == [(4, 11.0, 1.0)]
     with pytest.warns(UserWarning, match="render_times: 2 of 6 rows"):
-        times = plain(render_times(on(engine, rows)))
+        times = plain(ha.render_times(on(engine, rows)))
     assert [(t["completed"], t["failed"], t["rendering"]) for t in times] == [(3, 1, 0)]
 
 
@@ -300,9 +285,9 @@ SHOWN = [  # minute, and what was seen of which video then
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> VideoArchive:
+def archive(tmp_path: Path) -> ha.VideoArchive:
     """Three videos, partly compacted; updated_at of vid_a moved after its end had been seen."""
-    kept = VideoArchive(tmp_path / "archive")
+    kept = ha.VideoArchive(tmp_path / "archive")
     for minute in (0, 2, 4, 9):
         at = START + pd.Timedelta(minute, "min")
         seen = [
@@ -314,7 +299,7 @@ def archive(tmp_path: Path) -> VideoArchive:
             for when, video_id, status, credits, updated in SHOWN
             if when == minute
         ]  # fmt: skip
-        kept.append(videos_from_records(seen, fetched_at=at.to_pydatetime()))
+        kept.append(ha.videos_from_records(seen, fetched_at=at.to_pydatetime()))
         if minute == 4:
             kept.compact()
     lost = kept.videos().tail(1).assign(status=pd.NA, fetch_error="timeout", used_credits=pd.NA)
@@ -328,13 +313,13 @@ def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
     archive, engine, request: pytest.FixtureRequest
 ):
     frame, newest = read(engine, archive.directory, request), archive.videos()
-    usage = plain(credit_usage(frame))
-    assert usage == plain(credit_usage(newest))
+    usage = plain(ha.credit_usage(frame))
+    assert usage == plain(ha.credit_usage(newest))
     assert [(row["videos"], row["credits"]) for row in usage] == [(3, 8.0)]
 
-    observed = observed_renders(archive.observations())
-    times = plain(render_times(frame, observed_renders=observed))
-    assert times == plain(render_times(newest, observed_renders=observed))
+    observed = ha.observed_renders(archive.observations())
+    times = plain(ha.render_times(frame, observed_renders=observed))
+    assert times == plain(ha.render_times(newest, observed_renders=observed))
     # vid_b between 0 and 9 minutes with 8 told, vid_c at 1; vid_a told 9, seen between 2 and 4
     assert [(row["median_seconds"], row["p90_seconds"], row["time_source"]) for row in times] == [
         (180.0, 480.0, "both")
@@ -343,12 +328,12 @@ def test_of_an_archive_each_video_counts_once_and_as_seen_at_its_end(
 
 def test_of_an_archive_the_order_of_rows_and_a_row_given_twice_change_nothing(archive):
     seen, newest = archive.observations(), archive.videos()
-    assert failures(seen)["video_id"].tolist() == ["vid_b"]
+    assert ha.failures(seen)["video_id"].tolist() == ["vid_b"]
     for seed in range(5):
         mixed = pd.concat([seen, seen[:4]]).sample(frac=1, random_state=seed)
-        for function in (credit_usage, failures):
+        for function in (ha.credit_usage, ha.failures):
             assert plain(function(mixed)) == plain(function(newest))
-        assert render_times(mixed).equals(render_times(seen))
+        assert ha.render_times(mixed).equals(ha.render_times(seen))
 
 
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE])
@@ -357,25 +342,25 @@ def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
     at = table.column_names.index("used_credits")
     table = table.set_column(at, "used_credits", pa.array([math.nan, 2.0]))
     pq.write_table(table, tmp_path / "nan.parquet")
-    (usage,) = plain(credit_usage(read(engine, tmp_path, request)))
+    (usage,) = plain(ha.credit_usage(read(engine, tmp_path, request)))
     assert (usage["credits"], usage["credits_unknown"]) == (2.0, 1)
 
 
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE])
 def test_a_column_that_is_not_there_is_named_with_what_is_there(on, engine):
     with pytest.raises(ValueError, match=r"needs the column 'colour'.*Its columns are"):
-        credit_usage(on(engine, CASES["one row"]), by=["type", "colour"])
+        ha.credit_usage(on(engine, CASES["one row"]), by=["type", "colour"])
 
 
 @pytest.mark.parametrize("given", [[1, 2], "class", pd.Series(["class"])])
 def test_what_is_no_frame_is_refused(given):
     with pytest.raises(TypeError, match="credit_usage takes a frame of pandas, Polars"):
-        credit_usage(given)
+        ha.credit_usage(given)
 
 
 def test_an_answer_of_duckdb_lives_on_the_connection_it_came_from(on):
     frame = on("duckdb", CASES["one row"])
-    joined = credit_usage(frame).join(frame.project("type, name").set_alias("more"), "type")
+    joined = ha.credit_usage(frame).join(frame.project("type, name").set_alias("more"), "type")
     assert len(joined.fetchall()) == 1
 
 
@@ -405,21 +390,21 @@ def test_times_have_eleven_bits_in_a_list_of_millions_and_are_exact_before(on, e
     rounded = [0.0, 1.235, 12.344, 123.456, 1234.944, 12345.344, 123_469.824, 1_234_173.952]
     frame = on(engine, videos(*((str(n), "COMPLETED", s, 1) for n, s in enumerate(took))))
     exact = [round(s, 3) for s in took]
-    assert [row["median_seconds"] for row in plain(render_times(frame))] == exact[::-1]
+    assert [row["median_seconds"] for row in plain(ha.render_times(frame))] == exact[::-1]
     monkeypatch.setattr(outcomes, "MAX_EXACT_ROWS", 7)
-    assert [row["median_seconds"] for row in plain(render_times(frame))] == rounded[::-1]
+    assert [row["median_seconds"] for row in plain(ha.render_times(frame))] == rounded[::-1]
 
 
 def test_what_was_observed_may_be_on_the_engine_of_the_videos_and_on_no_other(on, archive):
-    observed = observed_renders(archive.observations())
+    observed = ha.observed_renders(archive.observations())
     frame = on("duckdb", archive.videos())
     same = like(observed[["video_id", "last_seen_started", "first_seen_final"]], frame)
-    expected = plain(render_times(frame, observed_renders=observed))
-    assert plain(render_times(frame, observed_renders=same)) == expected
+    expected = plain(ha.render_times(frame, observed_renders=observed))
+    assert plain(ha.render_times(frame, observed_renders=same)) == expected
     with pytest.raises(TypeError, match="observed_renders is on .*; give both on one engine"):
-        render_times(archive.videos(), observed_renders=same)
+        ha.render_times(archive.videos(), observed_renders=same)
     with pytest.raises(ValueError, match="observed_renders needs the column 'first_seen_final'"):
-        render_times(frame, observed_renders=observed[["video_id", "last_seen_started"]])
+        ha.render_times(frame, observed_renders=observed[["video_id", "last_seen_started"]])
 
 
 @pytest.mark.parametrize(
@@ -448,7 +433,7 @@ def test_an_end_that_was_seen_wins_over_an_updated_at_outside(
         for name, at in moments.items()
     }
     observed = pd.DataFrame({"video_id": ["vid_0"], **seen})
-    (row,) = plain(render_times(frame, observed_renders=observed))
+    (row,) = plain(ha.render_times(frame, observed_renders=observed))
     assert (row["median_seconds"], row["time_source"]) == (seconds, basis)
-    (curve,) = plain(completion_curve(frame, 1000, observed_renders=observed))
+    (curve,) = plain(ha.completion_curve(frame, 1000, observed_renders=observed))
     assert curve["time_source"] == basis

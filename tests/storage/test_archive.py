@@ -14,14 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hooked_analytics import (
-    AuthenticationError,
-    HookedClient,
-    Sandbox,
-    VideoArchive,
-    fetch_videos,
-    videos_from_records,
-)
+import hooked_analytics as ha
 from hooked_analytics.schema import NAMES, empty_videos, failed_row, frame_from_rows
 from hooked_analytics.storage import layout, parquet_parts as parts
 from tests.scripted import Request, answer, echo, serving
@@ -35,7 +28,7 @@ def at(minute: float) -> pd.Timestamp:
 
 
 def seen(minute: float, video_id: str = "vid_1", **fields: object) -> pd.DataFrame:
-    return videos_from_records([{"id": video_id, **fields}], fetched_at=at(minute))
+    return ha.videos_from_records([{"id": video_id, **fields}], fetched_at=at(minute))
 
 
 def failed(minute: float | None, kind: str = "timeout", video_id: str = "vid_1") -> pd.DataFrame:
@@ -43,13 +36,13 @@ def failed(minute: float | None, kind: str = "timeout", video_id: str = "vid_1")
     return frame_from_rows([failed_row(video_id, kind, f"{kind}!", fetched_at=moment)])
 
 
-def files(archive: VideoArchive) -> list[Path]:
+def files(archive: ha.VideoArchive) -> list[Path]:
     return sorted(archive.directory.glob("*.parquet"))
 
 
 @pytest.fixture
 def archive(tmp_path):
-    return VideoArchive(tmp_path / "archive")
+    return ha.VideoArchive(tmp_path / "archive")
 
 
 @pytest.fixture
@@ -64,8 +57,8 @@ def three(archive):
 
 
 def test_a_frame_comes_back_with_the_exact_dtypes(archive):
-    with Sandbox(videos=60) as sandbox, sandbox.client(requests_per_minute=None) as client:
-        videos = fetch_videos([*sandbox.video_ids, "vid_none"], client=client)
+    with ha.Sandbox(videos=60) as sandbox, sandbox.client(requests_per_minute=None) as client:
+        videos = ha.fetch_videos([*sandbox.video_ids, "vid_none"], client=client)
     archive.append(videos)
     back = archive.videos()
     assert back["url"].str.contains("?", regex=False).sum() == 0
@@ -116,7 +109,7 @@ def test_observed_at_is_given_or_fetched_at_or_now(archive):
 def test_one_archive_appended_to_another_keeps_its_times(archive, tmp_path):
     archive.append(seen(1, status="STARTED"))
     archive.append(failed(None))
-    other = VideoArchive(tmp_path / "other")
+    other = ha.VideoArchive(tmp_path / "other")
     other.append(archive.observations())
     pd.testing.assert_frame_equal(other.observations(), archive.observations())
 
@@ -164,7 +157,7 @@ def test_the_row_that_counts(archive, tmp_path, what, compacted):
         archive.append(row)
     assert archive.compact() == 2 if compacted else True
     pd.testing.assert_frame_equal(archive.videos(), rows[expected])
-    at_once = VideoArchive(tmp_path / "at once")
+    at_once = ha.VideoArchive(tmp_path / "at once")
     at_once.append(pd.concat(rows))
     pd.testing.assert_frame_equal(at_once.videos(), rows[expected])
 
@@ -184,7 +177,7 @@ def test_sync_asks_only_for_what_can_still_change(archive, capsys):
         gone = request.path.endswith("gone")
         return answer({"message": "Video not found"}, 404) if gone else echo(request)
 
-    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
+    with serving(handler) as server, ha.HookedClient("k", base_url=server.url) as client:
         ids = ["new", "done", "running", "no/id"]
         synced = archive.sync(ids, client=client, progress=True)
         line = capsys.readouterr().err
@@ -214,7 +207,7 @@ def test_a_failed_fetch_shows_the_last_good_row_and_says_so(archive):
     def broken(request: Request) -> bytes:
         return answer({"message": "Video not found"}, 404)
 
-    with serving(broken) as server, HookedClient("k", base_url=server.url) as client:
+    with serving(broken) as server, ha.HookedClient("k", base_url=server.url) as client:
         with pytest.warns(UserWarning, match="1 of 3 videos could not be fetched and are shown"):
             synced = archive.sync(["vid_3", "vid_1", "vid_2"], client=client)
     assert synced["video_id"].tolist() == ["vid_3", "vid_1", "vid_2"]
@@ -235,8 +228,8 @@ def test_rows_are_kept_while_the_batch_goes_on(archive, monkeypatch):
             found.extend(archive.videos()["video_id"])
         return echo(request)
 
-    with serving(handler) as server, HookedClient("k", base_url=server.url) as client:
-        fetch_videos(["vid_1", "vid_2", "last"], client=client, archive=archive)
+    with serving(handler) as server, ha.HookedClient("k", base_url=server.url) as client:
+        ha.fetch_videos(["vid_1", "vid_2", "last"], client=client, archive=archive)
     assert sorted(found) == ["vid_1", "vid_2"]
     assert len(archive.observations()) == 3
 
@@ -246,8 +239,8 @@ def test_a_wrong_key_keeps_what_arrived_before(archive):
         return echo(request) if request.number <= 5 else answer({"message": "No"}, 401)
 
     with serving(handler) as server:
-        with HookedClient("k", base_url=server.url, max_workers=1) as client:
-            with pytest.raises(AuthenticationError):
+        with ha.HookedClient("k", base_url=server.url, max_workers=1) as client:
+            with pytest.raises(ha.AuthenticationError):
                 archive.sync([f"vid_{n}" for n in range(20)], client=client)
     assert len(archive.videos()) == 5
 
@@ -259,11 +252,11 @@ def test_a_directory_that_is_no_archive_is_named_and_not_touched(tmp_path):
     for name in ("b.csv", "a.parquet"):
         (tmp_path / name).write_text("mine")
     with pytest.raises(ValueError, match=r"is not an archive of videos.*'a.parquet', 'b.csv'"):
-        VideoArchive(tmp_path)
+        ha.VideoArchive(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.csv"]
     with pytest.raises(ValueError, match="is a file; an archive is a directory"):
-        VideoArchive(tmp_path / "b.csv")
-    since = VideoArchive(tmp_path / "new")
+        ha.VideoArchive(tmp_path / "b.csv")
+    since = ha.VideoArchive(tmp_path / "new")
     since.directory.mkdir()
     (since.directory / "letter.txt").touch()
     with pytest.raises(ValueError, match=r"letter\.txt"):
@@ -279,7 +272,7 @@ def test_a_directory_that_is_no_archive_is_named_and_not_touched(tmp_path):
 def test_a_strange_marker_is_refused(tmp_path, marker, message):
     (tmp_path / layout.MARKER).write_text(marker)
     with pytest.raises(ValueError, match=message):
-        VideoArchive(tmp_path)
+        ha.VideoArchive(tmp_path)
 
 
 # Parts
@@ -318,7 +311,7 @@ def test_full_parts_are_not_copied_again(three, monkeypatch):
     assert len(three.observations()) == 5
 
 
-def copied_back(archive: VideoArchive) -> list[Path]:
+def copied_back(archive: ha.VideoArchive) -> list[Path]:
     """Merge, and bring back what was merged: as after a kill before the deletion."""
     kept = {path: path.read_bytes() for path in files(archive)}
     archive.compact()
@@ -390,7 +383,7 @@ def test_a_damaged_marker_is_a_warning_and_written_anew(archive):
     marker = archive.directory / layout.MARKER
     marker.write_text('{"hooked_archive": 1e999}')
     with pytest.warns(UserWarning, match="is damaged; the parts are read without it"):
-        assert len(VideoArchive(archive.directory).videos()) == 1
+        assert len(ha.VideoArchive(archive.directory).videos()) == 1
     with pytest.warns(UserWarning, match="is damaged"):
         archive.append(seen(2))
     assert json.loads(marker.read_text()) == {"hooked_archive": 2, "schema": 2}
@@ -398,7 +391,7 @@ def test_a_damaged_marker_is_a_warning_and_written_anew(archive):
 
 
 def test_copies_compacted_apart_and_copied_together_count_once(three, tmp_path):
-    copy = VideoArchive(shutil.copytree(three.directory, tmp_path / "copy"))
+    copy = ha.VideoArchive(shutil.copytree(three.directory, tmp_path / "copy"))
     copy.append(seen(9))
     three.compact()
     copy.compact()
@@ -442,9 +435,9 @@ def test_a_new_directory_may_hold_what_a_system_puts_there(tmp_path):
     for name in (".DS_Store", ".gitkeep", "desktop.ini", orphan.name):
         (tmp_path / name).touch()
     (tmp_path / ".ipynb_checkpoints").mkdir()
-    archive = VideoArchive(tmp_path)
+    archive = ha.VideoArchive(tmp_path)
     archive.append(seen(1))
-    assert len(VideoArchive(str(tmp_path)).videos()) == 1
+    assert len(ha.VideoArchive(str(tmp_path)).videos()) == 1
     os.utime(orphan, (time.time() - 3700,) * 2)
     archive.compact()
     assert not orphan.exists()
