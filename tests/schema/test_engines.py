@@ -425,14 +425,9 @@ def test_an_end_that_was_seen_wins_over_an_updated_at_outside(
     updated, started, final, seconds, basis
 ):
     frame = videos(("class", "COMPLETED", updated, 1))
-    moments = {"last_seen_started": started, "first_seen_final": final}
-    seen = {
-        name: pd.to_datetime(
-            pd.Series([None if at is None else START + pd.Timedelta(at, "s")]), utc=True
-        ).dt.as_unit("us")
-        for name, at in moments.items()
-    }
-    observed = pd.DataFrame({"video_id": ["vid_0"], **seen})
+    seen = {"last_seen_started": started, "first_seen_final": final}
+    moments = {name: START + pd.to_timedelta([at], unit="s") for name, at in seen.items()}
+    observed = pd.DataFrame({"video_id": ["vid_0"], **moments})
     (row,) = plain(ha.render_times(frame, observed_renders=observed))
     assert (row["median_seconds"], row["time_source"]) == (seconds, basis)
     (curve,) = plain(ha.completion_curve(frame, 1000, observed_renders=observed))

@@ -19,22 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from openpyxl import load_workbook
 
-from hooked_analytics import HookedClient, build_report, download_videos, read_report
-from hooked_analytics.schema import (
-    LINKS,
-    NAMES,
-    VIDEOS_SCHEMA,
-    empty_videos,
-    frame_from_arrow,
-    videos_from_records,
-)
-from hooked_analytics.storage import (
-    FORMATS,
-    VideoArchive,
-    atomic_write,
-    export_videos,
-    read_videos,
-)
+import hooked_analytics as ha
+from hooked_analytics.schema import LINKS, NAMES, VIDEOS_SCHEMA, empty_videos, frame_from_arrow
+from hooked_analytics.storage import FORMATS, atomic_write
 from hooked_analytics.storage.sanitize import guard_formulas, unguard_formulas
 
 ALL = [form.suffix[1:] for form in FORMATS.values()]
@@ -59,7 +46,7 @@ def frame(**columns: list) -> pd.DataFrame:
 def there_and_back(videos: pd.DataFrame, path: Path, **options: bool) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read_videos(export_videos(videos, path, **options))
+        return ha.read_videos(ha.export_videos(videos, path, **options))
 
 
 def cells(path: Path) -> list[list]:
@@ -160,7 +147,7 @@ def test_rows_larger_than_the_blocks_of_the_csv_reader_come_back(tmp_path, scrip
 
 
 def test_csv_cells_are_spelled_plainly(tmp_path):
-    path = export_videos(frame(**VIDEO), tmp_path / "v.csv")
+    path = ha.export_videos(frame(**VIDEO), tmp_path / "v.csv")
     head, *rows = path.read_text(encoding="utf-8").split("\n", 1)
     assert head.split(",")[:3] == ['"video_id"', '"name"', '"type"']
     assert '"2024-01-15T12:00:00.123456Z"' in rows[0]
@@ -170,7 +157,7 @@ def test_csv_cells_are_spelled_plainly(tmp_path):
 
 
 def test_json_lines_are_spelled_plainly(tmp_path):
-    path = export_videos(frame(**VIDEO), tmp_path / "v.jsonl")
+    path = ha.export_videos(frame(**VIDEO), tmp_path / "v.jsonl")
     first, second = (json.loads(line) for line in path.read_text("utf-8").splitlines())
     assert list(first) == list(NAMES)
     assert first["created_at"] == "2024-01-15T12:00:00.123456Z"
@@ -180,7 +167,7 @@ def test_json_lines_are_spelled_plainly(tmp_path):
 def test_parquet_has_the_fixed_schema_and_names_the_version(tmp_path):
     videos = frame(**VIDEO)
     videos.attrs["api_key"] = "canary"
-    path = export_videos(videos, tmp_path / "v.parquet")
+    path = ha.export_videos(videos, tmp_path / "v.parquet")
     schema = pq.read_schema(path)
     assert schema.equals(VIDEOS_SCHEMA)
     assert set(schema.metadata) == {b"hooked_analytics", b"hooked_schema"}
@@ -217,7 +204,7 @@ REFUSED = {
 def test_what_no_file_can_be_is_refused_and_nothing_written(tmp_path, name):
     videos, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
-        export_videos(videos, tmp_path / name)
+        ha.export_videos(videos, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,7 +261,7 @@ def test_no_signature_is_in_any_file(tmp_path, suffix):
     videos = frame(**everywhere | {name: [SIGNED] for name in LINKS}, note=[f"={SIGNED}"])
     videos["tags"] = [[SIGNED, SIGNED]]
     videos["kind"] = pd.Categorical([SIGNED])
-    path = export_videos(videos, tmp_path / f"v.{suffix}")
+    path = ha.export_videos(videos, tmp_path / f"v.{suffix}")
     held = path.read_bytes() if suffix != "xlsx" else repr(
         [[c.value for c in row] for row in cells(path)]).encode()  # fmt: skip
     if suffix == "parquet":
@@ -315,8 +302,8 @@ def test_links_lose_what_opens_them(tmp_path, column, said, left):
 def test_links_are_kept_where_wanted_with_a_warning(tmp_path, suffix):
     videos = frame(url=[SIGNED], message=[f"see {SIGNED}"])
     with pytest.warns(UserWarning, match="24 h"):
-        path = export_videos(videos, tmp_path / f"v.{suffix}", include_urls=True)
-    pd.testing.assert_frame_equal(read_videos(path), videos)
+        path = ha.export_videos(videos, tmp_path / f"v.{suffix}", include_urls=True)
+    pd.testing.assert_frame_equal(ha.read_videos(path), videos)
 
 
 # -- formulas ---------------------------------------------------------------------------------
@@ -334,10 +321,10 @@ def test_formulas_are_guarded_in_csv(tmp_path, text):
     videos = frame(name=[text], balance=[-1])
     cell = text.replace('"', '""')
     mark = "'" if text in FORMULAS else ""
-    written = export_videos(videos, tmp_path / "v.csv").read_bytes()
+    written = ha.export_videos(videos, tmp_path / "v.csv").read_bytes()
     assert f',"{mark}{cell}",'.encode() in written
     assert written.endswith(b",-1\n")  # a number is no text
-    export_videos(videos, tmp_path / "v.csv", formula_safe=False)
+    ha.export_videos(videos, tmp_path / "v.csv", formula_safe=False)
     if not text.startswith("'"):  # what looks guarded already
         assert f',"{cell}",'.encode() in (tmp_path / "v.csv").read_bytes()
 
@@ -362,7 +349,7 @@ def test_no_blank_or_sign_of_unicode_slips_through():
 
 def test_excel_gets_text_as_text_and_times_as_times(tmp_path):
     videos = frame(voice_id=["007", None], created_at=[NOON, None], used_credits=[1.5, 2])
-    path = export_videos(videos.assign(**{"=cmd()": ["x", "y"]}), tmp_path / "v.xlsx")
+    path = ha.export_videos(videos.assign(**{"=cmd()": ["x", "y"]}), tmp_path / "v.xlsx")
     head, first, second = cells(path)
     at = {cell.value: position for position, cell in enumerate(head)}
     assert tuple(at) == (*NAMES, "'=cmd()")
@@ -378,7 +365,7 @@ def test_excel_gets_text_as_text_and_times_as_times(tmp_path):
         False,
     )
     with pytest.raises(ValueError, match="for people"):
-        read_videos(path)
+        ha.read_videos(path)
 
 
 @pytest.mark.parametrize(
@@ -390,16 +377,16 @@ def test_excel_gets_text_as_text_and_times_as_times(tmp_path):
     ],
 )  # fmt: skip
 def test_excel_runs_no_formula_even_unguarded(tmp_path, given, held):
-    path = export_videos(frame(name=[given]), tmp_path / "v.xlsx", formula_safe=False)
+    path = ha.export_videos(frame(name=[given]), tmp_path / "v.xlsx", formula_safe=False)
     cell = cells(path)[1][1]
     assert (cell.value, cell.data_type) == (held, "s")
-    export_videos(frame(name=[given]), path)
+    ha.export_videos(frame(name=[given]), path)
     assert cells(path)[1][1].value == ("'" if given == "=1+1" else "") + held
 
 
 def test_text_too_long_for_a_cell_is_cut_with_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="1 texts were cut to 32,767"):
-        path = export_videos(frame(script=["x" * 40_000]), tmp_path / "v.xlsx")
+        path = ha.export_videos(frame(script=["x" * 40_000]), tmp_path / "v.xlsx")
     assert cells(path)[1][NAMES.index("script")].value == "x" * 32_767
 
 
@@ -414,9 +401,9 @@ def test_a_foreign_file_is_refused_with_its_name_and_the_missing_columns(tmp_pat
     for suffix in READABLE:
         said = rf"o\.{suffix} .*missing are the columns name, type.*its own are video_id, title"
         with pytest.raises(ValueError, match=said):
-            read_videos(tmp_path / f"o.{suffix}")
+            ha.read_videos(tmp_path / f"o.{suffix}")
         with pytest.raises(FileNotFoundError):
-            read_videos(tmp_path / f"none.{suffix}")
+            ha.read_videos(tmp_path / f"none.{suffix}")
 
 
 @pytest.mark.parametrize("suffix", READABLE)
@@ -425,7 +412,7 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path, suffix, body):
     path = tmp_path / f"bad.{suffix}"
     path.write_bytes(body)
     with pytest.raises(ValueError, match=rf"bad\.{suffix} cannot be read") as e:
-        read_videos(path)
+        ha.read_videos(path)
     assert e.value.__cause__ is not None
 
 
@@ -438,14 +425,14 @@ def test_a_file_cut_anywhere_is_refused_or_has_whole_rows_only(tmp_path, suffix)
         script=["one\ntwo"] * 3,
         extra=['{"a":1}'] * 3,
     )
-    body = export_videos(videos, tmp_path / f"v.{suffix}").read_bytes()
+    body = ha.export_videos(videos, tmp_path / f"v.{suffix}").read_bytes()
     path = tmp_path / f"cut.{suffix}"
     refused = 0
     ends = range(0, len(body), 1 if suffix != "parquet" else 41)
     for end in ends:
         path.write_bytes(body[:end])
         try:
-            back = read_videos(path)
+            back = ha.read_videos(path)
         except (ValueError, UserWarning):  # no line break at the end is a warning
             refused += 1
         else:
@@ -456,13 +443,13 @@ def test_a_file_cut_anywhere_is_refused_or_has_whole_rows_only(tmp_path, suffix)
 
 def test_a_flipped_byte_in_parquet_is_noticed(tmp_path):
     videos = frame(video_id=[f"vid_{i}" for i in range(999)])
-    path = export_videos(videos, tmp_path / "v.parquet")
+    path = ha.export_videos(videos, tmp_path / "v.parquet")
     body = path.read_bytes()
     missed = 0
     for at in range(4, len(body), 37):
         path.write_bytes(body[:at] + bytes([body[at] ^ 0x10]) + body[at + 1 :])
         try:
-            back = read_videos(path)
+            back = ha.read_videos(path)
         except ValueError:
             continue
         missed += not back.equals(videos)
@@ -471,10 +458,10 @@ def test_a_flipped_byte_in_parquet_is_noticed(tmp_path):
 
 def test_an_error_does_not_repeat_a_signed_link(tmp_path):
     with pytest.warns(UserWarning, match="24 h"):
-        path = export_videos(frame(video_id=[SIGNED]), tmp_path / "v.csv", include_urls=True)
+        path = ha.export_videos(frame(video_id=[SIGNED]), tmp_path / "v.csv", include_urls=True)
     path.write_text(path.read_text().rstrip("\n") + ",one,too,many\n")
     with pytest.raises(ValueError, match="cannot be read") as e:
-        read_videos(path)
+        ha.read_videos(path)
     assert "bucket.s3.amazonaws.com" in str(e.value)
     assert "X-Amz" not in str(e.value)
 
@@ -484,7 +471,7 @@ def test_an_error_does_not_repeat_a_signed_link(tmp_path):
 
 def exported(folder: Path) -> tuple[pd.DataFrame, Path]:
     videos = frame(**VIDEO | {"music_id": ["7", None]}).iloc[[0, 1, 0]].reset_index(drop=True)
-    return videos, export_videos(videos, folder / "v.csv")
+    return videos, ha.export_videos(videos, folder / "v.csv")
 
 
 @pytest.mark.parametrize(
@@ -498,15 +485,15 @@ def exported(folder: Path) -> tuple[pd.DataFrame, Path]:
 def test_a_csv_saved_by_another_program_is_the_same_frame(tmp_path, options):
     videos, path = exported(tmp_path)
     videos["size_bytes"] = videos["size_bytes"] - 1  # more than a float holds
-    pd.read_csv(export_videos(videos, path)).to_csv(path)  # with its index
-    pd.testing.assert_frame_equal(read_videos(path), videos)
+    pd.read_csv(ha.export_videos(videos, path)).to_csv(path)  # with its index
+    pd.testing.assert_frame_equal(ha.read_videos(path), videos)
     videos.loc[:, "name"] = ["NA", "null", "1e5"]  # text in a CSV of pandas' own is text
     videos.to_csv(path, index=False, **options)
-    pd.testing.assert_frame_equal(read_videos(path), videos)
+    pd.testing.assert_frame_equal(ha.read_videos(path), videos)
     mark = options.get("sep", ",")  # rows that a spreadsheet emptied
     path.write_bytes(path.read_bytes() + (mark * 28 + "\n").encode() * 40)
     with pytest.warns(UserWarning, match="40 rows without any value were left out"):
-        pd.testing.assert_frame_equal(read_videos(path), videos)
+        pd.testing.assert_frame_equal(ha.read_videos(path), videos)
 
 
 def test_a_csv_without_zones_and_with_columns_that_have_no_name_is_read(tmp_path):
@@ -516,12 +503,12 @@ def test_a_csv_without_zones_and_with_columns_that_have_no_name_is_read(tmp_path
     for name in ("updated_at", "fetched_at"):
         text[name] = text[name].dt.tz_localize(None)
     text.assign(a="", b="").rename(columns={"a": "", "b": ""}).to_csv(path, index=False)
-    pd.testing.assert_frame_equal(read_videos(path), videos)
+    pd.testing.assert_frame_equal(ha.read_videos(path), videos)
     text.assign(created_at="15/10/2026 10:00").to_csv(path, index=False)
     with pytest.raises(
         ValueError, match="column 'created_at': .*'15/10/2026 10:00'; a spreadsheet"
     ):
-        read_videos(path)
+        ha.read_videos(path)
 
 
 @pytest.mark.filterwarnings("ignore:.*no line break")
@@ -529,11 +516,11 @@ def test_no_line_break_at_the_end_is_a_warning_and_a_cut_row_an_error(tmp_path):
     videos, path = exported(tmp_path)
     path.write_bytes(path.read_bytes().rstrip(b"\n"))
     with pytest.warns(UserWarning, match="no line break at its end") as warned:
-        pd.testing.assert_frame_equal(read_videos(path), videos)
+        pd.testing.assert_frame_equal(ha.read_videos(path), videos)
     assert warned[0].filename == __file__
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match="cannot be read as videos"):
-        read_videos(path)
+        ha.read_videos(path)
 
 
 @pytest.mark.parametrize("names", [("part-00000", "part-00001"), ("part.2", "part.10")])
@@ -545,7 +532,7 @@ def test_a_folder_of_spark_or_dask_is_read(tmp_path, names):
         videos[at : 2 + at * 2].to_parquet(folder / f"{name}.parquet")
     (folder / "_SUCCESS").touch()
     (folder / "_metadata.parquet").touch()
-    back = read_videos(folder)
+    back = ha.read_videos(folder)
     pd.testing.assert_frame_equal(back, videos.iloc[[0, 1, 1, 2]].reset_index(drop=True))
 
 
@@ -553,42 +540,47 @@ def test_a_folder_of_spark_or_dask_is_read(tmp_path, names):
     ("make", "message"),
     [
         (Path.mkdir, "a folder without a file of videos"),
-        (lambda path: VideoArchive(path).append(empty_videos()), r"VideoArchive\(...\).videos"),
+        (lambda path: ha.VideoArchive(path).append(empty_videos()), r"VideoArchive\(...\).videos"),
     ],
 )
 def test_a_folder_of_something_else_is_refused(tmp_path, make, message):
     make(tmp_path / "v.csv")
     with pytest.raises(ValueError, match=message):
-        read_videos(tmp_path / "v.csv")
+        ha.read_videos(tmp_path / "v.csv")
 
 
 def test_a_home_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert export_videos(empty_videos(), "~/new/v.csv") == tmp_path / "new" / "v.csv"
-    assert len(read_videos("~/new/v.csv")) == 0
-    assert VideoArchive("~/archive").directory == tmp_path / "archive"
-    report = build_report(frame(type=["class"]))
+    assert ha.export_videos(empty_videos(), "~/new/v.csv") == tmp_path / "new" / "v.csv"
+    assert len(ha.read_videos("~/new/v.csv")) == 0
+    assert ha.VideoArchive("~/archive").directory == tmp_path / "archive"
+    report = ha.build_report(frame(type=["class"]))
     assert report.to_excel("~/new/w.xlsx").is_file()
     assert report.export("~/report")[-1].parent == tmp_path / "report"
-    assert len(read_report("~/report").tables) == len(report.tables)
-    with HookedClient("k") as client:
-        download_videos(empty_videos(), "~/films", client=client)
+    assert len(ha.read_report("~/report").tables) == len(report.tables)
+    with ha.HookedClient("k") as client:
+        ha.download_videos(empty_videos(), "~/films", client=client)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"new", "report"} <= names <= {"new", "report", "films"}
 
 
 def test_a_path_may_be_bytes(tmp_path):
-    path = export_videos(empty_videos(), os.fsencode(tmp_path / "v.csv"))
+    path = ha.export_videos(empty_videos(), os.fsencode(tmp_path / "v.csv"))
     assert path == tmp_path / "v.csv"
-    assert len(read_videos(os.fsencode(path))) == 0
+    assert len(ha.read_videos(os.fsencode(path))) == 0
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/v.csv", "file:///tmp/v.csv", "gs:/bucket/v.csv"])
 def test_an_address_is_refused(tmp_path, monkeypatch, address):
     monkeypatch.chdir(tmp_path)
-    report = build_report(frame(type=["class"]))
-    uses = (partial(export_videos, empty_videos()), read_videos, VideoArchive, read_report)
-    downloads = partial(download_videos, empty_videos())
+    report = ha.build_report(frame(type=["class"]))
+    uses = (
+        partial(ha.export_videos, empty_videos()),
+        ha.read_videos,
+        ha.VideoArchive,
+        ha.read_report,
+    )
+    downloads = partial(ha.download_videos, empty_videos())
     for use in (*uses, downloads, report.to_html, report.to_excel, report.export):
         with pytest.raises(ValueError, match="is an address: name a file of this machine"):
             use(address)
@@ -603,7 +595,7 @@ def test_an_address_is_refused(tmp_path, monkeypatch, address):
 def test_the_mode_comes_from_the_umask(tmp_path, suffix, umask):
     before = os.umask(umask)
     try:
-        path = export_videos(frame(name=["x"]), tmp_path / f"v.{suffix}")
+        path = ha.export_videos(frame(name=["x"]), tmp_path / f"v.{suffix}")
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
@@ -642,24 +634,26 @@ def test_a_link_is_followed(tmp_path):
     (tmp_path / "real").mkdir()
     link = tmp_path / "v.csv"
     link.symlink_to(tmp_path / "real" / "v.csv")
-    export_videos(frame(name=["x"]), link)
+    ha.export_videos(frame(name=["x"]), link)
     assert link.is_symlink()
-    assert read_videos(tmp_path / "real" / "v.csv")["name"].tolist() == ["x"]
+    assert ha.read_videos(tmp_path / "real" / "v.csv")["name"].tolist() == ["x"]
     longest = tmp_path / ("n" * 251 + ".csv")
-    assert export_videos(empty_videos(), longest).exists()
+    assert ha.export_videos(empty_videos(), longest).exists()
 
 
 def test_a_frame_in_other_dtypes_is_written_like_one_of_the_schema(tmp_path):
-    videos = videos_from_records([{"id": "7", "usedCredits": 5, "createdAt": "2024-01-15T10:00Z"}])
+    videos = ha.videos_from_records(
+        [{"id": "7", "usedCredits": 5, "createdAt": "2024-01-15T10:00Z"}]
+    )
     other = videos.astype("object").assign(
         video_id=7, used_credits="5", created_at="2024-01-15 10:00", progress=float("nan"),
         updated_at=float("nan"), status=pd.NaT,
     )  # fmt: skip
-    assert read_videos(export_videos(other, tmp_path / "a.parquet")).equals(videos)
-    VideoArchive(tmp_path / "kept").append(other)
-    assert VideoArchive(tmp_path / "kept").videos().equals(videos)
+    assert ha.read_videos(ha.export_videos(other, tmp_path / "a.parquet")).equals(videos)
+    ha.VideoArchive(tmp_path / "kept").append(other)
+    assert ha.VideoArchive(tmp_path / "kept").videos().equals(videos)
     with pytest.raises(ValueError, match="export_videos: the column 'created_at' holds .* pass"):
-        export_videos(other.assign(created_at="soon"), tmp_path / "b.parquet")
+        ha.export_videos(other.assign(created_at="soon"), tmp_path / "b.parquet")
 
 
 @pytest.mark.parametrize(
@@ -676,11 +670,11 @@ def test_a_file_with_a_value_of_another_kind_says_what_to_do(
     tmp_path, suffix, instead, encoding, remedy
 ):
     videos = frame(name=["Clip"], created_at=[NOON], duration_frames=[7500])
-    path = export_videos(videos, tmp_path / f"v.{suffix}")
+    path = ha.export_videos(videos, tmp_path / f"v.{suffix}")
     text = path.read_text()
     for old, new in instead.items():
         assert old in text
         text = text.replace(old, new)
     path.write_bytes(text.encode(encoding))
     with pytest.raises(ValueError, match=rf"v\.{suffix} cannot be read .*{remedy}"):
-        read_videos(path)
+        ha.read_videos(path)
