@@ -230,8 +230,9 @@ def credit_outliers(videos: FrameT) -> FrameT:
     Returns
     -------
     one row per outlier, the farthest first; the kind of frame that was given
-        ``video_id, name, type, used_credits`` [credits], ``median_credits`` of its type and
-        ``robust_z``, beyond 3.5 either way; missing, and last, where the price is flat.
+        ``video_id, name, type, used_credits`` [credits], ``median_credits``: what it would cost at
+        the median price of its type, for its length where lengths are compared; ``robust_z``,
+        beyond 3.5 either way; missing, and last, where the price is flat.
 
     Raises
     ------
@@ -259,7 +260,8 @@ def credit_outliers(videos: FrameT) -> FrameT:
         .reindex(columns=[*_SHOWN, "duration_seconds"])
         .astype({"used_credits": "float64", "duration_seconds": "float64"})
         .dropna(subset=["used_credits"])
-        .assign(figure=_price)
+        .assign(_size=_size, _price=lambda each: each["used_credits"] / each["_size"])
+        .assign(figure=lambda each: np.log1p(each["_price"].where(each["_price"] > -1)))
         .dropna(subset=["figure"])
     )
     types = compared.groupby("type", dropna=False)
@@ -272,7 +274,7 @@ def credit_outliers(videos: FrameT) -> FrameT:
     found = (
         compared[_SHOWN]
         .assign(
-            median_credits=types["used_credits"].transform("median"),
+            median_credits=types["_price"].transform("median") * compared["_size"],
             robust_z=(MAD_OF_NORMAL * off / deviation.where(enough & spread)).astype("float64"),
         )
         .loc[lambda each: (each["robust_z"].abs() > MAX_Z) | (enough & flat & differs & ~spread)]
@@ -281,9 +283,8 @@ def credit_outliers(videos: FrameT) -> FrameT:
     return like(found, videos)
 
 
-def _price(rows: pd.DataFrame) -> pd.Series[float]:
-    """Log of what is compared: credits per minute where most of a type have a duration."""
+def _size(rows: pd.DataFrame) -> pd.Series[float]:
+    """Minutes of each video where most of its type have a duration, else 1."""
     minutes = rows["duration_seconds"].where(rows["duration_seconds"] > 0) / 60
     measured = minutes.notna().groupby(rows["type"], dropna=False).transform("mean") >= 0.5
-    price = (rows["used_credits"] / minutes).where(measured, rows["used_credits"])
-    return price.where(price > -1).map(np.log1p)
+    return minutes.where(measured, 1.0)

@@ -41,7 +41,7 @@ _HEADINGS = {
     "failed_share": "Waste", "median_seconds": "Median render", "change": "Change",
     "volume": "Volume", "mix": "Mix", "rate": "Rate", "reason": "Reason", "name": "Video",
     "video_id": "Id", "type": "Type", "attempts": "Attempts", "failures": "Failed",
-    "succeeded": "Succeeded", "used_credits": "Credits", "median_credits": "Median of its type",
+    "succeeded": "Succeeded", "used_credits": "Credits", "median_credits": "Usual",
     "usual": "Usual", "ratio": "Times the usual", "day": "Day", "median_before": "Median before",
     "median_now": "Median now", "videos_now": "Videos", "failed": "Failed (95%)",
 }  # fmt: skip
@@ -272,7 +272,8 @@ def _cases(report: Report) -> Iterator[Section]:
         retries, "name video_id type attempts failures succeeded credits credits_unknown", "chain",
     )  # fmt: skip
     yield _section(
-        "outliers", "Videos of unusual cost", "Far from what others of their type cost.",
+        "outliers", "Videos of unusual cost",
+        "Far from what others of their type cost for the same length.",
         report.tables["credit_outliers"],
         "name video_id type used_credits median_credits", "video",
     )  # fmt: skip
