@@ -12,15 +12,7 @@ from hooked_analytics import build_report, read_report
 from hooked_analytics.report.page import page_html, pictures
 from hooked_analytics.report.sentences import headlines, not_known, sentence
 from hooked_analytics.schema import empty_videos
-from tests.report.builders import (
-    NOW,
-    OCTOBER,
-    SEPTEMBER,
-    october,
-    october_compared,
-    record,
-    videos,
-)
+from tests.report.builders import NOW, OCTOBER, SEPTEMBER, october, october_compared, record, videos
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</svg><script>alert(1)</script>", r"$\frac{$ {{7*7}}")
 SIGNED = "https://a.example/v.mp4?X-Amz-Signature=abc"

@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hooked_analytics import is_final, videos_from_records
-from hooked_analytics.schema import (
-    COLUMNS,
-    NAMES,
-    VIDEOS_SCHEMA,
-    arrow_from_frame,
-    empty_videos,
-)
+from hooked_analytics.schema import COLUMNS, NAMES, VIDEOS_SCHEMA, arrow_from_frame, empty_videos
 from tests.analysis.rows import none
 from tests.documented import SAMPLE
 
