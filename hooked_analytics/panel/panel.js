@@ -4,7 +4,7 @@ const KINDS = ["rendering", "failed", "unavailable", "unknown", "waiting", "comp
 const [RENDERING, FAILED, UNAVAILABLE, UNKNOWN, WAITING, COMPLETED] = KINDS.keys();
 const STATES = { ready: "not started", polling: "polling …", paused: "paused", stopped: "stopped",
   replaced: "a newer panel took over", ended: "all have ended", failed: "ended early" };
-const PAGE_ROWS = 12, MAX_UNFOLDED = 10, MAX_TICKS = 5;
+const PAGE_ROWS = 12, MAX_TICKS = 5;
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const SILENT_AFTER_S = 60;
@@ -228,18 +228,14 @@ function ordered(data, choice, columns) {
     (choice.kind === null || video.kind === choice.kind) && (!choice.type || video.type === choice.type)
     && (!needle || (video.text ??= [video.id, video.name, video.type, ...video.own].join("\n").toLowerCase())
       .includes(needle)));
-  const over = found.filter((video) => video.kind === COMPLETED);
-  const foldable = over.length > MAX_UNFOLDED && choice.kind === null && !needle;
   const column = columns.find((each) => each.label === choice.sort);
   const key = (video) => { // of a text it is kept until the row changes
     const value = column ? column.value(video, data) : video.kind;
     return typeof value === "string" ? (video.keys ??= {})[column.label] ??= sortable(value) : value;
   };
-  const order = (videos) => videos.map((video) => [key(video), video]).sort(([a, one], [b, other]) =>
+  return found.map((video) => [key(video), video]).sort(([a, one], [b, other]) =>
     known(b) - known(a) // missing comes last
     || choice.down * ((a > b) - (a < b)) || one.at - other.at).map(([, video]) => video);
-  const open = order(foldable ? found.filter((video) => video.kind !== COMPLETED) : found);
-  return { found, over, foldable, videos: foldable && choice.unfolded ? [...open, ...order(over)] : open };
 }
 
 function cell(video, data, { kind = "", value, text = value }) {
@@ -310,17 +306,18 @@ function reasons({ totals }) {
     element("b", { class: "hk-alert" }, many ? `${count(many)} failed: ` : ""), told);
 }
 
-function requests({ totals, state }) {
+function footnote({ totals, state }) {
   const over = totals.counts[COMPLETED] + totals.counts[FAILED];
   return `${count(state.requests)} requests so far`
     + (over ? `, ${tenths.format(state.requests / over)} per finished video` : "")
+    + (known(totals.median) ? ` · median render ${duration(totals.median)}` : "")
     + (state.at ? ` · last response ${state.at} UTC` : "");
 }
 
 function view(model, el, data) {
   const token = Math.random().toString(36).slice(2);
-  const choice = { search: "", kind: null, type: "", sort: null, down: 1, unfolded: false, page: 0,
-    picking: false, hidden: new Set(["Status", "Elapsed"]) };
+  const choice = { search: "", kind: null, type: "", sort: null, down: 1, page: 0, picking: false,
+    hidden: new Set(["Status", "Elapsed"]) };
   const pending = new Set(); // what the kernel has not answered yet
 
   function asking(text, kind, settings, at = null) { // a button that needs the kernel
@@ -398,14 +395,10 @@ function view(model, el, data) {
   }
 
   function page(height) {
-    const { state, totals, rows } = data, columns = columnsOf(data, asking);
-    const { found, over, foldable, videos } = ordered(data, choice, columns), folded = foldable && !choice.unfolded;
+    const { state, rows } = data, columns = columnsOf(data, asking), videos = ordered(data, choice, columns);
     choice.page = Math.max(0, Math.min(choice.page, Math.ceil(videos.length / PAGE_ROWS) - 1));
     const from = choice.page * PAGE_ROWS, shown = videos.slice(from, from + PAGE_ROWS);
     const none = rows.length ? "No such videos." : "No video ids were given.";
-    const told = `${count(folded ? videos.length : found.length)} of ${count(rows.length)}`;
-    const spent = over.reduce((sum, video) => sum + (video.credits ?? 0), 0);
-    const median = known(totals.median) ? ` · median render ${duration(totals.median)}` : "";
     return element("section", { class: "hooked", "aria-label": "Progress of videos",
       "data-dark": isDark(el), "data-plain": !rows.some((video) => video.thumbnail) },
     header(), bar(data),
@@ -413,14 +406,11 @@ function view(model, el, data) {
     tiles(data),
     element("div", { class: "hk-charts" }, picture("Progress", progressPicture(data)),
       picture("Finished, and the range expected", finishedPicture(data))),
-    reasons(data), tools(columns, folded ? `${told} · completed folded` : told),
+    reasons(data), tools(columns, `${count(videos.length)} of ${count(rows.length)}`),
     table(columns.filter((each) => !choice.hidden.has(each.label)), shown, height),
-    element("p", { class: "hk-quiet", hidden: shown.length > 0 || folded }, none),
-    button(`${folded ? "▸" : "▾"} ${count(over.length)} completed · ${number(spent)} credits${median}`,
-      () => choose({ unfolded: !choice.unfolded, page: choice.page }),
-      { class: "hk-fold", hidden: !foldable, "aria-expanded": String(choice.unfolded) }),
+    element("p", { class: "hk-quiet", hidden: shown.length > 0 }, none),
     pager(from, from + shown.length, videos.length),
-    element("footer", { class: "hk-quiet" }, requests(data)));
+    element("footer", { class: "hk-quiet" }, footnote(data)));
   }
 
   const root = element("section", { class: "hooked", "aria-label": "Progress of videos", hidden: true });

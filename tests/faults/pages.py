@@ -112,7 +112,6 @@ def _open(
     else:
         FedPanel(page, videos["video_id"]).poll(videos)
         page.wait_for_selector(".hooked tbody code")
-        page.evaluate("document.querySelector('.hk-fold').click()")
     page.mouse.move(300, 300)
     page.wait_for_timeout(300)
     text = page.evaluate(TEXT_OF_ALL_PAGES)
