@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from hooked_analytics import read_videos
 from hooked_analytics.cli import main
 from tests.cli.conftest import COMMAND
+from tests.terminal import said_on_a_terminal
 
 HOSTILE = "\x1b[2J\x07\x9b1mevil\u202e\nÜ 東京"
 STEERING = {"\x1b", "\x07", "\x9b", "\u202e"}
@@ -77,22 +77,13 @@ def test_a_full_disk_behind_the_output_is_said_and_no_reader_is_not(to, status, 
     assert bool(says) == bool(done.stderr)
 
 
-def test_list_is_a_table_of_80_columns_on_a_terminal_and_tabs_in_a_pipe(sandbox):
+def test_list_is_a_table_of_80_columns_on_a_terminal_and_tabs_in_a_pipe(sandbox, capsys):
     sandbox.create_video("class", name="Ein sehr langer Name " * 9)
-    parent, child = pty.openpty()
-    with os.fdopen(parent, "rb", 0) as screen:
-        subprocess.run([*COMMAND, "list"], stdout=child, check=True, env=os.environ)
-        os.close(child)
-        shown = b""
-        try:
-            while block := screen.read(65536):
-                shown += block
-        except OSError:  # Linux says so at the end
-            pass
-    heading, *rows = shown.decode().splitlines()
+    heading, *rows = said_on_a_terminal(*COMMAND, "list").splitlines()
     assert heading.split() == ["video_id", "status", "done", "created", "name"]
     assert max(map(len, rows)) == 80
-    piped = subprocess.run([*COMMAND, "list"], capture_output=True, text=True, check=True).stdout
+    main(["list"])
+    piped = capsys.readouterr().out
     assert {line.count("\t") for line in piped.splitlines()} == {4}
     assert len(rows) == len(piped.splitlines()) == 31
 

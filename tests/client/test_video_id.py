@@ -50,7 +50,7 @@ def recorded():
             yield server, client
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(ANY_TEXT)
 def test_whatever_the_text_no_request_leaves_the_path(recorded, text):
     server, client = recorded

@@ -35,7 +35,7 @@ def test_every_kind_of_failure_is_a_row():
         return replies[request.path.rsplit("/", 1)[-1]]
 
     with serving(handler) as server:
-        with HookedClient("k", base_url=server.url, timeout_seconds=1, max_attempts=1) as client:
+        with HookedClient("k", base_url=server.url, timeout_seconds=2, max_attempts=1) as client:
             videos = fetch_videos([*replies, "no/id"], client=client)
     assert videos["fetch_error"].fillna("").tolist() == [
         "", "not_found", "forbidden", "server", "bad_response", "timeout", "invalid_id",

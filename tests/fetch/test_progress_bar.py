@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
 import re
 import subprocess
 import sys
-import termios
 
 import nbformat
 from nbclient import NotebookClient
+
+from tests.terminal import said_on_a_terminal
 
 FETCH = """
 from hooked_analytics import Sandbox, fetch_videos
@@ -33,20 +31,6 @@ def test_a_script_is_quiet_and_a_log_gets_the_line_and_no_bar():
     assert said.count("\n") == 1
 
 
-def run_on_a_terminal(code: str) -> str:
-    parent, child = pty.openpty()
-    termios.tcsetwinsize(child, (24, 80))
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=child, stdout=child)
-    os.close(child)
-    said = b""
-    with contextlib.suppress(OSError):  # how a terminal says that nobody is on the other side
-        while chunk := os.read(parent, 4096):
-            said += chunk
-    os.close(parent)
-    assert process.wait(60) == 0
-    return said.decode()
-
-
 BYTES = """
 import tempfile
 from hooked_analytics import download_videos
@@ -58,7 +42,8 @@ with Sandbox(videos=6, faults={"file_drip": 1.0}) as sandbox, sandbox.client() a
 
 
 def test_a_terminal_gets_a_bar_with_rate_and_time_left_then_the_line_and_bytes_of_downloads():
-    said = run_on_a_terminal(FETCH.format(progress=None) + "print('and now')" + BYTES)
+    code = FETCH.format(progress=None) + "print('and now')" + BYTES
+    said = said_on_a_terminal(sys.executable, "-c", code)
     text, _, downloads = said.partition("and now")
     assert "video/s" in text
     assert "<00:0" in text
