@@ -4,7 +4,7 @@ const KINDS = ["rendering", "failed", "unavailable", "unknown", "waiting", "comp
 const [RENDERING, FAILED, UNAVAILABLE, UNKNOWN, WAITING, COMPLETED] = KINDS.keys();
 const STATES = { ready: "not started", polling: "polling …", paused: "paused", stopped: "stopped",
   replaced: "a newer panel took over", ended: "all have ended", failed: "ended early" };
-const PAGE_ROWS = 12, MAX_TICKS = 5;
+const PAGE_ROWS = 12, MAX_UNFOLDED = 10, MAX_TICKS = 5;
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const SILENT_AFTER_S = 60;
@@ -42,7 +42,7 @@ function span(low, high) { // a range of time left; "+" where its far end is not
 // ---- drawing: a piece of the page is made anew from the data, and `patch` brings what is shown up to it
 
 function element(tag, settings = {}, ...children) {
-  const made = ["svg", "path", "title"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+  const made = ["svg", "path"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   made.handlers = {};
   for (const [name, value] of Object.entries(settings)) {
@@ -116,13 +116,28 @@ function store(listeners) {
 
 const place = (x, y) => `left: ${x.toFixed(2)}%; top: ${y.toFixed(2)}%`;
 const label = (x, y, side, text) => element("span", { class: `hk-label ${side}`, style: place(x, y) }, text);
-const path = (points, name, title = "") => element("path", { class: name,
-  d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("") },
-element("title", {}, title));
+const path = (points, name) => element("path", { class: name,
+  d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("") });
 
-function picture(title, { lines, labels, summary }) {
-  return element("div", { class: "hk-chart" }, element("b", {}, title),
-    element("div", { class: "hk-plot", role: "img", "aria-label": `${title}: ${summary}` },
+function telling(points) { // the value of the nearest point, or of the next one by arrow key
+  let at = points.length;
+  const tell = (plot, text = "") => { plot.previousSibling.textContent = text; };
+  return { tabindex: 0,
+    onpointerleave: ({ currentTarget }) => tell(currentTarget),
+    onpointermove({ currentTarget, clientX, clientY }) {
+      const { left, top, width, height } = currentTarget.getBoundingClientRect();
+      const far = ([x, y]) => Math.hypot(left + x * width / 100 - clientX, top + y * height / 100 - clientY);
+      tell(currentTarget, points.reduce((best, each) => far(each) < far(best) ? each : best, points[0])?.[2]);
+    },
+    onkeydown({ currentTarget, key }) {
+      at = Math.max(0, Math.min(points.length - 1, at + ({ ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0)));
+      tell(currentTarget, key === "Escape" ? "" : points[at]?.[2]);
+    } };
+}
+
+function picture(title, { lines, labels, points, summary }) {
+  return element("div", { class: "hk-chart" }, element("b", {}, title), element("span", { class: "hk-told" }),
+    element("div", { class: "hk-plot", role: "img", "aria-label": `${title}: ${summary}`, ...telling(points) },
       element("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" }, ...lines), ...labels));
 }
 
@@ -144,53 +159,57 @@ function axes(data, values, y, text) { // time from left to right, and a rule fo
 function progressPicture(data) {
   const y = (share) => 100 - share;
   const { x, first, running, lines, labels } = axes(data, [0, 25, 50, 75, 100], y, (share) => `${share} %`);
-  const videos = new Map();
+  const videos = new Map(), points = [];
   for (const [at, row, share] of data.lines) {
     if (known(share)) videos.set(row, [...videos.get(row) ?? [], [at, share]]);
   }
-  for (const [row, points] of [...videos].sort(([a], [b]) => data.rows[b].kind - data.rows[a].kind)) {
-    const video = data.rows[row], kind = KINDS[video.kind], [at, share] = points.at(-1);
-    const title = `${video.name || video.id}: ${number(share)} % after ${duration(at - (video.created ?? first))}`;
-    if (video.kind === RENDERING) points.push([data.now, share]);
-    const drawn = points.map(([at, share]) => [x(at), y(share)]);
-    lines.push(path(drawn, `hk-line ${kind}`, title));
-    labels.push(element("i", { class: `hk-end ${kind}`, style: place(...drawn.at(-1)), title }));
+  for (const [row, polls] of [...videos].sort(([a], [b]) => data.rows[b].kind - data.rows[a].kind)) {
+    const video = data.rows[row], kind = KINDS[video.kind];
+    if (video.kind === RENDERING) polls.push([data.now, polls.at(-1)[1]]);
+    const drawn = polls.map(([at, share]) => [x(at), y(share),
+      `${video.name || video.id}: ${number(share)} % after ${duration(at - (video.created ?? first))}`]);
+    points.push(...drawn);
+    lines.push(path(drawn, `hk-line ${kind}`));
+    labels.push(element("i", { class: `hk-end ${kind}`, style: place(...drawn.at(-1)) }));
   }
   const band = videos.size ? [] : data.series.filter((each) => each.length > 2);
   const edge = (column) => band.map((each) => [x(each[0]), y(each[column])]);
-  const [, , low, , median, , high] = band.at(-1) ?? [];
-  const summary = band.length ? `median ${number(median)} %, the middle 80 % from ${number(low)} to ${number(high)} %`
-    : `${plural(videos.size)} drawn`;
+  points.push(...band.map(([at, , low, , median, , high]) => [x(at), y(median),
+    `${duration(at - first)}: median ${number(median)} %, the middle 80 % from ${number(low)} to ${number(high)} %`]));
+  const summary = band.length ? points.at(-1)[2] : `${plural(videos.size)} drawn`;
   if (band.length > 1) {
     for (const [from, to] of [[2, 6], [3, 5]]) {
-      lines.push(path([...edge(to), ...edge(from).reverse()], "hk-band rendering", summary));
+      lines.push(path([...edge(to), ...edge(from).reverse()], "hk-band rendering"));
     }
-    lines.push(path(edge(4), "hk-line rendering", summary));
+    lines.push(path(edge(4), "hk-line rendering"));
   }
   if (running) {
     lines.push(path([[x(data.now), -6], [x(data.now), 100]], "hk-now"));
     labels.push(label(x(data.now), -4, "right", "now"));
   }
-  return { lines, labels, summary };
+  return { lines, labels, points, summary };
 }
 
 function finishedPicture(data) {
   const { totals, series, now } = data, total = data.rows.length, y = (n) => 100 - 100 * n / Math.max(total, 1);
   const step = COUNTS.find((n) => total / n <= 4) ?? total / 4;
   const ticks = [0, 1, 2, 3, 4].map((n) => n * step).filter((tick) => tick === 0 || total - tick > step / 2);
-  const { x, running, lines, labels } = axes(data, ticks, y, count);
+  const { x, first, running, lines, labels } = axes(data, ticks, y, count);
   const over = series.at(-1)?.[1] ?? 0, end = over + (totals.remaining ?? 0);
   const summary = `${count(over)} of ${count(total)} have ended`;
   lines.push(path([[0, 0], [100, 0]], "hk-now"));
   labels.push(label(0, 0, "left", count(total)),
     label(100, 0, "above", `all ${count(total)}${running && totals.left ? `: in ${totals.text}` : ""}`));
+  const points = series.map(([at, n]) =>
+    [x(at), y(n), `${duration(at - first)}: ${count(n)} of ${count(total)} have ended`]);
   if (totals.left) {
-    lines.push(path([[x(now), y(over)], ...totals.left.map((left) => [x(now + left), y(end)])], "hk-band completed",
-      `${count(end)} of ${count(total)} expected in ${totals.text}, in 4 of 5 cases`));
+    lines.push(path([[x(now), y(over)], ...totals.left.map((left) => [x(now + left), y(end)])], "hk-band completed"));
+    points.push([x(now + totals.left[1]), y(end),
+      `${count(end)} of ${count(total)} expected in ${totals.text}, in 4 of 5 cases`]);
   }
   const steps = series.flatMap(([at, n], row) => [[x(at), y(series[row - 1]?.[1] ?? n)], [x(at), y(n)]]);
-  lines.push(path(steps, "hk-line completed", summary));
-  return { lines, labels, summary };
+  lines.push(path(steps, "hk-line completed"));
+  return { lines, labels, points, summary };
 }
 
 // ---- the table
@@ -247,12 +266,20 @@ function nameOf(video, data, asking) {
   const url = data.links[video.at];
   const link = url ? element("a", { class: "hk-link", href: url, ...NEW_TAB }, "ready ↗") : asking("open ↗", "open",
     { class: "hk-link", hidden: video.kind !== COMPLETED }, video.at);
+  const copy = button("copy id", async ({ target }) => {
+    try { await navigator.clipboard.writeText(video.id); } catch {
+      getSelection().selectAllChildren(target.parentElement.querySelector("code"));
+      target.textContent = "selected";
+      return;
+    }
+    target.textContent = "copied";
+  }, { class: "hk-link" });
   const source = video.thumbnail, image = element("img", { alt: "", loading: "lazy", referrerpolicy: "no-referrer",
     src: source, hidden: !source || data.broken.has(source),
     onerror: ({ target }) => { data.broken.add(source); target.hidden = true; } });
   return element("div", { class: "hk-video" }, element("span", { class: "hk-thumb" }, image),
     element("div", {}, element("span", { class: "hk-name" }, video.name ?? ""),
-      element("span", { class: "hk-id" }, element("code", {}, video.id ?? "no id"), " ", link),
+      element("span", { class: "hk-id" }, element("code", {}, video.id ?? "no id"), " ", link, " ", copy),
       element("span", { class: "hk-under" }, [...video.own, video.type, video.message].filter(known).join(" · "))));
 }
 
@@ -316,7 +343,7 @@ function footnote({ totals, state }) {
 
 function view(model, el, data) {
   const token = Math.random().toString(36).slice(2);
-  const choice = { search: "", kind: null, type: "", sort: null, down: 1, page: 0, picking: false,
+  const choice = { search: "", kind: null, type: "", sort: null, down: 1, page: 0, picking: false, unfolded: false,
     hidden: new Set(["Status", "Elapsed"]) };
   const pending = new Set(); // what the kernel has not answered yet
 
@@ -395,7 +422,11 @@ function view(model, el, data) {
   }
 
   function page(height) {
-    const { state, rows } = data, columns = columnsOf(data, asking), videos = ordered(data, choice, columns);
+    const { state, rows } = data, columns = columnsOf(data, asking), found = ordered(data, choice, columns);
+    const completed = choice.kind === null && !choice.search ? found.filter(({ kind }) => kind === COMPLETED) : [];
+    const foldable = completed.length > MAX_UNFOLDED, open = found.filter(({ kind }) => kind !== COMPLETED);
+    const videos = !foldable ? found : choice.unfolded ? [...open, ...completed] : open;
+    const credits = completed.reduce((sum, video) => sum + (video.credits ?? 0), 0);
     choice.page = Math.max(0, Math.min(choice.page, Math.ceil(videos.length / PAGE_ROWS) - 1));
     const from = choice.page * PAGE_ROWS, shown = videos.slice(from, from + PAGE_ROWS);
     const none = rows.length ? "No such videos." : "No video ids were given.";
@@ -408,7 +439,10 @@ function view(model, el, data) {
       picture("Finished, and the range expected", finishedPicture(data))),
     reasons(data), tools(columns, `${count(videos.length)} of ${count(rows.length)}`),
     table(columns.filter((each) => !choice.hidden.has(each.label)), shown, height),
-    element("p", { class: "hk-quiet", hidden: shown.length > 0 }, none),
+    button(`${choice.unfolded ? "▾" : "▸"} ${count(completed.length)} completed · ${number(credits)} credits`,
+      () => choose({ unfolded: !choice.unfolded }),
+      { class: "hk-fold", hidden: !foldable, "aria-expanded": String(choice.unfolded) }),
+    element("p", { class: "hk-quiet", hidden: shown.length > 0 || foldable }, none),
     pager(from, from + shown.length, videos.length),
     element("footer", { class: "hk-quiet" }, footnote(data)));
   }

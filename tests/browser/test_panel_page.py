@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -78,6 +79,7 @@ def test_words_of_each_state(page):
     assert "1 unknown" in header.inner_text()
     assert tiles.nth(1).inner_text().startswith("1 min 50 s")
     assert "videos not known yet" in tiles.nth(2).inner_text()
+    assert page.locator(".hk-fold").inner_text() == "▸ 14 completed · 16,893 credits"
     assert "median render 1 min 23 s" in page.locator(".hooked footer").inner_text()
     assert page.locator(".hk-label", has_text="now").count() == 1
     page.locator(".hk-chip", has_text="unknown").click()
@@ -122,6 +124,7 @@ def test_sort_search_columns_and_chips_need_no_kernel(page):
     assert page.get_by_text("No such videos.").is_visible()
     page.get_by_label("Search").fill("")
     assert page.get_by_text("No such videos.").is_hidden()
+    page.locator(".hk-fold").click()
     assert page.locator(".hk-pager").inner_text().endswith("of 42\n›")
     assert page.evaluate("window.sent") == []
     assert panel.sent == []
@@ -144,14 +147,24 @@ def test_buttons_that_need_the_kernel_say_so_and_a_gap_asks_for_everything(page)
     panel.until(lambda: "14:02:10" in page.locator(".hooked footer").inner_text())
 
 
-def test_pictures_name_their_videos_and_a_click_selects_an_id(page):
+def test_pictures_tell_their_values_and_an_id_is_copied(page):
     fed(page, 12)
-    title = page.locator(".hk-end").first.get_attribute("title")
-    assert "% after" in title
-    assert title in page.locator("svg title").all_text_contents()
-    video_id = page.locator("tbody code").first
-    video_id.click()
-    assert page.evaluate("getSelection().toString()") == video_id.inner_text()
+    plot, told = page.locator(".hk-plot").first, page.locator(".hk-told").first
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    assert "% after" in told.inner_text()
+    page.keyboard.press("Escape")
+    assert told.inner_text() == ""
+    page.locator(".hk-end").first.hover()
+    assert "% after" in told.inner_text()
+    page.locator(".hk-plot").last.hover()
+    assert "of 12 have ended" in page.locator(".hk-told").last.inner_text()
+    assert told.inner_text() == ""
+    copy = page.get_by_role("button", name="copy id").first
+    copy.focus()
+    assert copy.evaluate("e => getComputedStyle(e).opacity") == "1"
+    copy.press("Enter")
+    page.get_by_text(re.compile("copied|selected")).wait_for()
 
 
 def test_ten_thousand_videos_keep_the_page_quick(page):
