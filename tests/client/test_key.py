@@ -110,6 +110,21 @@ def test_no_error_of_a_request_and_no_log_shows_it(status, caplog):
     pickle.dumps(raised.value)
 
 
+def test_an_interrupt_in_the_middle_of_a_request_does_not_show_it(monkeypatch):
+    with serving(lambda request: answer({})) as server:
+        client = HookedClient(CANARY, base_url=server.url)
+
+        def interrupt(*arguments, **settings):
+            headers = settings["headers"]
+            assert headers["x-api-key"] == CANARY
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(client._sender().transport._pool, "urlopen", interrupt)
+        with pytest.raises(KeyboardInterrupt) as raised:
+            client.get_video("vid_1")
+    assert CANARY not in full_traceback(raised.value)
+
+
 PACKAGE = Path(hooked_analytics.__file__).parent
 # the functions that may name the environment or lay a secret open: they cannot raise
 OPEN = {
@@ -145,3 +160,16 @@ def test_no_frame_that_can_raise_names_the_environment_or_opens_a_secret():
         if path.relative_to(PACKAGE).parts[0] not in elsewhere
     ]
     assert set().union(*map(opened, modules)) == OPEN
+
+
+def test_no_name_ever_holds_an_opened_secret():
+    wrong = [
+        f"{path.name}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "attr", "") in {"reveal", "getenv"}
+        and "KEY" in ast.unparse(node.value).upper()
+    ]
+    assert wrong == []

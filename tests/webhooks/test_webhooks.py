@@ -32,7 +32,7 @@ from hooked_analytics import (
     videos_from_records,
     wait_for_videos,
 )
-from hooked_analytics.fetch import AT, EventQueue, PollScheduler, VideoState
+from hooked_analytics.fetch import AT, EventQueue, FalseAlarmBudget, PollScheduler, VideoState
 from hooked_analytics.fetch.poll_scheduler import NOTIFIED_APART
 from hooked_analytics.fetch.video_state import merge_rows
 from hooked_analytics.sandbox import RETRY_SECONDS
@@ -438,6 +438,26 @@ def test_polls_come_slowly_until_an_end_comes_without_an_event():
     plan.note_events([("vid_1",)])
     plan.answered(plan.videos[1], row_of(plan.videos[1], "FAILED"))
     assert plan.slower_by(listening=True) == NOTIFIED_APART
+
+
+def test_false_events_use_up_the_budget_and_true_ones_do_not():
+    plan = schedule_of(300)
+    for end in range(200):
+        plan.note_events([(f"vid_{end}",)])
+        (video,) = plan.next_notified(float("inf"))
+        plan.answered(video, row_of(video, "COMPLETED"))
+    requested = 0
+    for _ in range(100):
+        plan.note_events([(f"vid_{n}",) for n in range(200, 300)])
+        for video in plan.next_notified(float("inf")):
+            plan.answered(video, row_of(video, "STARTED"))
+            requested += 1
+    assert requested == 50
+    plan.end_poll(responses=1, failures=0)
+    plan.note_events([("vid_200",)])
+    assert len(plan.next_notified(float("inf"))) == 1
+    assert plan.next_notified(0) == []
+    assert FalseAlarmBudget(3).left == 3
 
 
 def test_a_storm_of_events_changes_no_state_and_costs_few_requests():
