@@ -5,7 +5,9 @@ then nothing it left behind holds the key.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 from nbclient import NotebookClient
@@ -95,22 +97,39 @@ ERRORS = [
 ]  # fmt: skip
 
 
-def test_the_key_is_in_nothing_a_notebook_leaves_behind(tmp_path: Path, monkeypatch):
+def run_notebook(directory: Path) -> tuple[nbformat.NotebookNode, list[str]]:
+    """Run it in *directory* and keep it there; gives it and the keys the server was sent."""
+    seen = []
+
     def handler(request: Request) -> object:
+        seen.append(request.headers["x-api-key"])
         last = request.path.rsplit("/", 1)[-1]
         return REPLIES[last] if last in REPLIES else echo(request)
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
-    where = {"metadata": {"path": str(tmp_path)}}
     with serving(handler) as server:
-        monkeypatch.setenv("HOOKED_API_KEY", KEY)
-        monkeypatch.setenv("HOOKED_API_URL", server.url)
-        monkeypatch.setenv("JUPYTER_ALLOW_INSECURE_WRITES", "1")
-        done = NotebookClient(notebook, timeout=60, allow_errors=True, resources=where).execute()
-    nbformat.write(done, tmp_path / "done.ipynb")
+        settings = {
+            "HOOKED_API_KEY": KEY,
+            "HOOKED_API_URL": server.url,
+            "JUPYTER_ALLOW_INSECURE_WRITES": "1",
+        }
+        client = NotebookClient(
+            notebook,
+            timeout=60,
+            allow_errors=True,
+            resources={"metadata": {"path": str(directory)}},
+        )
+        with mock.patch.dict(os.environ, settings):
+            done = client.execute()
+    nbformat.write(done, directory / "done.ipynb")
+    return done, seen
+
+
+def test_the_key_is_in_nothing_a_notebook_leaves_behind(tmp_path: Path):
+    done, seen = run_notebook(tmp_path)
     errors = [o.ename for cell in done.cells for o in cell.outputs if o.output_type == "error"]
     assert errors == ERRORS
-    assert {request.headers["x-api-key"] for request in server.requests} == {KEY}
+    assert set(seen) == {KEY}
     written = {path.name for path in tmp_path.iterdir()}
     assert (tmp_path / "rich.txt").read_text().count("locals") > 10
     assert {"debug.log", "done.ipynb", "error.pickle", "videos.parquet", "videos.xlsx"} <= written

@@ -53,10 +53,23 @@ def _below(found: Found, bounds: Mapping[str, float]) -> bool:
 
 FIGURES = (
     Figure(
+        "canary key after a notebook run through success, 403, time-out, bad key, "
+        "`%xmode Verbose`, pickling, logging at DEBUG",
+        "canary", 3, "tests/client/test_canary.py",
+        "0 hits in what it leaves, also unpacked, base64 and URL-encoded",
+        zero=("hits",), at_least={"failures as expected": True},
+    ),
+    Figure(
         "hostile names in CSV and XLSX, opened by LibreOffice",
         "spreadsheets", 500, 60,
         "0 formula cells; the text is there",
         zero=("formula cells", "texts lost"), at_least={"formula cells without the guard": 1},
+    ),
+    Figure(
+        "keys planted in files of every kind and writing, searched by `check`",
+        "shared_files", 1000, "tests/secrets_scan/test_secrets_scan.py",
+        "all found, 0 false alarms, no piece of a key shown",
+        zero=("not found", "not found by their name", "pieces of a key shown", "false alarms"),
     ),
     Figure(
         "small files that hold much, searched by `check`: zip, XLSX, gzip, notebooks, deep JSON, "
@@ -98,7 +111,7 @@ FIGURES = (
         at_least={"runs": 200}, at_most={"most_refreshes": 1},
     ),
     Figure(
-        "kills during export; of downloads in the line above",
+        "kills during export, report, archive; of downloads in the line above",
         "kills", 100, 2,
         "old or new, never other; a tenth of the kills meets a write",
         zero=("neither old nor new",), in_time={"share that met no write": 0.9},
@@ -117,6 +130,12 @@ FIGURES = (
         at_most={"memory up by one [MB]": 50, "memory up by 16 at once [MB]": 50},
     ),
     Figure(
+        "headers and status lines made up by hypothesis, met by fetch, list, poll and download",
+        "headers", 20_000, 200,
+        "a row, or the header ignored; 0 other exceptions",
+        zero=("other exceptions",), at_least={"answers": 200},
+    ),
+    Figure(
         "hostile answers, headers and status lines × signals × a full disk or a file in place of "
         "the folder, over fetch, list, poll, download and the command line",
         "generator", 2_000, 30,
@@ -130,6 +149,12 @@ FIGURES = (
         "no growth of memory or threads, all final",
         zero=("not final", "wrong ends", "threads up", "missing in the archive"),
         at_most={"memory up [MB]": 5, "objects up [%]": 5, "threads at the end": 1},
+    ),
+    Figure(
+        "a day of polls, one a minute, each kept in an archive, by a virtual clock",
+        "archive_day", 100, 5,
+        "fewer than 600 files at any time, every video kept",
+        zero=("missing in the archive",), at_least={"appends": 50}, at_most={"files at most": 599},
     ),
     Figure(
         "histories made up by a state machine over sandbox, archive, poll, downloads and webhooks, "
