@@ -75,9 +75,10 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "credit_change": lambda frame: ha.credit_change(frame, frame),
     "failures": ha.failures,
 }
-# Every query costs a second on a cluster: the others send it none that these do not.
+# Every query costs a second on a cluster: each function once.
 ON_CLUSTERS = [
-    "render_times", "credit_usage", "credits_over_time in a zone", "credit_change", "failures",
+    "render_times", "completion_curve", "credit_usage", "credits_over_time in a zone",
+    "credit_change", "failures",
 ]  # fmt: skip
 
 
@@ -249,7 +250,7 @@ FOUND = {  # function, and what tells its first row
 @pytest.mark.parametrize("engine", ["polars lazy", "pyarrow", "duckdb", *CLUSTERS])
 def test_what_is_unusual_is_found_on_every_engine(on, engine):
     frame = on(engine, unusual())
-    for function in FOUND if engine not in ("dask", "spark") else [ha.retry_chains]:
+    for function in FOUND:
         expected = function(unusual())
         name, value = FOUND[function]
         assert expected[name].iloc[0] == value
