@@ -1,8 +1,7 @@
 """
-Find API keys and live links in files before they are shared.
+Find API keys and live links in files before they are shared; no part of one is in a result.
 
-Text, notebooks, zip-based files, gzip, Parquet and Arrow are searched, within bounded memory;
-anything else is named as not searched. No part of a secret is in a result.
+Text, notebooks, zip-based files, gzip, Parquet and Arrow are searched, within bounded memory.
 """
 
 from __future__ import annotations
@@ -78,8 +77,7 @@ def _packed(key: bytes) -> Iterator[bytes]:
 def key_of_environment() -> SearchedKeys | None:
     """Take ``HOOKED_API_KEY`` and every ``HOOKED_API_KEY_*``; a ValueError names what is no key."""
     keys = {n: k for n, k in keys_of_environment().items() if k.reveal() not in PUBLIC_KEYS}
-    odd = [n for n, k in keys.items() if not re.fullmatch(r"[\x21-\x7e]{8,512}", k.reveal())]
-    if odd:
+    if odd := [n for n, k in keys.items() if not re.fullmatch(r"[\x21-\x7e]{8,512}", k.reveal())]:
         name = KEY_VARIABLE if KEY_VARIABLE in odd else f"{KEY_VARIABLE}_*"
         why = f"it has fewer than {MIN_KEY} characters, or some that no header can carry"
         raise ValueError(f"{name} is no key that can be searched for: {why}")
@@ -167,8 +165,7 @@ def _links(text: bytes) -> Iterator[tuple[int, int, bytes, datetime | None]]:
 
 
 def _entity(match: re.Match[bytes]) -> bytes:
-    text = html.unescape(match[0].decode("ascii")).encode(errors="replace")
-    return text.translate(_NO_BREAKS)
+    return html.unescape(match[0].decode("ascii")).encode(errors="replace").translate(_NO_BREAKS)
 
 
 def _byte(match: re.Match[bytes]) -> bytes:
@@ -193,9 +190,7 @@ _WRITTEN = re.compile(rb'[\x1b\\&%]|""|</')  # the marks above
 def _views(text: bytes) -> Iterator[bytes]:
     """Give a text as it is, then with one layer of writing after the other taken off."""
     yield text
-    if not _WRITTEN.search(text):
-        return
-    for mark, reading in _READINGS * 2:
+    for mark, reading in _READINGS * 2 if _WRITTEN.search(text) else ():
         if mark in text and (read := reading(text)) != text:
             text = read
             yield text
