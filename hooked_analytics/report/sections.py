@@ -152,7 +152,7 @@ def _unusual(report: Report) -> Iterator[Section]:
     slower, key = drift[drift["drifting"].fillna(False).astype(bool)], report.by[0]
     yield _section(
         "unusual", "What is unusual",
-        "Days that cost far from what is usual on such a weekday. On about one day in fifty "
+        "Days that cost far from what is usual on such a weekday. On about one day in a hundred "
         "that is chance.",
         spend.rename(columns={"period": "day"}), "day credits usual ratio", "day",
     )  # fmt: skip
