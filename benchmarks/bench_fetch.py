@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -28,7 +27,6 @@ import requests
 from benchmarks.figures import Figure, interleave, median, spread
 from hooked_analytics import HookedClient, fetch_videos
 
-SERVER = Path(__file__).with_name("server.py")
 LATENCY_SECONDS = 0.05
 
 
@@ -44,7 +42,7 @@ class Cost(NamedTuple):
 def serving(*settings: object) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run a bench server; what it says of itself is in the dict afterwards."""
     process = subprocess.Popen(
-        [sys.executable, str(SERVER), *map(str, settings)],
+        [sys.executable, "-m", "benchmarks.server", *map(str, settings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -19,33 +19,16 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
+from tests.documented import SAMPLE
+
 RECORD = {
+    **SAMPLE,
     "id": "ID",
-    "name": "Spring launch, hook 3",
     "type": "ugc_ads",
-    "status": "COMPLETED",
     "url": "https://s3.amazonaws.com/hooked-videos/ID.mp4?X-Amz-Date=20240115T100500Z"
     "&X-Amz-Expires=86400&X-Amz-Signature=" + "0" * 64,
     "thumbnail": "https://cdn.hooked.so/thumbnails/ID.jpg",
-    "progress": 100,
-    "message": "Video completed successfully",
-    "durationInFrames": 7500,
-    "durationInSeconds": 300,
-    "avatarId": "avatar_sarah_01",
-    "voiceId": "tzX5paJ07p5hyWFcU3uG",
-    "musicId": "1",
-    "videoSettings": {
-        "aspectRatio": "ratio_9_16",
-        "caption": {"disabled": False, "preset": "classic"},
-    },
     "script": "Three things nobody tells you about a standing desk. " * 6,
-    "projectId": "proj_abc123",
-    "createdAt": "2024-01-15T10:00:00Z",
-    "updatedAt": "2024-01-15T10:05:00Z",
-    "usedCredits": 5,
-    "webhook": None,
-    "teamId": "team_1",
-    "size": 18_874_500,
 }
 BEFORE, BETWEEN, BETWEEN_2, AFTER = (
     json.dumps({"success": True, "message": "Video details fetched successfully", "data": RECORD})
