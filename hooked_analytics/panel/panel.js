@@ -52,10 +52,26 @@ function element(tag, settings = {}, ...children) {
   Object.assign(made, made.handlers).append(...children);
   return made;
 }
-const button = (text, onclick, settings) => element("button", { type: "button", onclick, ...settings }, text);
+// one that was disabled would lose focus
+const button = (text, onclick, { disabled, ...settings } = {}) => element("button", { type: "button",
+  "aria-disabled": disabled && "true", onclick: disabled ? () => {} : onclick, ...settings }, text);
+
+function arrange(shown, made) { // a row moves with its video, and so do focus and selection
+  const rows = [...made.rows].map(({ dataset }) => [...shown.rows].find((each) => each.dataset.at === dataset.at));
+  const spare = [...shown.rows].filter((each) => !rows.includes(each));
+  let next = null;
+  for (const row of rows.reverse()) {
+    const old = row ?? spare.pop() ?? element("tr");
+    const move = old.parentNode && shown.moveBefore || shown.insertBefore;
+    if (old.parentNode !== shown || old.nextSibling !== next) move.call(shown, old, next);
+    next = old;
+  }
+  spare.forEach((each) => each.remove());
+}
 
 function patch(shown, made) { // in place: what is focused, selected or loaded stays so
   if (shown.nodeName !== made.nodeName) { shown.replaceWith(made); return; }
+  if (shown.className === "hk-told") return; // what a picture tells stays until pointer or keys move on
   if (shown.nodeType === Node.TEXT_NODE) {
     if (shown.data !== made.data) shown.data = made.data;
     return;
@@ -65,6 +81,7 @@ function patch(shown, made) { // in place: what is focused, selected or loaded s
     if (shown.getAttribute(name) !== value) shown.setAttribute(name, value);
   }
   Object.assign(shown, made.handlers);
+  if (shown.nodeName === "TBODY") arrange(shown, made);
   const before = [...shown.childNodes], after = [...made.childNodes];
   after.forEach((child, at) => { if (before[at]) patch(before[at], child); else shown.append(child); });
   before.slice(after.length).forEach((child) => child.remove());
@@ -120,18 +137,22 @@ const path = (points, name) => element("path", { class: name,
   d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("") });
 
 function telling(points) { // the value of the nearest point, or of the next one by arrow key
-  let at = points.length;
   const tell = (plot, text = "") => { plot.previousSibling.textContent = text; };
   return { tabindex: 0,
+    onblur: ({ currentTarget }) => tell(currentTarget),
     onpointerleave: ({ currentTarget }) => tell(currentTarget),
     onpointermove({ currentTarget, clientX, clientY }) {
       const { left, top, width, height } = currentTarget.getBoundingClientRect();
       const far = ([x, y]) => Math.hypot(left + x * width / 100 - clientX, top + y * height / 100 - clientY);
       tell(currentTarget, points.reduce((best, each) => far(each) < far(best) ? each : best, points[0])?.[2]);
     },
-    onkeydown({ currentTarget, key }) {
-      at = Math.max(0, Math.min(points.length - 1, at + ({ ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0)));
-      tell(currentTarget, key === "Escape" ? "" : points[at]?.[2]);
+    onkeydown(event) {
+      const { currentTarget: plot, key } = event, by = { ArrowLeft: -1, ArrowRight: 1 }[key];
+      if (key === "Escape") tell(plot);
+      if (!by) return;
+      event.preventDefault();
+      plot.at = Math.max(0, Math.min(points.length - 1, (plot.at ?? points.length) + by));
+      tell(plot, points[plot.at]?.[2]);
     } };
 }
 
@@ -214,6 +235,7 @@ function finishedPicture(data) {
 
 // ---- the table
 
+const exactly = (value) => typeof value === "number" ? String(Number(value.toPrecision(15))) : value ?? "";
 const left = (video, data) => video.kind !== RENDERING ? "" : video.stuck ? "stuck?"
   : span(...[video.low, video.high].map((end) => known(end) ? end - data.now : null)) || DASH;
 const elapsed = (video, data) => video.kind === RENDERING && known(video.created)
@@ -221,9 +243,9 @@ const elapsed = (video, data) => video.kind === RENDERING && known(video.created
 const word = (video) => video.kind === UNKNOWN ? (video.status ?? "unknown").toLowerCase() : KINDS[video.kind];
 
 function columnsOf(data, asking) { // sorted by `value`, which is shown too where there is nothing else
-  const own = Object.entries(data.own).map(([label, values], at) => ({ label,
+  const own = Object.entries(data.own).map(([label, values], at) => ({ label, key: `own ${label}`,
     kind: values.every((value) => !known(value) || typeof value === "number") ? "hk-wide hk-right" : "hk-wide",
-    value: (video) => video.own[at] ?? "" }));
+    value: (video) => video.own[at] ?? "", text: (video) => exactly(video.own[at]) }));
   return [
     { label: "Video", value: (video) => video.name || video.id, text: (video) => nameOf(video, data, asking) },
     ...own,
@@ -235,7 +257,7 @@ function columnsOf(data, asking) { // sorted by `value`, which is shown too wher
       value: (video) => video.kind === RENDERING ? video.high ?? Infinity : null },
     { label: "Credits", kind: "hk-right", value: (video) => video.credits, text: (video) => number(video.credits) },
     { label: "Message", kind: "hk-wide hk-message", value: (video) => video.message ?? "" },
-  ];
+  ].map((each) => ({ key: each.label, ...each }));
 }
 
 // what "<" puts in the order of a person: 9 before 10, Ä beside A; a collator takes five times as long
@@ -247,10 +269,10 @@ function ordered(data, choice, columns) {
     (choice.kind === null || video.kind === choice.kind) && (!choice.type || video.type === choice.type)
     && (!needle || (video.text ??= [video.id, video.name, video.type, ...video.own].join("\n").toLowerCase())
       .includes(needle)));
-  const column = columns.find((each) => each.label === choice.sort);
+  const column = columns.find((each) => each.key === choice.sort);
   const key = (video) => { // of a text it is kept until the row changes
     const value = column ? column.value(video, data) : video.kind;
-    return typeof value === "string" ? (video.keys ??= {})[column.label] ??= sortable(value) : value;
+    return typeof value === "string" ? (video.keys ??= {})[column.key] ??= sortable(value) : value;
   };
   return found.map((video) => [key(video), video]).sort(([a, one], [b, other]) =>
     known(b) - known(a) // missing comes last
@@ -365,7 +387,8 @@ function view(model, el, data) {
     const { totals, state } = data;
     const chips = KINDS.map((name, kind) => button(`${count(totals.counts[kind])} ${name}`,
       () => choose({ kind: choice.kind === kind ? null : kind }),
-      { class: `hk-chip ${name}`, hidden: !totals.counts[kind], "aria-pressed": String(choice.kind === kind) }));
+      { class: `hk-chip ${name}`, hidden: !totals.counts[kind] && choice.kind !== kind,
+        "aria-pressed": String(choice.kind === kind) }));
     return element("header", {}, element("b", { class: "hk-title" }, plural(data.ids.length)),
       element("span", { class: "hk-chips", role: "group", "aria-label": "Filter by status" }, ...chips),
       element("span", { class: "hk-controls" },
@@ -378,9 +401,9 @@ function view(model, el, data) {
           title: "Stop polling; the renders go on at Hooked" })));
   }
 
-  function heading({ label, kind }) {
-    const sorted = choice.sort === label, up = choice.down > 0;
-    const next = !sorted ? { sort: label, down: 1 } : up ? { down: -1 } : { sort: null, down: 1 };
+  function heading({ label, key, kind }) {
+    const sorted = choice.sort === key, up = choice.down > 0;
+    const next = !sorted ? { sort: key, down: 1 } : up ? { down: -1 } : { sort: null, down: 1 };
     return element("th", { scope: "col", class: kind, "aria-sort": sorted && (up ? "ascending" : "descending") },
       button(label, () => choose(next)));
   }
@@ -393,19 +416,21 @@ function view(model, el, data) {
     const types = element("select", { "aria-label": "Type", onchange: (event) => choose({ type: event.target.value }) },
       ...["", ...found].map((value) =>
         element("option", { value, selected: value === choice.type }, value || "Type: all")));
-    const boxes = columns.slice(1).map(({ label }) => element("label", {}, element("input", { type: "checkbox",
-      checked: !choice.hidden.has(label), onchange: (event) => {
-        choice.hidden[event.target.checked ? "delete" : "add"](label);
+    const boxes = columns.slice(1).map(({ label, key }) => element("label", {}, element("input", { type: "checkbox",
+      checked: !choice.hidden.has(key), onchange: (event) => {
+        choice.hidden[event.target.checked ? "delete" : "add"](key);
         choose({ page: choice.page });
       } }), label));
     return element("div", { class: "hk-tools" }, search, types,
-      element("details", { open: choice.picking, ontoggle: (event) => { choice.picking = event.target.open; } },
-        element("summary", {}, "Columns"), element("div", { class: "hk-picker" }, ...boxes)),
+      element("details", { open: choice.picking },
+        element("summary", { onclick: () => { choice.picking = !choice.picking; } }, "Columns"),
+        element("div", { class: "hk-picker" }, ...boxes)),
       element("span", { class: "hk-quiet hk-count", role: "status" }, told));
   }
 
   function table(columns, videos, height) {
-    const rows = videos.map((video) => element("tr", {}, ...columns.map((column) => cell(video, data, column))));
+    const rows = videos.map((video) =>
+      element("tr", { "data-at": video.at }, ...columns.map((column) => cell(video, data, column))));
     return element("div", { class: "hk-box", role: "region", tabindex: 0, "aria-label": "Videos",
       style: `min-height: ${height}px` },
     element("table", {}, element("thead", {}, element("tr", {}, ...columns.map(heading))),
@@ -438,7 +463,7 @@ function view(model, el, data) {
     element("div", { class: "hk-charts" }, picture("Progress", progressPicture(data)),
       picture("Finished, and the range expected", finishedPicture(data))),
     reasons(data), tools(columns, `${count(videos.length)} of ${count(rows.length)}`),
-    table(columns.filter((each) => !choice.hidden.has(each.label)), shown, height),
+    table(columns.filter((each) => !choice.hidden.has(each.key)), shown, videos.length < found.length ? 0 : height),
     button(`${choice.unfolded ? "▾" : "▸"} ${count(completed.length)} completed · ${number(credits)} credits`,
       () => choose({ unfolded: !choice.unfolded }),
       { class: "hk-fold", hidden: !foldable, "aria-expanded": String(choice.unfolded) }),
@@ -451,7 +476,10 @@ function view(model, el, data) {
   el.append(root);
   const hide = document.head.appendChild(element("style")); // the copy for saved notebooks, where there is more to show
   const timer = setInterval(() => {
-    if (data.totals) root.querySelector(".hk-next").textContent = nextPoll(data.state);
+    const next = root.querySelector(".hk-next");
+    if (!next) return;
+    next.textContent = nextPoll(data.state);
+    root.toggleAttribute("data-dark", isDark(el)); // a theme may change, or come after the first draw
   }, 1000);
   let width = 0;
 
@@ -476,7 +504,8 @@ function isDark(el) { // by the ground we stand on: every front end names its th
   const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   for (let at = el; at; at = at.parentElement ?? at.getRootNode().host) {
     pen.clearRect(0, 0, 1, 1);
-    pen.fillStyle = getComputedStyle(at).backgroundColor; // a canvas reads every way to write a colour
+    // a canvas reads every way to write a colour; it is "" while we are in no page
+    pen.fillStyle = getComputedStyle(at).backgroundColor || "transparent";
     pen.fillRect(0, 0, 1, 1);
     const [r, g, b, alpha] = pen.getImageData(0, 0, 1, 1).data;
     if (alpha > 127) return 0.3 * r + 0.6 * g + 0.1 * b < 128;

@@ -248,7 +248,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             if rows is None:
                 rows, since, points = range(len(self._ids)), 0, shown.series
                 own = {
-                    str(name): list(map(plain, each.tolist())) for name, each in self._own.items()
+                    str(n): list(map(_own_value, each.tolist())) for n, each in self._own.items()
                 }
                 sent = {"all": {"ids": self._ids, "fields": FIELDS, "own": own}}
             self._seq, self._sent_changes = self._seq + 1, len(shown.changes)
@@ -317,3 +317,9 @@ def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.Data
     own = [name for name in videos_or_ids.columns if name not in NAMES]
     first = videos_or_ids.dropna(subset="video_id").drop_duplicates("video_id")
     return first["video_id"], first.set_index(first["video_id"].astype(str))[own]
+
+
+def _own_value(value: Any) -> float | str | None:
+    """Give a value as it stands: not rounded, and as text where a browser's numbers end."""
+    exact = type(value) in (int, float) and abs(value) < 2**53  # not NaN, not infinite
+    return value if exact else plain(str(value) if type(value) is int else value)

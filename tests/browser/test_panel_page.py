@@ -167,6 +167,40 @@ def test_pictures_tell_their_values_and_an_id_is_copied(page):
     page.get_by_text(re.compile("copied|selected")).wait_for()
 
 
+def test_focus_stays_with_its_video_and_with_a_pressed_button(page):
+    panel = fed(page, 12, polls=8)
+    row = page.locator("tbody tr").nth(1)
+    video_id = row.locator("code").inner_text()
+    row.get_by_role("button", name="copy id").focus()
+    panel.poll(batch(12, 90))
+    focused = "document.activeElement.closest('tr').querySelector('code').textContent"
+    assert page.evaluate(focused) == video_id
+    assert page.locator("tbody code").nth(1).inner_text() != video_id
+    page.get_by_role("button", name="Pause").press("Enter")
+    assert page.evaluate("document.activeElement.textContent").endswith("Pause")
+
+
+def test_a_filter_can_be_taken_off_and_no_hole_is_left_when_all_have_ended(page):
+    panel = fed(page, 42)
+    page.locator(".hk-chip", has_text="rendering").click()
+    panel.poll(batch(42, 400), "ended")
+    page.get_by_text("No such videos.").wait_for()
+    page.locator(".hk-chip", has_text="0 rendering").click()
+    assert page.locator("tbody tr").count() == 5
+    assert page.locator(".hk-box").bounding_box()["height"] < 400
+
+
+def test_own_columns_are_shown_as_they_stand(page):
+    frame = batch(1, 10)[["video_id"]].assign(
+        ad=120211234567890123, share=0.0375, year=2024, Type="mine", third=1 / 3
+    )
+    FedPanel(page, frame).poll(batch(1, 10))
+    cells = page.locator("tbody td").all_inner_texts()
+    assert cells[1:5] == ["120211234567890123", "0.0375", "2024", "mine"]
+    page.get_by_role("button", name="Type").last.click()
+    assert page.locator("th[aria-sort]").count() == 1
+
+
 def test_ten_thousand_videos_keep_the_page_quick(page):
     panel = fed(page, 10_000, polls=2)
     page.evaluate(LONG_TASKS)

@@ -49,7 +49,7 @@ HANDLERS = (
 TEXT_OF_ALL_PAGES = """() => {
   const forth = document.querySelector("[aria-label='Next videos']");
   let text = document.documentElement.textContent;
-  while (forth && !forth.disabled) { forth.click(); text += document.documentElement.textContent; }
+  while (forth && !forth.hasAttribute("aria-disabled")) { forth.click(); text += document.documentElement.textContent; }
   return text;
 }"""
 
