@@ -49,7 +49,10 @@ HANDLERS = (
 TEXT_OF_ALL_PAGES = """() => {
   const forth = document.querySelector("[aria-label='Next videos']");
   let text = document.documentElement.textContent;
-  while (forth && !forth.hasAttribute("aria-disabled")) { forth.click(); text += document.documentElement.textContent; }
+  while (forth && !forth.ariaDisabled) {
+    forth.click();
+    text += document.documentElement.textContent;
+  }
   return text;
 }"""
 
