@@ -241,8 +241,8 @@ def credit_outliers(videos: FrameT) -> FrameT:
 
     Notes
     -----
-    Modified z-score of Iglewicz and Hoaglin (1993) on log(1 + credits): the distance from the
-    median over the median absolute deviation, times 0.6745.
+    Modified z-score of Iglewicz and Hoaglin (1993) on log(1 + credits), mirrored below 0: distance
+    from the median over the median absolute deviation, times 0.6745.
 
     Examples
     --------
@@ -261,7 +261,7 @@ def credit_outliers(videos: FrameT) -> FrameT:
         .astype({"used_credits": "float64", "duration_seconds": "float64"})
         .dropna(subset=["used_credits"])
         .assign(_size=_size, _price=lambda each: each["used_credits"] / each["_size"])
-        .assign(figure=lambda each: np.log1p(each["_price"].where(each["_price"] > -1)))
+        .assign(figure=lambda each: np.sign(each["_price"]) * np.log1p(each["_price"].abs()))
         .dropna(subset=["figure"])
     )
     types = compared.groupby("type", dropna=False)

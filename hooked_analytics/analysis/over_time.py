@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -187,7 +188,9 @@ def _every_period(sums: pd.DataFrame, keys: list[str], freq: str) -> pd.DataFram
         return timeless
     periods = pd.DataFrame({"period": pd.period_range(known.min(), known.max(), freq=freq)})
     if keys:
-        groups = sums[keys].drop_duplicates().sort_values(keys)
+        groups = sums[keys].drop_duplicates()
+        with suppress(TypeError):  # 1 and "1" in one column have no order
+            groups = groups.sort_values(keys)
         periods = periods.merge(groups, how="cross")
     return pd.concat([periods, timeless], ignore_index=True)
 

@@ -86,7 +86,7 @@ def download(run: Run) -> int:
         if source is not None and source.read is not None:
             videos = ha.read_videos(arguments.ids)
         else:
-            videos = ha.fetch_videos(run.read_ids(), client=client, progress=True)
+            videos = _details(run.read_ids(), client)
         files = ha.download_videos(
             videos,
             arguments.directory,
@@ -105,6 +105,14 @@ def download(run: Run) -> int:
     say_failures(failed[["error", "error_message"]])
     run.tell(**counts)
     return Status.VIDEOS_FAILED if len(failed) else Status.SUCCESS
+
+
+def _details(ids: list[str], client: ha.HookedClient) -> pd.DataFrame:
+    try:
+        return ha.fetch_videos(ids, client=client, progress=True)
+    except KeyboardInterrupt:
+        told = "Stopped before the first download: run the same command again, or fetch to a file"
+        raise KeyboardInterrupt(f"{told} and download from that.") from None
 
 
 def report(run: Run) -> int:

@@ -191,5 +191,5 @@ def _ids_of_lines(text: bytes | str, source: str) -> list[str]:
         text = text.decode("utf-16" if wide else "utf-8-sig", errors="replace")
     if "\0" in text:
         raise ValueError(f"{source} is no text: give a file with one id a line, or a table")
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip().rstrip(",;").strip("\"' \t") for line in text.splitlines()]
     return [line for line in lines if line and line != "video_id"]

@@ -252,9 +252,11 @@ def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
     """Make the error of a loop that was interrupted."""
     ended = is_final(videos) | videos["fetch_error"].isin(ENDING_FAILURES).astype(bool)
     left = len(videos) - int(ended.sum())
+    told = f"with {left:,} of {len(videos):,} videos not ended. Their renders go on at Hooked"
+    if not left:
+        told = f"after all {len(videos):,} videos had ended, before all their details were there"
     return FetchInterrupted(
-        f"Stopped with {left:,} of {len(videos):,} videos not ended. Their renders go on at "
-        "Hooked: poll again with the same ids. What is known is in .videos of this error.",
+        f"Stopped {told}: poll again with the same ids. What is known is in .videos of this error.",
         videos=videos,
     )
 

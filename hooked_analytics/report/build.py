@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -137,8 +136,8 @@ def build_report(
     amounts = {"price_per_credit": price_per_credit, "balance": balance, "budget": budget}
     for name, value in amounts.items():
         require_amount(name, value)
-    usable = partial(usable_frame, needed=_COLUMNS, keys=keys, what="build_report")
-    once, earlier = usable(videos), before if isinstance(before, str | None) else usable(before)
+    once = _usable(videos, keys)
+    earlier = before if isinstance(before, str | None) else _usable(before, keys)
     periods = _cut(once, period, earlier, timezone)
     totals = _total("this", periods.now, periods.days, timezone)
     totals = totals.assign(repeated=len(videos) - len(once))
@@ -147,9 +146,11 @@ def build_report(
         totals = pd.concat([totals, earlier], ignore_index=True)
     tables = {"totals": totals}
     tables |= _tables(periods, keys, price_per_credit, timezone)
-    forecast, reason = _forecast(periods.history, balance, budget, timezone)
+    # those without a date too: where they are many, nothing can be forecast
+    learnt = pd.concat([periods.history, once[once["created_at"].isna()]])
+    forecast, reason = _forecast(learnt, balance, budget, timezone)
     return Report(
-        title=title if title is not None else title_of(tables["totals"]),
+        title=title_of(tables["totals"], period) if title is None else str(title),
         tables=Tables(
             {name: _without_signatures(each) for name, each in (tables | forecast).items()}
         ),
@@ -159,6 +160,14 @@ def build_report(
         currency=currency,
         **amounts,
     )
+
+
+def _usable(videos: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Take any frame; a key of objects, as a merge leaves numbers with gaps, is text from here."""
+    usable = usable_frame(videos, needed=_COLUMNS, keys=keys, what="build_report")
+    mixed = [key for key in keys if usable[key].dtype == object]
+    text = {key: usable[key].map(str, na_action="ignore").astype("string") for key in mixed}
+    return usable.assign(**text)
 
 
 def _cut(
@@ -188,7 +197,7 @@ def _midnights(text: str, timezone: str) -> list[pd.Timestamp]:
     known = re.fullmatch(r"(\d{4})((-\d\d){0,2}|-?Q[1-4])", str(text), re.ASCII)
     with suppress(ValueError, TypeError):
         if known and 1900 <= int(known[1]) <= 2200:
-            starts = pd.period_range(pd.Period(text) - 1, periods=3).to_timestamp()
+            starts = pd.period_range(pd.Period(str(text)) - 1, periods=3).to_timestamp()
             once = np.ones(3, dtype=bool)  # where midnight comes twice, the first
             local = starts.tz_localize(timezone, ambiguous=once, nonexistent="shift_forward")
             return list(local.tz_convert("UTC"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -314,8 +315,9 @@ def _layout(column: str, values: pd.Series[Any], unit: str, report: Report) -> t
 
 
 def _write_cell(sheet: Any, row: int, at: int, value: Any, style: Any) -> None:
-    if isinstance(value, str):  # `write` would take some texts for a formula
-        sheet.write_string(row, at, plain_text(value))
+    if isinstance(value, str) or value in {math.inf, -math.inf}:
+        # `write` would take some texts for a formula
+        sheet.write_string(row, at, plain_text(str(value)))
     elif isinstance(value, pd.Timestamp):
         sheet.write_datetime(row, at, value.tz_localize(None).to_pydatetime(), style)
     elif not pd.isna(value):

@@ -74,7 +74,11 @@ def _shares(values: pd.Series[Any]) -> list[str]:
     return [text if text == MISSING else f"{text}%" for text in percent]
 
 
-_line = partial(one_line, max_length=160)
+def _line(value: Any) -> str:
+    """Write a name on one line, whatever a column to group by holds."""
+    return one_line(str(value), 160)
+
+
 # how cells are written that are no plain figures
 _WRITERS: dict[str, Callable[[Any], list[str]]] = {
     "cost": _each("{:,.2f}".format),

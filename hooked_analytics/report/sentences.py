@@ -226,11 +226,11 @@ def _created(period: Facts) -> str:
     return count(period.videos, "video") + (f" created {when}" if when != MISSING else "")
 
 
-def title_of(totals: pd.DataFrame) -> str:
+def title_of(totals: pd.DataFrame, period: str | None = None) -> str:
     """Title of a report that was given none."""
     now = first_row(totals)
     if not _known(now.first_day):
-        return "Credit spend"
+        return "Credit spend" if period is None else f"Credit spend, {period}: no videos"
     months = {f"{day:%B %Y}" for day in (now.first_day, now.last_day)}
     in_one_month = len(months) == 1 and now.first_day != now.last_day
     return f"Credit spend, {months.pop() if in_one_month else dates(now.first_day, now.last_day)}"

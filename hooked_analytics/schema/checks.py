@@ -23,7 +23,7 @@ def group_keys(by: str | Sequence[str], figures: Sequence[str] = ()) -> list[str
     (['type'], ['type', 'status'])
     """
     keys = [by] if isinstance(by, str) else list(by) if isinstance(by, Iterable) else []
-    if not keys or len(set(keys)) < len(keys):
+    if not keys or "" in keys or len(set(keys)) < len(keys):
         raise ValueError(f"by takes a column or several different ones, not {by!r}")
     for key in keys:
         if key in figures:

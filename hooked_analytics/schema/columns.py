@@ -118,6 +118,7 @@ VIDEOS_SCHEMA: pa.Schema = pa.schema(
 _TO_PANDAS = {
     "dask": "videos.compute()",
     "duckdb": "videos.df()",
+    "pandas": "the whole frame, or rows of it as in videos.iloc[[0]]",
     "polars": "videos.to_pandas(), a lazy one after .collect()",
     "pyarrow": "videos.to_pandas()",
     "pyspark": "videos.toPandas()",

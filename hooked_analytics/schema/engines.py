@@ -193,7 +193,7 @@ def frame_of_engine(videos: Any, *, what: str) -> Any:
     if isinstance(videos, pa.RecordBatchReader):
         raise TypeError(f"{what} reads a frame more than once; pass reader.read_all()")
     if hasattr(videos, "__arrow_c_stream__"):
-        with suppress(pa.ArrowInvalid):  # a single column
+        with suppress(pa.ArrowException):  # a single column
             return pa.table(videos)
     raise TypeError(f"{what} takes a frame of {_TAKEN}, not {type(videos)}")
 

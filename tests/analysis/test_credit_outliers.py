@@ -55,6 +55,9 @@ def test_far_too_cheap_is_an_outlier_too():
     found = credit_outliers(videos([c * 1000 + 999 for c in EVEN] + [0.0, 1e9]))
     assert found["video_id"].tolist() == ["class_22", "class_21"]
     assert (found["robust_z"] < 0).tolist() == [False, True]
+    refunded = videos([4.0, 5.0, 6.0] * 11)
+    refunded["used_credits"] = refunded["used_credits"].where(refunded.index > 0, -50.0)
+    assert credit_outliers(refunded)["video_id"].tolist() == ["class_0"]
 
 
 def test_whatever_differs_from_a_flat_price_is_far():

@@ -143,6 +143,15 @@ def test_a_balance_of_nothing_is_spent_and_one_that_lasts_is_said_in_a_notebook_
     assert [unescape(line) for line in lines] == repr(lasts).splitlines()
 
 
+def test_videos_that_were_not_fetched_are_no_days_without_spend():
+    rows = videos(*CALM * 12)
+    lost = rows.assign(created_at=rows["created_at"].where(rows.index % 3 > 0))
+    with pytest.raises(ValueError, match="12 of 36 videos have no created_at"):
+        forecast_credits(lost, horizon_days=7)
+    some = rows.assign(created_at=rows["created_at"].where(rows.index % 5 > 0))
+    assert forecast_credits(some, horizon_days=7).total < 77
+
+
 def test_the_run_out_of_an_uneven_history_is_a_span_in_order():
     credits = np.random.default_rng(1).poisson(60, 56).tolist()
     made, late = (

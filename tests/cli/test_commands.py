@@ -27,7 +27,8 @@ def test_fetch_writes_a_file_names_what_failed_and_exits_with_3(
     sandbox, ids_file, tmp_path, capsys
 ):
     out, ids = tmp_path / "videos.parquet", [*sandbox.video_ids, "vid_none"]
-    assert main(["fetch", ids_file(*ids, ""), "-o", str(out)]) == 3
+    quoted = [f'"{ids[0]}"', *(f" {each},; " for each in ids[1:]), "", '"video_id"']
+    assert main(["fetch", ids_file(*quoted), "-o", str(out)]) == 3
     videos = read_videos(out)
     assert videos["video_id"].tolist() == ids
     assert videos["fetch_error"].fillna("").tolist() == [""] * 30 + ["not_found"]

@@ -40,6 +40,26 @@ def test_a_period_begins_at_midnight_of_the_zone(timezone, expected, days):
     assert report.title == "Credit spend, October 2026"
 
 
+@pytest.mark.parametrize(
+    "key",
+    [[0, 1, 0, 1, 0], [True, False, None, True, True], [1, "1", None, 2.5, 2], [0.5, float("inf")]],
+    ids=["numbers", "truth values", "mixed", "infinite"],
+)
+@pytest.mark.parametrize("dtype", [None, object])
+def test_a_column_of_any_kind_can_be_grouped_by(key, dtype, tmp_path):
+    frame = AUTUMN.iloc[: len(key)].assign(key=pd.Series(key, dtype=dtype))
+    report = build_report(frame, by=["type", "key"], before=frame)
+    report.export(tmp_path / "set")
+    for each in (report, read_report(tmp_path / "set")):
+        assert 'id="table-by_2"' in page_html(each)
+    assert report.to_excel(tmp_path / "report.xlsx").exists()
+
+
+def test_a_period_without_videos_is_named():
+    report = build_report(AUTUMN, period="2025-05", before="previous", title=None)
+    assert report.title == "Credit spend, 2025-05: no videos"
+
+
 def test_a_period_under_way_is_compared_with_the_same_days():
     moments = AUTUMN["created_at"].astype(str)[:4]
     frame = created(*moments, seen=datetime(2026, 10, 16, tzinfo=UTC))
