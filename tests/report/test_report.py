@@ -138,7 +138,7 @@ CASES = {
             record(3, createdAt="2001-01-01T00:00:00Z"),
             record(4, createdAt=None, updatedAt=None),
         ),
-        ["20", "2.5", "0", "0–12.7"], "3 videos without a usable date",
+        ["20", "2.5", "0", "–"], "3 videos without a usable date",
     ),
     "hostile": (
         videos(*[
