@@ -43,7 +43,7 @@ def nearest_existing(path: Path) -> Path:
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
-def is_file_in_the_way(directory: Path) -> bool:
+def _is_file_in_the_way(directory: Path) -> bool:
     """Whether the path is there and no folder; looked at once, for another process may swap it."""
     try:
         return not stat.S_ISDIR(directory.stat().st_mode)
@@ -53,7 +53,7 @@ def is_file_in_the_way(directory: Path) -> bool:
 
 def require_directory(directory: Path) -> None:
     """Make the folder if absent; an `OSError` says that no file can be made in it."""
-    if is_file_in_the_way(directory):
+    if _is_file_in_the_way(directory):
         said = "is a file, not a folder; choose another"
         raise NotADirectoryError(errno.ENOTDIR, said, str(directory))
     directory.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def atomic_directory(path: Path, owned: Callable[[Path], set[str]]) -> Iterator[
     target = Path(os.path.realpath(local_path(path)))
     if target in (here := Path.cwd(), *here.parents):
         raise ValueError(f"{path} holds the working directory; choose a folder of its own")
-    if is_file_in_the_way(target):
+    if _is_file_in_the_way(target):
         raise NotADirectoryError(errno.ENOTDIR, "this is a file", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep_orphans(target.parent, _prefix(target) + "?" * 12)

@@ -240,7 +240,8 @@ def _days(videos: Any, timezone: str) -> tuple[pd.DataFrame, Any, Any]:
     if pd.isna(moment):
         return steps.assign(ago=0, unknown=0).iloc[:0], pd.NaT, pd.NaT
     seen = pd.Timestamp(int(moment), unit="us", tz="UTC")
-    undated, every = (int(n["videos"].sum()) for n in (steps[steps["period"].isna()], steps))
+    every = int(steps["videos"].sum())
+    undated = int(steps.loc[steps["period"].isna(), "videos"].sum())
     if undated > MAX_FILLED_SHARE * every:
         few = f"{undated} of {every} videos have no created_at, as those that were not fetched"
         raise ValueError(f"{few}; above {MAX_FILLED_SHARE:.0%} there is no forecast")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -189,8 +188,8 @@ def _every_period(sums: pd.DataFrame, keys: list[str], freq: str) -> pd.DataFram
     periods = pd.DataFrame({"period": pd.period_range(known.min(), known.max(), freq=freq)})
     if keys:
         groups = sums[keys].drop_duplicates()
-        with suppress(TypeError):  # 1 and "1" in one column have no order
-            groups = groups.sort_values(keys)
+        # not by `sort_values`: 1 and "1" in one column have no order
+        groups = groups.iloc[np.argsort(grouped(groups, keys).ngroup().to_numpy())]
         periods = periods.merge(groups, how="cross")
     return pd.concat([periods, timeless], ignore_index=True)
 

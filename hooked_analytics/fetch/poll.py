@@ -252,8 +252,9 @@ def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
     """Make the error of a loop that was interrupted."""
     ended = is_final(videos) | videos["fetch_error"].isin(ENDING_FAILURES).astype(bool)
     left = len(videos) - int(ended.sum())
-    told = f"with {left:,} of {len(videos):,} videos not ended. Their renders go on at Hooked"
-    if not left:
+    if left:
+        told = f"with {left:,} of {len(videos):,} videos not ended. Their renders go on at Hooked"
+    else:
         told = f"after all {len(videos):,} videos had ended, before all their details were there"
     return FetchInterrupted(
         f"Stopped {told}: poll again with the same ids. What is known is in .videos of this error.",

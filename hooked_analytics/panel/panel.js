@@ -129,7 +129,7 @@ function store(listeners) {
   return { data, receive };
 }
 
-// ---- pictures: x and y are per cent of the plot
+// ---- pictures: x and y are per cent of the plot; the text of a point is made when it is told
 
 const place = (x, y) => `left: ${x.toFixed(2)}%; top: ${y.toFixed(2)}%`;
 const label = (x, y, side, text) => element("span", { class: `hk-label ${side}`, style: place(x, y) }, text);
@@ -144,7 +144,7 @@ function telling(points) { // the value of the nearest point, or of the next one
     onpointermove({ currentTarget, clientX, clientY }) {
       const { left, top, width, height } = currentTarget.getBoundingClientRect();
       const far = ([x, y]) => Math.hypot(left + x * width / 100 - clientX, top + y * height / 100 - clientY);
-      tell(currentTarget, points.reduce((best, each) => far(each) < far(best) ? each : best, points[0])?.[2]);
+      tell(currentTarget, points.reduce((best, each) => far(each) < far(best) ? each : best, points[0])?.[2]());
     },
     onkeydown(event) {
       const { currentTarget: plot, key } = event, by = { ArrowLeft: -1, ArrowRight: 1 }[key];
@@ -152,7 +152,7 @@ function telling(points) { // the value of the nearest point, or of the next one
       if (!by) return;
       event.preventDefault();
       plot.at = Math.max(0, Math.min(points.length - 1, (plot.at ?? points.length) + by));
-      tell(plot, points[plot.at]?.[2]);
+      tell(plot, points[plot.at]?.[2]());
     } };
 }
 
@@ -182,13 +182,15 @@ function progressPicture(data) {
   const { x, first, running, lines, labels } = axes(data, [0, 25, 50, 75, 100], y, (share) => `${share} %`);
   const videos = new Map(), points = [];
   for (const [at, row, share] of data.lines) {
-    if (known(share)) videos.set(row, [...videos.get(row) ?? [], [at, share]]);
+    if (!known(share)) continue;
+    if (!videos.has(row)) videos.set(row, []);
+    videos.get(row).push([at, share]);
   }
   for (const [row, polls] of [...videos].sort(([a], [b]) => data.rows[b].kind - data.rows[a].kind)) {
     const video = data.rows[row], kind = KINDS[video.kind];
     if (video.kind === RENDERING) polls.push([data.now, polls.at(-1)[1]]);
     const drawn = polls.map(([at, share]) => [x(at), y(share),
-      `${video.name || video.id}: ${number(share)} % after ${duration(at - (video.created ?? first))}`]);
+      () => `${video.name || video.id}: ${number(share)} % after ${duration(at - (video.created ?? first))}`]);
     points.push(...drawn);
     lines.push(path(drawn, `hk-line ${kind}`));
     labels.push(element("i", { class: `hk-end ${kind}`, style: place(...drawn.at(-1)) }));
@@ -196,8 +198,9 @@ function progressPicture(data) {
   const band = videos.size ? [] : data.series.filter((each) => each.length > 2);
   const edge = (column) => band.map((each) => [x(each[0]), y(each[column])]);
   points.push(...band.map(([at, , low, , median, , high]) => [x(at), y(median),
-    `${duration(at - first)}: median ${number(median)} %, the middle 80 % from ${number(low)} to ${number(high)} %`]));
-  const summary = band.length ? points.at(-1)[2] : `${plural(videos.size)} drawn`;
+    () => `${duration(at - first)}: median ${number(median)} %, `
+      + `the middle 80 % from ${number(low)} to ${number(high)} %`]));
+  const summary = band.length ? points.at(-1)[2]() : `${plural(videos.size)} drawn`;
   if (band.length > 1) {
     for (const [from, to] of [[2, 6], [3, 5]]) {
       lines.push(path([...edge(to), ...edge(from).reverse()], "hk-band rendering"));
@@ -222,11 +225,11 @@ function finishedPicture(data) {
   labels.push(label(0, 0, "left", count(total)),
     label(100, 0, "above", `all ${count(total)}${running && totals.left ? `: in ${totals.text}` : ""}`));
   const points = series.map(([at, n]) =>
-    [x(at), y(n), `${duration(at - first)}: ${count(n)} of ${count(total)} have ended`]);
+    [x(at), y(n), () => `${duration(at - first)}: ${count(n)} of ${count(total)} have ended`]);
   if (totals.left) {
     lines.push(path([[x(now), y(over)], ...totals.left.map((left) => [x(now + left), y(end)])], "hk-band completed"));
     points.push([x(now + totals.left[1]), y(end),
-      `${count(end)} of ${count(total)} expected in ${totals.text}, in 4 of 5 cases`]);
+      () => `${count(end)} of ${count(total)} expected in ${totals.text}, in 4 of 5 cases`]);
   }
   const steps = series.flatMap(([at, n], row) => [[x(at), y(series[row - 1]?.[1] ?? n)], [x(at), y(n)]]);
   lines.push(path(steps, "hk-line completed"));
@@ -281,7 +284,7 @@ function ordered(data, choice, columns) {
 
 function cell(video, data, { kind = "", value, text = value }) {
   const shown = text(video, data), alert = shown === "stuck?" ? " hk-alert" : "";
-  return element("td", { class: kind + alert }, typeof shown === "number" ? number(shown) : shown ?? "");
+  return element("td", { class: kind + alert }, shown);
 }
 
 function nameOf(video, data, asking) {

@@ -315,9 +315,10 @@ def _layout(column: str, values: pd.Series[Any], unit: str, report: Report) -> t
 
 
 def _write_cell(sheet: Any, row: int, at: int, value: Any, style: Any) -> None:
-    if isinstance(value, str) or value in {math.inf, -math.inf}:
-        # `write` would take some texts for a formula
-        sheet.write_string(row, at, plain_text(str(value)))
+    if isinstance(value, str):  # `write` would take some texts for a formula
+        sheet.write_string(row, at, plain_text(value))
+    elif isinstance(value, float) and math.isinf(value):  # a workbook has no such number
+        sheet.write_string(row, at, str(value))
     elif isinstance(value, pd.Timestamp):
         sheet.write_datetime(row, at, value.tz_localize(None).to_pydatetime(), style)
     elif not pd.isna(value):

@@ -230,7 +230,8 @@ def title_of(totals: pd.DataFrame, period: str | None = None) -> str:
     """Title of a report that was given none."""
     now = first_row(totals)
     if not _known(now.first_day):
-        return "Credit spend" if period is None else f"Credit spend, {period}: no videos"
+        named = "Credit spend" if period is None else f"Credit spend, {period}"
+        return named if period is None or now.videos else f"{named}: no videos"
     months = {f"{day:%B %Y}" for day in (now.first_day, now.last_day)}
     in_one_month = len(months) == 1 and now.first_day != now.last_day
     return f"Credit spend, {months.pop() if in_one_month else dates(now.first_day, now.last_day)}"

@@ -219,9 +219,10 @@ def test_a_page_that_reloads_gets_its_data_back_and_a_killed_kernel_leaves_them_
 
 
 def pid_of_the_kernel(url: str) -> int:
-    """Find the process of the only kernel: its command line has its id."""
-    with urllib.request.urlopen(f"{url}/api/kernels", timeout=10) as told:
-        (kernel,) = json.load(told)
+    """Find the process of the only session's kernel: its command line has its id."""
+    # the list of kernels still has those of ended sessions
+    with urllib.request.urlopen(f"{url}/api/sessions", timeout=10) as told:
+        (kernel,) = [session["kernel"] for session in json.load(told)]
     found = [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")

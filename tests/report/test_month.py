@@ -58,6 +58,9 @@ def test_a_column_of_any_kind_can_be_grouped_by(key, dtype, tmp_path):
 def test_a_period_without_videos_is_named():
     report = build_report(AUTUMN, period="2025-05", before="previous", title=None)
     assert report.title == "Credit spend, 2025-05: no videos"
+    # too old for a table by day, and there all the same
+    old = created("2012-05-05T10:00:00Z")
+    assert build_report(old, period="2012-05").title == "Credit spend, 2012-05"
 
 
 def test_a_period_under_way_is_compared_with_the_same_days():
