@@ -186,6 +186,27 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         self._displayed, self._page = True, False
         self._renew_at, self._renew_seconds = 0.0, _FIRST_SECONDS
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """
+        Give the widget's own values, for a page that opens or reloads; none of them is data.
+
+        Parameters
+        ----------
+        key : str or iterable of str, optional
+            Names of the values; all of them when missing.
+        drop_defaults : bool, default False
+            Whether to leave out what has its default value.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        if key is None:  # until the page says hello, it may be unable to ask for the data
+            self._page, self._renew_at, self._renew_seconds = False, 0.0, _FIRST_SECONDS
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        return state
+
     def _received(self, message: dict[str, Any]) -> None:
         """Do what a page wants; it is told when it is done."""
         kind, done = message["kind"], message.get("id", "")
@@ -233,7 +254,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
             longest = _MAX_SECONDS if self._page else _MAX_SECONDS_WITHOUT_PAGE
             self._renew_seconds = min(2 * self._renew_seconds, longest)
             soon(self._update_copy)
-        if due and not self._page:  # it may be unable to ask: its kernel is busy
+        if due and not self._page:  # its kernel is busy, or what it says gets lost
             self._send_rows()
         elif polled:
             self._send_rows(rows)

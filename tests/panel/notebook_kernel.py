@@ -49,6 +49,15 @@ class Kernel:
         self.client.get_shell_msg(timeout=60)
         time.sleep(0.5)
 
+    def ask_for_widgets(self) -> None:
+        """Request the state of all widgets, as a page does that reloads."""
+        control = {"comm_id": "1", "target_name": "jupyter.widget.control", "data": {}}
+        version = {"version": "1.0.0"}
+        session, channel = self.client.session, self.client.shell_channel
+        channel.send(session.msg("comm_open", control, metadata=version))
+        wanted = {"comm_id": "1", "data": {"method": "request_states"}}
+        channel.send(session.msg("comm_msg", wanted))
+
     def listen(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:

@@ -83,6 +83,19 @@ def test_the_kernel_exits_while_it_polls(tmp_path):
         assert silent(sandbox)
 
 
+def test_a_page_that_reloads_gets_all_rows_though_its_hello_is_lost(tmp_path):
+    with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
+        ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
+        k.run(panel(sandbox, ids))
+        k.run("panel._received({'kind': 'hello'})")
+        k.listen(1)
+        k.messages.clear()
+        k.ask_for_widgets()
+        k.listen(5)
+        sent = [m["data"]["content"] for m in k.of("comm_msg") if m["data"]["method"] == "custom"]
+        assert {"all", "change"} <= {each["kind"] for each in sent}
+
+
 def test_the_thread_says_nothing_and_a_static_copy_is_kept(tmp_path):
     with Sandbox(videos=1, time_scale=60) as sandbox, kernel(tmp_path) as k:
         ids = [sandbox.create_video("class", render_seconds=s, fails=False) for s in (30, 90)]
