@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.lab import IDLE, end_sessions, lab, settle
 from tests.scripted import answer, serving, video
@@ -67,7 +67,7 @@ def opened(
     settle(home, f"JupyterLab {theme}")
     nbformat.write(notebook, home / "watch.ipynb")
     wrong: list[str] = []
-    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: answered(dialog, wrong))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     open_notebook(page, url)
     try:
@@ -75,6 +75,15 @@ def opened(
         yield wrong
     finally:
         end_sessions(url)
+
+
+def answered(dialog: Dialog, wrong: list[str]) -> None:
+    """Leave a page whose notebook has changed since it was saved; no other dialog is expected."""
+    if dialog.type == "beforeunload":
+        dialog.accept()
+    else:
+        wrong.append(dialog.message)
+        dialog.dismiss()
 
 
 def open_notebook(page: Page, url: str) -> None:
