@@ -37,6 +37,7 @@ from hooked_analytics.schema import (
     empty_videos,
     failed_row,
     frame_from_rows,
+    ids_as_column,
     parse_record,
 )
 
@@ -98,6 +99,7 @@ def listed_ids(video_ids: object) -> list[object]:
                 "pd.read_csv(...), and hand in the ids or the table"
             )
         return [video_ids]
+    video_ids = ids_as_column(video_ids)
     columns = column_names(video_ids)
     if columns is not None:
         if columns.count("video_id") > 1:

@@ -28,7 +28,7 @@ from hooked_analytics.panel.notebook import (
 )
 from hooked_analytics.panel.polling import ACTIVE, Poller
 from hooked_analytics.panel.snapshot import FIELDS, MAX_TEXT, Snapshot, plain
-from hooked_analytics.schema import NAMES, videos_from_records
+from hooked_analytics.schema import NAMES, ids_as_column, videos_from_records
 
 try:
     from anywidget import AnyWidget
@@ -328,6 +328,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
 
 def _own_columns(videos_or_ids: Videos) -> tuple[str | Iterable[object], pd.DataFrame]:
     """Tell the ids from the caller's own columns, by id."""
+    videos_or_ids = ids_as_column(videos_or_ids)
     if not isinstance(videos_or_ids, pd.DataFrame):
         return videos_or_ids, pd.DataFrame()
     if "video_id" not in videos_or_ids.columns:

@@ -19,6 +19,7 @@ from hooked_analytics.schema.columns import (
     current_names,
     empty_videos,
     frame_from_arrow,
+    ids_as_column,
     require_columns,
     require_pandas,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "failed_row",
     "frame_from_arrow",
     "frame_from_rows",
+    "ids_as_column",
     "is_final",
     "parse_record",
     "record_id",

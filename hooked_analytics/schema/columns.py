@@ -7,7 +7,7 @@ the README all come from `COLUMNS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -216,9 +216,21 @@ def _remedy(missing: list[str], there: list[object], them: str) -> str:
     return f"Its columns are {', '.join(map(str, there[:12]))[:300] or 'none'}."
 
 
-def require_pandas(videos: object, *, what: str) -> None:
+def ids_as_column(table: Any) -> Any:
     """
-    Check that a frame is a pandas one.
+    Make ids that are the index of a pandas frame its column again; anything else stays as it is.
+
+    >>> ids_as_column(pd.DataFrame({"video_id": ["vid_1"], "n": 1}).set_index("video_id"))
+      video_id  n
+    0    vid_1  1
+    """
+    lost = isinstance(table, pd.DataFrame) and "video_id" not in table.columns
+    return table.reset_index("video_id") if lost and "video_id" in table.index.names else table
+
+
+def require_pandas(videos: object, *, what: str) -> pd.DataFrame:
+    """
+    Check that a frame is a pandas one, and give it with its ids as a column.
 
     >>> require_pandas(pa.table({}), what="estimate_completion")
     Traceback (most recent call last):
@@ -226,7 +238,7 @@ def require_pandas(videos: object, *, what: str) -> None:
     videos.to_pandas()
     """
     if isinstance(videos, pd.DataFrame):
-        return
+        return cast("pd.DataFrame", ids_as_column(videos))
     package = type(videos).__module__.partition(".")[0].strip("_")
     how = "what fetch_videos, read_videos or videos_from_records give"
     if hasattr(videos, "__arrow_c_stream__"):

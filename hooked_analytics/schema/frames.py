@@ -76,7 +76,8 @@ def usable_frame(
     >>> usable_frame(text, ["created_at", "used_credits"], what="credit_usage").dtypes.tolist()
     [datetime64[us, UTC], Float64Dtype()]
     """
-    require_pandas(videos, what=what)
+    frame = require_pandas(videos, what=what)
+    videos = frame if once else videos
     require_columns(videos.columns, [*needed, *(k for k in keys if k not in needed)], what=what)
     ranked = [name for name in RANKED_BY if name in videos.columns] if once else []
     wanted = dict.fromkeys([*needed, *ranked])

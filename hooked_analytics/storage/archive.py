@@ -169,7 +169,7 @@ class VideoArchive:
         ...     archive.videos()["status"].tolist(), len(archive.observations())
         (['COMPLETED'], 2)
         """
-        require_pandas(videos, what="VideoArchive.append")
+        videos = require_pandas(videos, what="VideoArchive.append")
         table = _observed(videos)
         if not layout.require_archive(self.directory):
             layout.write_marker(self.directory)

@@ -33,6 +33,7 @@ TABLE = {"campaign": ["spring", "autumn"], "video_id": ["a", "b"]}
     "given",
     [
         pd.DataFrame(TABLE),
+        pd.DataFrame(TABLE).set_index("video_id"),
         pa.table(TABLE),
         pa.table(TABLE)["video_id"],
         pa.array(["a", "b"]),

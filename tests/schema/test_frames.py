@@ -111,6 +111,7 @@ CLOTHES = {
     "lists of their own, repeated": lambda v: pd.concat(
         [v.assign(tags=[["a"]] * len(v)), v[:5].assign(tags=[{"b": 1}] * 5)]
     ),
+    "ids as the index, repeated": lambda v: pd.concat([v, v[:5]]).set_index("video_id"),
 }
 
 
