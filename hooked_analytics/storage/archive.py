@@ -78,7 +78,7 @@ class VideoArchive:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = local_path(directory)
+        self.directory = local_path(directory).absolute()  # a notebook may go to another folder
         self.requests_saved = 0
         layout.require_archive(self.directory)
 

@@ -21,7 +21,7 @@ import secrets
 import time
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.schema import SCHEMA_VERSION
@@ -34,8 +34,10 @@ MERGES = "_merges"
 LOCK = "_lock"
 VERSION = 2  # 2: parts hold the column names of schema version 2
 
-# a sync service may have put its own words behind the name: "… (1)", "… (conflicted copy)"
-_PART = re.compile(r"(observed|merged)-(\d{19})-[0-9a-f]{16}(?:[ ._(~-].*)?\.parquet")
+# a sync service may have put its own words around the name: "Copy of …", "… (conflicted copy)"
+_PART = re.compile(
+    r"(?:[^._].*)?(observed|merged)-(\d{19})-[0-9a-f]{16}(?![0-9a-f]).*\.parquet", re.I | re.S
+)
 _LAST = 10**19 - 1  # [ns], the last moment of nineteen digits, in 2286
 _FOREIGN = frozenset({"Thumbs.db", "desktop.ini"})  # and what is hidden
 _MAX_NAMED = 5
@@ -53,7 +55,7 @@ def require_archive(folder: Path) -> bool:
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; an archive is a directory")
     found = {name for name in _listed(folder) if not name.startswith(".")} - _FOREIGN
-    if MARKER in found:
+    if MARKER in found or any(map(_PART.fullmatch, found)):
         _versions(folder)
         return True
     if found:
@@ -72,9 +74,10 @@ def _versions(folder: Path) -> tuple[int, int]:
     try:
         about = json.loads(marker.read_text(encoding="utf-8"))
         version, schema = int(about["hooked_archive"]), int(about.get("schema", 1))
-    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError, FileNotFoundError):
         if any(map(_PART.fullmatch, _listed(folder))):
-            warnings.warn(f"{marker} is damaged; the parts are read without it", stacklevel=4)
+            said = f"{marker} is missing or damaged; the parts are read without it"
+            warnings.warn(said, stacklevel=4)
             return 1, 1  # the next append writes it anew
         raise ValueError(
             f"{marker} does not say which kind of archive this is; nothing was touched"
@@ -108,7 +111,16 @@ def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> st
 
 def stamp(name: str) -> int:
     """Read when a part, or the newest part in it, was published [ns]."""
-    return int(name.split("-")[1])
+    return int(_matched(name)[2])
+
+
+def is_merged(name: str) -> bool:
+    """Whether a part may stand for others."""
+    return _matched(name)[1].lower() == "merged"
+
+
+def _matched(name: str) -> re.Match[str]:
+    return cast("re.Match[str]", _PART.fullmatch(name))
 
 
 def part_names(folder: Path) -> list[str]:

@@ -60,7 +60,7 @@ def _reading(name: str) -> Iterator[None]:
     """Name the part in which Arrow finds damage."""
     try:
         yield
-    except (ValueError, OSError, pa.ArrowException) as cause:
+    except (ValueError, OSError, LookupError, pa.ArrowException) as cause:
         # its bytes are in memory: an OSError here is Arrow's word for broken contents
         raise DamagedPartError(name, cause) from cause
 
@@ -154,7 +154,7 @@ def _opened(folder: Path, names: list[str]) -> list[Part]:
     # merged ones first: what they stand for need not be opened
     parts: list[Part] = []
     replaced: set[str] = set()
-    for name in sorted(names, key=lambda name: name.startswith("merged-"), reverse=True):
+    for name in sorted(names, key=layout.is_merged, reverse=True):
         if name in replaced:
             continue
         try:

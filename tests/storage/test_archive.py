@@ -378,13 +378,15 @@ def test_a_listing_that_misses_old_and_new_parts_is_made_again(three, monkeypatc
     assert len(layout.part_names(three.directory)) == 1
 
 
-def test_a_damaged_marker_is_a_warning_and_written_anew(archive):
+@pytest.mark.parametrize(
+    "damage", [lambda m: m.write_text('{"hooked_archive": 1e999}'), Path.unlink]
+)
+def test_a_damaged_or_missing_marker_is_a_warning_and_written_anew(archive, damage):
     archive.append(seen(1))
-    marker = archive.directory / layout.MARKER
-    marker.write_text('{"hooked_archive": 1e999}')
-    with pytest.warns(UserWarning, match="is damaged; the parts are read without it"):
+    damage(marker := archive.directory / layout.MARKER)
+    with pytest.warns(UserWarning, match="is missing or damaged; the parts are read without it"):
         assert len(ha.VideoArchive(archive.directory).videos()) == 1
-    with pytest.warns(UserWarning, match="is damaged"):
+    with pytest.warns(UserWarning, match="is missing or damaged"):
         archive.append(seen(2))
     assert json.loads(marker.read_text()) == {"hooked_archive": 2, "schema": 2}
     assert len(archive.observations()) == 2
@@ -469,6 +471,9 @@ DAMAGE = {
     "no ids": without_ids,
     "a dangling link": lambda path: (path.unlink(), path.symlink_to("nowhere")),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a column twice": lambda path: pq.write_table(
+        (table := pq.read_table(path)).append_column("type", table["type"]), path
+    ),
     "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
 }
 
@@ -522,11 +527,27 @@ def test_parts_of_older_and_newer_versions(archive):
     assert sorted(archive.videos()["video_id"]) == ["newer", "older", "today"]
 
 
-def test_a_copy_by_a_sync_service_is_read_and_counts_once(archive):
+SYNCED = ("{} (conflicted copy).parquet", "Copy of {}.parquet", "{}[Conflict].parquet",
+          "{}#1.PARQUET", "{}\xa0(1).parquet")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYNCED)
+def test_a_copy_by_a_sync_service_is_read_and_counts_once(archive, name):
     archive.append(seen(1))
     part = files(archive)[0]
-    (archive.directory / "mine.parquet").write_bytes(part.read_bytes())
-    (archive.directory / f"{part.stem} (conflicted copy).parquet").write_bytes(part.read_bytes())
+    for copy in ("mine.parquet", f"._{part.name}", name.format(part.stem)):
+        (archive.directory / copy).write_bytes(part.read_bytes())
     assert len(archive.observations()) == 1
     part.unlink()
     assert len(archive.observations()) == 1
+    archive.append(seen(2))
+    assert archive.compact() == 2
+    assert len(archive.observations()) == 2
+
+
+def test_an_archive_stays_where_it_is_when_the_working_directory_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = ha.VideoArchive("archive")
+    archive.append(seen(1))
+    monkeypatch.chdir("/")
+    assert len(archive.videos()) == 1
