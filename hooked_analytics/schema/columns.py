@@ -240,12 +240,12 @@ def require_pandas(videos: object, *, what: str) -> pd.DataFrame:
     if isinstance(videos, pd.DataFrame):
         return cast("pd.DataFrame", ids_as_column(videos))
     package = type(videos).__module__.partition(".")[0].strip("_")
+    kind = f"{package} {type(videos).__name__}".removeprefix("builtins ")
     how = "what fetch_videos, read_videos or videos_from_records give"
     if hasattr(videos, "__arrow_c_stream__"):
         how = "pyarrow.table(videos).to_pandas()"
     raise TypeError(
-        f"{what} takes a pandas DataFrame, not a {package} {type(videos).__name__}; "
-        f"pass {_TO_PANDAS.get(package, how)}"
+        f"{what} takes a pandas DataFrame, not a {kind}; pass {_TO_PANDAS.get(package, how)}"
     )
 
 

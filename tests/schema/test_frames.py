@@ -224,7 +224,7 @@ def test_what_takes_pandas_only_says_how_to_convert(name, tmp_path, monkeypatch)
     said = f"{name} takes a pandas DataFrame, not a pyarrow Table; pass videos.to_pandas"
     with pytest.raises(TypeError, match=said):
         PANDAS_ONLY[name](table)
-    with pytest.raises(TypeError, match=f"{name} takes .* not a builtins list; pass what fetch"):
+    with pytest.raises(TypeError, match=f"{name} takes .* not a list; pass what fetch"):
         PANDAS_ONLY[name]([1])
     assert not list(tmp_path.iterdir())
 
