@@ -202,7 +202,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
         dict
             Values by name.
         """
-        if key is None:  # until the page says hello, it may be unable to ask for the data
+        if key is None and self._displayed:  # until the page says hello, it may be unable to ask
             self._page, self._renew_at, self._renew_seconds = False, 0.0, _FIRST_SECONDS
         state: dict[str, Any] = super().get_state(key, drop_defaults)
         return state
