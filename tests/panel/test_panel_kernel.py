@@ -18,6 +18,12 @@ def silent(sandbox: Sandbox) -> bool:
     return len(sandbox.requests_seen) == before
 
 
+def sent_kinds(k) -> set[str]:
+    """What the panel has sent to its pages."""
+    messages = [message["data"] for message in k.of("comm_msg")]
+    return {each["content"]["kind"] for each in messages if each["method"] == "custom"}
+
+
 @pytest.mark.parametrize("busy", [False, True], ids=["between cells", "in another cell"])
 def test_the_stop_button_of_the_kernel_ends_it_within_a_second(tmp_path, busy):
     with Sandbox(videos=1) as sandbox, kernel(tmp_path) as k:
@@ -91,9 +97,7 @@ def test_a_page_that_reloads_gets_all_rows_though_its_hello_is_lost(tmp_path):
         k.listen(1)
         k.messages.clear()
         k.ask_for_widgets()
-        k.listen(5)
-        sent = [m["data"]["content"] for m in k.of("comm_msg") if m["data"]["method"] == "custom"]
-        assert {"all", "change"} <= {each["kind"] for each in sent}
+        until(lambda: k.listen(0.2) or {"all", "change"} <= sent_kinds(k))
 
 
 def test_the_thread_says_nothing_and_a_static_copy_is_kept(tmp_path):
