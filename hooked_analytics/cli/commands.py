@@ -37,7 +37,7 @@ _TIMES = ["type", "completed", "failed", "rendering", "median_seconds", "p90_sec
 def fetch(run: Run) -> int:
     """Fetch the details of the videos of a file."""
     with run.client() as client:
-        ids, archive = run.read_ids(), run.archive()
+        ids, archive = run.read_ids(client), run.archive()
         require_space(run.arguments.output, len(ids))
         videos = run.receive(ha.fetch_videos, ids, client=client, archive=archive, progress=True)
     run.save(videos)
@@ -86,7 +86,7 @@ def download(run: Run) -> int:
         if source is not None and source.read is not None:
             videos = ha.read_videos(arguments.ids)
         else:
-            videos = _details(run.read_ids(), client)
+            videos = _details(run.read_ids(client), client)
         files = ha.download_videos(
             videos,
             arguments.directory,

@@ -19,6 +19,8 @@ from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.show import say, say_failures
 from hooked_analytics.fetch import join_details
+from hooked_analytics.fetch.fetch_job import checked_id
+from hooked_analytics.schema import ids_as_column
 from hooked_analytics.storage import FORMATS
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Run:
         directory = self.arguments.archive
         return ha.VideoArchive(directory) if directory else None
 
-    def read_ids(self) -> list[str]:
+    def read_ids(self, client: ha.HookedClient) -> list[str]:
         """Read ids from standard input, a file with one a line, or a table with ``video_id``."""
         source = self.arguments.ids
         if source == "-":
@@ -67,8 +69,8 @@ class Run:
         self.table = _read_table(path)
         if self.table is None:
             return _ids_of_lines(path.read_bytes(), str(path))
-        ids = self.table["video_id"].astype("string").map(one_line, na_action="ignore")
-        self.table["video_id"] = ids
+        ids = pd.Series([checked_id(each, client).shown for each in self.table["video_id"]])
+        self.table["video_id"] = ids.set_axis(self.table.index)
         if many := int(ids.dropna().duplicated().sum()):
             repeated = count(many, "repeated id")
             say(f"{path} has {repeated}: every row is kept, an id is requested once")
@@ -172,17 +174,21 @@ def _counts(values: pd.Series[str], label: str) -> dict[str, float]:
 def _read_table(path: Path) -> pd.DataFrame | None:
     """Read a table that has a column video_id; None for lines of ids."""
     read = FORMATS.get(path.suffix.lower(), FORMATS[".csv"]).read_any
+    if path.suffix.lower() == ".gz":
+        raise ValueError(f"{path} is packed: unpack it first")
     if read is None:
-        raise ValueError(f"{path} cannot be read: give a table in another format, or a text file")
+        good = " or ".join(form.suffix for form in FORMATS.values() if form.read_any)
+        raise ValueError(f"{path} cannot be read: save it as {good}, or as text with one id a line")
     try:
         table = read(path)
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text in UTF-8: save it so, or as .parquet") from None
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a table: {one_line(str(error))}") from None
-    if table is not None and "video_id" not in table:
-        raise ValueError(f"{path} has no column video_id; it has {', '.join(map(str, table))}")
-    return table
+    if table is None or "video_id" in (table := ids_as_column(table)):
+        return table
+    has = one_line(", ".join(map(str, table)))
+    raise ValueError(f"{path} has no column video_id; it has {has}: name the column of the ids so")
 
 
 def _ids_of_lines(text: bytes | str, source: str) -> list[str]:
@@ -192,4 +198,4 @@ def _ids_of_lines(text: bytes | str, source: str) -> list[str]:
     if "\0" in text:
         raise ValueError(f"{source} is no text: give a file with one id a line, or a table")
     lines = [line.strip().rstrip(",;").strip("\"' \t") for line in text.splitlines()]
-    return [line for line in lines if line and line != "video_id"]
+    return [line for line in lines if line not in {"", "video_id", "sep="}]

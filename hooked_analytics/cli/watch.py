@@ -35,7 +35,7 @@ def watch(run: Run) -> int:
     if arguments.timeout is not None:
         settings["timeout_seconds"] = arguments.timeout
     with run.client() as client, _StatusLine(past, quiet=arguments.json) as line:
-        polls = ha.poll_videos(run.read_ids(), client=client, archive=archive, **settings)
+        polls = ha.poll_videos(run.read_ids(client), client=client, archive=archive, **settings)
 
         def each(videos: pd.DataFrame) -> None:
             run.videos = videos

@@ -17,6 +17,7 @@ from hooked_analytics._internal.secret import (
     variables_of_environment,
 )
 from hooked_analytics.errors import AuthenticationError, InvalidVideoIdError
+from hooked_analytics.schema import clean_id
 
 DEFAULT_URL = "https://api.hooked.so"
 KEY_VARIABLE = "HOOKED_API_KEY"
@@ -25,8 +26,6 @@ LIMIT_VARIABLE = "HOOKED_REQUESTS_PER_MINUTE"
 # Hooked states no grammar for ids; this takes every form seen and nothing that changes a path.
 VIDEO_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 _ENDPOINTS = frozenset({"list"})
-# They come along when an id is copied from a web page, a chat or joined files, and show nothing.
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,512}")
 _NO_KEY = re.compile(rf"https?://|['\"]|{KEY_VARIABLE}", re.IGNORECASE)
 _MAX_SECONDS = 1e8
@@ -162,7 +161,7 @@ def check_video_id(value: object, *, pattern: str = VIDEO_ID_PATTERN) -> str:
     """
     if not isinstance(value, str):
         raise InvalidVideoIdError(f"{value!r:.40} is no video id: it is not text")
-    video_id = (value if value.isascii() else _UNSEEN.sub("", value)).strip()
+    video_id = clean_id(value)
     if len(video_id) > 128:
         raise InvalidVideoIdError(f"a text of {len(video_id):,} characters is no video id")
     if video_id in _ENDPOINTS:

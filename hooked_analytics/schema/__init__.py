@@ -33,7 +33,7 @@ from hooked_analytics.schema.records import (
     unwrap,
     videos_from_records,
 )
-from hooked_analytics.schema.values import clean_text, decode
+from hooked_analytics.schema.values import NULL_WORDS, clean_id, clean_text, decode
 
 __all__ = [
     "COLUMNS",
@@ -41,10 +41,12 @@ __all__ = [
     "FINAL_STATUSES",
     "LINKS",
     "NAMES",
+    "NULL_WORDS",
     "SCHEMA_VERSION",
     "VIDEOS_SCHEMA",
     "Row",
     "arrow_from_frame",
+    "clean_id",
     "clean_text",
     "columns_table",
     "current_names",

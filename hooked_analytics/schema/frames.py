@@ -27,7 +27,7 @@ from hooked_analytics.schema.columns import (
     require_pandas,
 )
 from hooked_analytics.schema.epoch import with_microseconds
-from hooked_analytics.schema.values import parse_status
+from hooked_analytics.schema.values import NULL_WORDS, UNSEEN, parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -200,10 +200,18 @@ def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Ids without the blanks around them, which make two of one video."""
+    """Ids as `clean_id` has them: what is not seen makes two of one video."""
     texts = _texts(column)
-    stripped = texts.str.strip()
+    is_plain = pc.all(pc.string_is_ascii(pa.array(texts, from_pandas=True))).as_py()
+    stripped = (texts if is_plain else texts.str.replace(UNSEEN, "", regex=True)).str.strip()
     return texts if stripped.equals(texts) else stripped.where(stripped.ne(""))
+
+
+def _errors(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Kinds of errors; a word for missing is none."""
+    texts = _texts(column)
+    missing = texts.isin(NULL_WORDS)
+    return texts.mask(missing) if missing.any() else texts
 
 
 def _statuses(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -222,6 +230,7 @@ _CONVERTERS: dict[str, Callable[[pd.Series[Any]], pd.Series[Any]]] = {
     "boolean": _booleans,
     "text": _texts,
     "video_id": _ids,
+    "fetch_error": _errors,
     "link": _texts,
     "status": _statuses,
 }

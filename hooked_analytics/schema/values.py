@@ -30,6 +30,12 @@ _MIN_YEAR, _MAX_YEAR = 2000, 2100
 # Numbers above this are milliseconds since 1970, below it seconds.
 _MIN_MILLISECONDS = 1e11
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
+# How programs write missing where text is expected; none of them is a word of `fetch_error`.
+NULL_WORDS = frozenset(
+    {"", "NA", "N/A", "#N/A", "NaN", "nan", "NaT", "NULL", "null", "None", "<NA>", "\\N"}
+)
+# They come along when an id is copied from a web page, a chat or joined files, and show nothing.
+UNSEEN = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -160,6 +166,16 @@ def parse_time(value: object) -> datetime:
     if not _MIN_YEAR <= moment.year <= _MAX_YEAR:
         raise ValueError("bad_timestamp")
     return moment.astimezone(UTC)
+
+
+def clean_id(text: str) -> str:
+    r"""
+    Take off an id what comes along when it is copied: blanks around it, characters not seen.
+
+    >>> clean_id(" vid_\u200babc123\xa0\n")
+    'vid_abc123'
+    """
+    return (text if text.isascii() else re.sub(UNSEEN, "", text)).strip()
 
 
 def parse_status(value: object) -> str | None:

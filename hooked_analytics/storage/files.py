@@ -21,6 +21,7 @@ from hooked_analytics.schema import (
     frame_from_arrow,
     require_pandas,
 )
+from hooked_analytics.schema.values import parse_time
 from hooked_analytics.storage import spreadsheets as sheets
 from hooked_analytics.storage.layout import MARKER
 from hooked_analytics.storage.sanitize import (
@@ -124,9 +125,10 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     Read a videos frame from Parquet, CSV or JSON lines.
 
-    A CSV that pandas or a spreadsheet saved is read too: cells divided by ``;``, decimal commas,
-    whole numbers as ``161240.0``; rows without any value are left out with a warning. A text that
-    starts with ``'`` and goes on like a formula loses that ``'``.
+    A CSV that pandas, a database or a spreadsheet saved is read too: cells divided by ``;``,
+    decimal commas, ``NULL`` for missing, whole numbers as ``161240.0``; rows without a video, such
+    as sums, are left out with a warning. A text that starts with ``'`` and goes on like a formula
+    loses that ``'``.
 
     Parameters
     ----------
@@ -157,7 +159,9 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
     ([7500], True)
     """
     source = local_path(path)
-    read = _read_folder if source.is_dir() else format_of(source).read or _for_people
+    read = _read_folder if source.is_dir() else format_of(source).read
+    if read is None:
+        raise ValueError(f"{source} is for people and cannot be read; export to .parquet or .csv")
     source.stat()
     try:
         return frame_from_arrow(reorder_columns(read(source)))
@@ -173,10 +177,6 @@ def read_videos(path: str | os.PathLike[str]) -> pd.DataFrame:
 def first_line(cause: Exception) -> str:
     """Say what an error says first; it may quote a row, and a row may hold a signed link."""
     return (scrub(str(cause)[:2000]).strip().splitlines() or [type(cause).__name__])[0]
-
-
-def _for_people(_: Path) -> NoReturn:
-    raise ValueError("it is for people; export to .parquet or .csv")
 
 
 def _read_folder(folder: Path) -> pa.Table:
@@ -281,16 +281,16 @@ def read_jsonl(path: Path) -> pa.Table:
         return VIDEOS_SCHEMA.empty_table()
     check_schema(list(seen))
     table = pa.concat_tables(parts)
-    for name in seen:
-        if name not in NAMES:
-            column = pa.array([row.get(name) for row in others])
-            typed = cast_text(column, TIMES) if pa.types.is_string(column.type) else column
-            table = table.append_column(name, typed)
+    for name in [name for name in seen if name not in NAMES]:
+        column = pa.array([row.get(name) for row in others])
+        typed = cast_text(column, TIMES) if pa.types.is_string(column.type) else column
+        table = table.append_column(name, typed)
     return table
 
 
 def _any_jsonl(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype={"video_id": str}, convert_dates=False)
+    kinds = {"video_id": str}
+    return pd.read_json(path, lines=True, dtype=kinds, convert_dates=False, encoding="utf-8-sig")
 
 
 def _objects(lines: TextIO) -> Iterator[dict[str, Any]]:
@@ -318,9 +318,12 @@ def _column(rows: list[dict[str, Any]], name: str) -> pa.Array:
     kind = VIDEOS_SCHEMA.field(name).type
     values = [row.get(name) for row in rows]
     try:
-        spelled = pa.large_string() if pa.types.is_timestamp(kind) else kind
-        return pa.array(values, spelled).cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as cause:
+        if not pa.types.is_timestamp(kind):
+            return pa.array(values, kind)
+        # pandas may have written milliseconds since 1970
+        texts = (parse_time(v).isoformat() if isinstance(v, int) else v for v in values)
+        return pa.array(texts, pa.large_string()).cast(kind)
+    except (ValueError, pa.ArrowTypeError) as cause:
         raise ValueError(f"a value of {name} is not {kind} ({cause})") from cause
 
 

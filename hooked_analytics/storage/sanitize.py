@@ -314,4 +314,9 @@ def reorder_columns(table: pa.Table) -> pa.Table:
     others = [f for f in table.schema if f.name not in NAMES]
     kinds = [pa.field(f.name, storage_type(f.name, f.type)) for f in others]
     # without pandas' own notes, which would change dtypes
-    return in_schema(table.replace_schema_metadata(None), pa.schema([*VIDEOS_SCHEMA, *kinds]))
+    table = in_schema(table.replace_schema_metadata(None), pa.schema([*VIDEOS_SCHEMA, *kinds]))
+    for at, name in enumerate(NAMES):  # a text of no characters is how some programs say missing
+        if is_text(table[name].type) and pc.any(empty := pc.equal(table[name], "")).as_py():
+            filled = pc.if_else(empty, None, table[name])
+            table = table.set_column(at, table.schema.field(at), filled)
+    return table

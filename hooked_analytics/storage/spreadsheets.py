@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 import warnings
+from contextlib import suppress
 from functools import reduce
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from itertools import chain, islice, product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hooked_analytics.schema import NAMES, VIDEOS_SCHEMA, current_names
+from hooked_analytics.schema import NAMES, NULL_WORDS, VIDEOS_SCHEMA, current_names
 from hooked_analytics.storage.sanitize import (
     TIMES,
     cast_text,
@@ -35,6 +37,10 @@ _MAX_BLOCK_BYTES = 2**31 - 1
 _WIDE = pa.decimal128(38, 6)  # of whole numbers that pandas wrote as 161240.0
 _NAMELESS = "\0"
 _WHOLE = r"^[0-9]+\.0$"
+_ROUNDED = r"^[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+$"  # no id: they have no +
+_MARKS = ",;\t|"
+_SEP = re.compile(f'\ufeff?"?sep=([{_MARKS}])"?\\s*', re.IGNORECASE)  # said to Excel
+_PLACE = re.compile(r"In CSV column #([0-9]+)")
 # How programs print a value. What only looks like a number (007, 1e5, nan) stays text.
 _FORMS = (
     (r"^-?(?:0|[1-9][0-9]*)$", pa.int64()),
@@ -76,34 +82,52 @@ def _guarded(
 
 def read_csv(path: Path) -> pa.Table:
     """Read text as text; only columns that are not ours are examined for their type."""
-    header, mark = _header(path)
+    form = _form_of(path)
+    header = current_names(form.header)
     check_schema(header)
     # columns without a name are the index of pandas, or empty ones of a spreadsheet
     header = [name or f"{_NAMELESS}{place}" for place, name in enumerate(header)]
     _check_end(path)
-    table = _without_empty_rows(_read_cells(path, header, mark))
+    table = _without_empty_rows(_read_cells(path, header, form))
     names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
     found = [
-        _whole_id(name, column) if name in NAMES else cast_text(column, _FORMS)
+        _checked_id(name, column) if name in NAMES else cast_text(column, _FORMS)
         for name, column in zip(header, map(_without_guard, table.columns), strict=True)
     ]
     table = pa.table(found, names=names)
     return table.select([name for name in names if not name.startswith(_NAMELESS)])
 
 
-def _header(path: Path) -> tuple[list[str], str]:
-    """Names of the columns, and the sign between cells: some countries' spreadsheets write ;."""
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        line = lines.readline()
-        lines.seek(0)
-        mark = max(",;\t", key=line.count)
+class _Form(NamedTuple):
+    header: list[str]
+    mark: str  # between cells
+    above: int  # lines above the header
+    nulls: list[str]  # what stands for missing
+
+
+def _form_of(path: Path, errors: str = "strict") -> _Form:
+    """Find out how a CSV is written, by its first rows."""
+    mark, above = "", 0
+    with path.open(encoding="utf-8-sig", newline="", errors=errors) as file:
+        for line in file:
+            if said := _SEP.fullmatch(line):
+                mark = said[1]
+            elif line.strip(f'{_MARKS}" \r\n'):
+                break
+            above += 1
+        else:
+            raise ValueError("it is empty")
+        mark = mark or max(_MARKS, key=line.count)
+        rows = csv.reader(chain([line], file), delimiter=mark)
         try:
-            header = next(csv.reader(lines, delimiter=mark), None)
+            header = next(rows)
         except csv.Error as cause:
             raise ValueError(f"its first line is not a CSV header ({cause})") from cause
-    if not header:
-        raise ValueError("it is empty")
-    return current_names(header), mark
+        nulls = {""}
+        with suppress(csv.Error, ValueError):  # a cell too long for Python, no such column
+            place = current_names(header).index("fetch_error")
+            nulls |= {row[place] for row in islice(rows, 100) if len(row) > place} & NULL_WORDS
+    return _Form(header, mark, above, sorted(nulls))
 
 
 def _check_end(path: Path) -> None:
@@ -120,7 +144,7 @@ def _check_end(path: Path) -> None:
         warnings.warn(f"{path} has no line break at its end: {doubt}", stacklevel=4)
 
 
-def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
+def _read_cells(path: Path, header: list[str], form: _Form, text: bytes | None = None) -> pa.Table:
     """Read the cells in the types of our columns; the others as text."""
     from pyarrow import csv as arrow_csv
 
@@ -132,29 +156,57 @@ def _read_cells(path: Path, header: list[str], mark: str) -> pa.Table:
     size = path.stat().st_size
     # a row longer than a block fails like a wrong value; nothing but a bigger block tells
     blocks = [_BLOCK_BYTES, min(size + 1, _MAX_BLOCK_BYTES)][: 1 + (size > _BLOCK_BYTES)]
-    points = ",." if mark == ";" else "."
+    points = "." if form.mark == "," else ",."
     reading = arrow_csv.ReadOptions(column_names=header, skip_rows_after_names=1)
-    parsing = arrow_csv.ParseOptions(delimiter=mark, newlines_in_values=True)
-    converting = arrow_csv.ConvertOptions(
-        null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
-    faults: list[pa.ArrowInvalid] = []
-    for attempt in product(blocks, (kinds, wide, naive), points):
-        reading.block_size, converting.column_types, converting.decimal_point = attempt
+    reading.skip_rows = 0 if text else form.above
+    parsing = arrow_csv.ParseOptions(delimiter=form.mark, newlines_in_values=True)
+    converting = arrow_csv.ConvertOptions(null_values=form.nulls, strings_can_be_null=True)
+    # in a file of ours an empty text is one; others put all cells into quotes
+    quoted = (len(form.nulls) > 1, True)
+    faults: list[str] = []
+    for attempt in product(blocks, quoted, (kinds, wide, naive), points):
+        reading.block_size, converting.quoted_strings_can_be_null = attempt[:2]
+        converting.column_types, converting.decimal_point = attempt[2:]
         try:
-            table = arrow_csv.read_csv(str(path), reading, parsing, converting)
+            source = pa.BufferReader(text) if text else str(path)
+            table = arrow_csv.read_csv(source, reading, parsing, converting)
             return table.cast(pa.schema(list(kinds.items())))
         except pa.ArrowInvalid as fault:
-            faults.append(fault)
-    column = re.compile(r"In CSV column #([0-9]+)")
-    raise ValueError(column.sub(lambda at: f"column {header[int(at[1])]!r}", str(faults[0])))
+            faults.append(str(fault))
+    if text is None and "columns, got" in faults[0] and (text := _filled_up(path, header, form)):
+        return _read_cells(path, header, form, text)
+    # the attempt that came furthest tells the cause
+    places = [int(at[1]) if (at := _PLACE.search(fault)) else -1 for fault in faults]
+    said = faults[places.index(max(places))]
+    raise ValueError(_PLACE.sub(lambda at: f"column {header[int(at[1])]!r}", said))
+
+
+def _filled_up(path: Path, header: list[str], form: _Form) -> bytes | None:
+    """Fill up rows that Excel ends early where 16 of them end in empty cells; None for others."""
+    least = header.index("fetched_at") + 1  # what follows is often empty in every row
+    filled = io.StringIO()
+    write = csv.writer(filled, delimiter=form.mark).writerow
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(islice(file, form.above, None), delimiter=form.mark)
+        try:
+            for row in filter(None, rows):
+                if not least <= len(row) <= len(header):
+                    return None
+                write(row + [""] * (len(header) - len(row)))
+        except csv.Error:
+            return None
+        file.seek(file.seek(0, io.SEEK_END) - 1)
+        whole = file.read() in "\r\n"
+    return filled.getvalue().encode() if whole else None
 
 
 def _without_empty_rows(table: pa.Table) -> pa.Table:
-    """Leave out rows without any value, as a spreadsheet has them where rows were emptied."""
-    full = reduce(pc.or_, (column.is_valid() for column in table.columns))
+    """Leave out rows without a video: a spreadsheet's sums, and rows that were emptied in it."""
+    full = reduce(
+        pc.or_, (table[name].is_valid() for name in ("video_id", "status", "fetch_error"))
+    )
     if empty := len(table) - (pc.sum(full).as_py() or 0):
-        warnings.warn(f"{empty:,} rows without any value were left out", stacklevel=4)
+        warnings.warn(f"{empty:,} rows without a video were left out", stacklevel=4)
         return table.filter(full)
     return table
 
@@ -165,23 +217,37 @@ def _without_guard(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(map(unguard_formulas, column.chunks), column.type)
 
 
-def _whole_id(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Take the fraction off ids that pandas took for numbers with gaps."""
-    if not name.endswith("_id") or not pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
+def _checked_id(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take the fraction off ids that pandas took for numbers with gaps; refuse rounded ones."""
+    if not name.endswith("_id"):
         return column
-    return pc.replace_substring_regex(column, r"\.0$", "")
+    if rounded := column.filter(pc.match_substring_regex(column, _ROUNDED)):
+        said = f"column {name!r}: a spreadsheet has made numbers such as {rounded[0]} of the ids"
+        raise ValueError(f"{said}; read the file it was exported to")
+    whole = pc.all(pc.match_substring_regex(column, _WHOLE)).as_py()
+    return pc.replace_substring_regex(column, r"\.0$", "") if whole else column
 
 
 def table_of_text(path: Path) -> pd.DataFrame | None:
-    """Read any CSV; None where the first line has one cell, as in a file of ids."""
+    """Read any CSV; None where its lines hold one id each."""
     import pandas as pd
 
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        heading = file.readline()
-    mark = next((mark for mark in ",;\t" if mark in heading), None)
-    if mark is None:
+    try:
+        form = _form_of(path, errors="replace")
+    except ValueError:
         return None
-    return pd.read_csv(path, sep=mark, dtype={"video_id": str}, encoding="utf-8-sig")
+    named = {name.strip() for name in form.header} - {""}
+    if len(form.header) < 2 or (len(named) < 2 and "video_id" not in named):
+        return None  # perhaps the comma behind an id
+    table = pd.read_csv(
+        path,
+        sep=form.mark,
+        skiprows=form.above,
+        index_col=False,  # else ids are an index where rows end in a comma that the header lacks
+        dtype={name: str for name in form.header if name.strip() == "video_id"},
+        encoding="utf-8-sig",
+    )
+    return table.rename(columns=str.strip)
 
 
 # -- XLSX --------------------------------------------------------------------------------

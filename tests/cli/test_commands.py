@@ -44,9 +44,9 @@ def test_fetch_writes_a_file_names_what_failed_and_exits_with_3(
     ("name", "text"),
     [
         ("t.csv", "campaign,video_id\nspring,vid_abc123\nsummer,vid_none\nautumn,vid_abc123\n"),
-        ("t.txt", "\ufeffcampaign;video_id\nspring;vid_abc123\u200b\nsummer;vid_none\n"
-                  "autumn; vid_abc123\n"),
-        ("t.jsonl", '{"campaign":"spring","video_id":"vid_abc123"}\n{"campaign":"summer",'
+        ("t.txt", "\ufeffsep=;\ncampaign; video_id\nspring;vid_abc123\u200b;\nsummer;vid_none;\n"
+                  "autumn; vid_abc123;\n"),
+        ("t.jsonl", '\ufeff{"campaign":"spring","video_id":"vid_abc123"}\n{"campaign":"summer",'
                     '"video_id":"vid_none"}\n{"campaign":"autumn","video_id":"vid_abc123"}\n'),
     ],
 )  # fmt: skip
@@ -67,10 +67,11 @@ def test_fetch_keeps_every_row_and_column_of_a_table(name, text, sandbox, tmp_pa
 @pytest.mark.parametrize("name", ["ids.csv", "ids.txt", "-"])
 def test_one_column_of_ids_is_read_with_and_without_heading(name, sandbox, tmp_path, monkeypatch):
     ids, out = tmp_path / "ids.csv" if name == "-" else tmp_path / name, tmp_path / "videos.csv"
-    for heading in ("video_id\n", ""):
+    for heading in ("video_id\n", "", "sep=\n"):
         # "Unicode text" of a spreadsheet is UTF-16
-        ids.write_text(f"{heading}vid_abc123\n", "utf-16" if name == "ids.txt" else "utf-8")
-        monkeypatch.setattr("sys.stdin", io.StringIO(f"{heading}vid_abc123\n"))
+        line, code = ("vid_abc123", "utf-16") if name == "ids.txt" else ("'vid_abc123',", "utf-8")
+        ids.write_text(f"{heading}{line}\n", code)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{heading}'vid_abc123',\n"))
         assert main(["fetch", "-" if name == "-" else str(ids), "-o", str(out)]) == 0
         assert read_videos(out)["video_id"].tolist() == ["vid_abc123"]
 
@@ -94,6 +95,8 @@ def test_links_are_written_with_their_signature_only_when_wanted(
         (["fetch", "{folder}", "-o", "x.csv"], "{folder}: is a directory"),
         (["fetch", "{folder}/wide.csv", "-o", "x.csv"], "wide.csv is not text in UTF-8"),
         (["fetch", "{folder}/film.txt", "-o", "x.csv"], "film.txt is no text"),
+        (["fetch", "ids.xlsx", "-o", "x.csv"], "save it as .parquet or .csv or .jsonl, or as text"),
+        (["fetch", "ids.csv.gz", "-o", "x.csv"], "ids.csv.gz is packed: unpack it first"),
         (["fetch", "{folder}/torn.jsonl", "-o", "x.csv"], "torn.jsonl cannot be read as a table"),
         (["fetch", "{folder}/torn.parquet", "-o", "x.csv"], "torn.parquet cannot be read as a"),
         (["list", "--status", "nonsense"], "Invalid value for status"),

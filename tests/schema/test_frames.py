@@ -255,10 +255,22 @@ def test_a_reader_that_can_be_read_once_is_refused():
 def test_blanks_around_an_id_make_no_second_video():
     rows = pd.DataFrame(
         {
-            "video_id": ["a", " a\t", "b", " "], "used_credits": [1.0, 1.0, 2.0, 4.0],
+            "video_id": ["a", " a\u200b\t", "b", " "], "used_credits": [1.0, 1.0, 2.0, 4.0],
             "type": "class", "status": "COMPLETED", "duration_seconds": 60.0,
         }
     )  # fmt: skip
     with pytest.warns(UserWarning, match="1 of 4 rows repeat a video"):
         usage = ha.credit_usage(rows)
     assert usage["credits"].tolist() == [7.0]
+
+
+def test_a_word_for_missing_is_no_failed_fetch():
+    rows = pd.DataFrame(
+        {
+            "video_id": ["a", "a", "b"], "used_credits": 1.0, "type": "class", "name": "NA",
+            "status": ["COMPLETED", "STARTED", "COMPLETED"], "fetch_error": ["", "NaN", "timeout"],
+            "message": None, "created_at": "2024-01-15T10:00:00Z", "fetched_at": pd.NaT,
+        }
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="1 of 3 rows repeat a video"):
+        assert ha.failures(rows)["video_id"].tolist() == ["b"]

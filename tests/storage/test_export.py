@@ -280,7 +280,7 @@ def test_no_signature_is_in_any_file(tmp_path, suffix):
         ("url", "=x?y", "=x"),
         ("webhook", "https://me:pw@h.example:8443/a-secret?x=1", "https://h.example:8443"),
         ("webhook", "h.example/a-secret", "h.example"),
-        ("webhook", "/a-secret", ""),
+        ("webhook", "/a-secret", "missing"),
         ("message", "https://a.example/v?page=2 stays", "https://a.example/v?page=2 stays"),
         ("message", "at https://a.example/v?page=2&sig=1 now", "at https://a.example/v now"),
         ("message", "HTTPS://A.EXAMPLE/V?x-amz-signature=1", "HTTPS://A.EXAMPLE/V"),
@@ -492,8 +492,58 @@ def test_a_csv_saved_by_another_program_is_the_same_frame(tmp_path, options):
     pd.testing.assert_frame_equal(ha.read_videos(path), videos)
     mark = options.get("sep", ",")  # rows that a spreadsheet emptied
     path.write_bytes(path.read_bytes() + (mark * 28 + "\n").encode() * 40)
-    with pytest.warns(UserWarning, match="40 rows without any value were left out"):
+    with pytest.warns(UserWarning, match="40 rows without a video were left out"):
         pd.testing.assert_frame_equal(ha.read_videos(path), videos)
+
+
+SHEETS = {  # what programs make of a file
+    "told to Excel": lambda text: '\ufeff"sep=;"\r\n' + text.replace(",", ";"),
+    "empty lines above": lambda text: "\r\n,,,\r\n" + text,
+    "tabs and decimal commas": lambda text: text.replace(",", "\t").replace("40.5", "40,5"),
+    "bars": lambda text: text.replace(",", "|"),
+    "all in quotes": lambda text: (
+        '"' + text.replace('"', "").replace(",", '","').replace("\n", '"\n"')[:-1]
+    ),
+    "another word for missing": lambda text: text.replace(",,", ",NULL,").replace(",,", ",NULL,"),
+    "a sum below": lambda text: text + "," * 10 + "12" + "," * 18 + "\n",
+    "rows that end early": lambda text: text.replace(",,,,\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", SHEETS)
+@pytest.mark.filterwarnings("ignore:.*1 rows without a video")
+def test_a_csv_of_a_spreadsheet_or_a_database_is_the_same_frame(tmp_path, what):
+    videos = frame(
+        progress=[40.5, None, 40.5], size_bytes=[7, None, 7], name=["Clip", "Clap", "Clop"],
+        fetched_at=[NOON] * 3, fetch_error=[None, "timeout", None],
+    )  # fmt: skip
+    path = ha.export_videos(videos, tmp_path / "v.csv")
+    path.write_text(SHEETS[what](path.read_text()), newline="")
+    pd.testing.assert_frame_equal(ha.read_videos(path), videos)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("vid_1", "1.2E+10", "'video_id': a spreadsheet has made numbers such as 1.2E.10 of the"),
+        ("true", "WAHR", "column 'caption_disabled': .*'WAHR'"),  # and no column before it
+        (',,,,\n"vid_1"', '\n"vid_1",a,cut', "Expected 29 columns"),
+    ],
+)
+def test_what_a_spreadsheet_has_lost_is_an_error(tmp_path, old, new, said):
+    videos = frame(progress=[40.5, 1], caption_disabled=[True, None], fetched_at=[NOON] * 2)
+    path = ha.export_videos(videos, tmp_path / "v.csv")
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new).replace(",", ";"))
+    with pytest.raises(ValueError, match=said):
+        ha.read_videos(path)
+
+
+def test_milliseconds_since_1970_in_json_lines_are_a_time(tmp_path):
+    (path := tmp_path / "v.jsonl").write_text(
+        json.dumps(dict.fromkeys(NAMES) | {"video_id": "vid_1", "created_at": 1705320000123})
+    )
+    assert ha.read_videos(path)["created_at"][0] == NOON.replace(microsecond=123000)
 
 
 def test_a_csv_without_zones_and_with_columns_that_have_no_name_is_read(tmp_path):
