@@ -41,7 +41,11 @@ _SHOWN = ["video_id", "name", "type", "used_credits"]
 
 
 def spend_anomalies(
-    videos: FrameT, *, freq: str = "D", by: str | Sequence[str] | None = None
+    videos: FrameT,
+    *,
+    freq: str = "D",
+    by: str | Sequence[str] | None = None,
+    timezone: str = "UTC",
 ) -> FrameT:
     """
     Periods that cost far more than is usual; most lists have none.
@@ -55,11 +59,13 @@ def spend_anomalies(
         those before it.
     by : str or list of str, optional
         One column or several, each group with its own history and its own chance of an alarm.
+    timezone : str, default "UTC"
+        Whose midnight begins a day.
 
     Returns
     -------
     one row per unusual period, the latest first; the kind of frame that was given
-        ``period`` (its first moment, UTC), the keys, ``credits``, ``usual`` [credits], ``ratio`` of
+        ``period`` (its first moment), the keys, ``credits``, ``usual`` [credits], ``ratio`` of
         the two (missing where nothing is usual), and ``p_value``: how often a period of this list
         comes out as high by chance. A period whose credits are all unknown is not judged, nor is
         one with fewer than 24 (days: 48) before it since the first credits, or since the last
@@ -88,7 +94,7 @@ def spend_anomalies(
     """
     keys = [] if by is None else group_keys(by, _SPIKES)
     season = 7 if period_code(freq) == "D" else 1
-    table = period_table(videos, freq=freq, keys=keys, timezone="UTC", what="spend_anomalies")
+    table = period_table(videos, freq=freq, keys=keys, timezone=timezone, what="spend_anomalies")
     judged = table.loc[table["period"].notna(), ["period", *keys, "credits"]]
     numbers = grouped(judged, keys).ngroup() if keys else pd.Series(0, judged.index)
     judged = judged.assign(usual=np.nan, p_value=np.nan)

@@ -52,7 +52,7 @@ def collected(
 def column_names(videos: Any) -> list[str]:
     """Names of the columns of a frame of any engine; none of what is no frame."""
     if isinstance(videos, pd.DataFrame):
-        return list(videos.columns)
+        return [*videos.columns, *videos.index.names]
     import narwhals.stable.v2 as nw
 
     frame = nw.from_native(videos, pass_through=True)

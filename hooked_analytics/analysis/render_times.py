@@ -103,8 +103,9 @@ def elapsed_seconds(videos: pd.DataFrame) -> pd.Series[float]:
 
 
 def _seconds(videos: pd.DataFrame, end: str, status: str, name: str) -> pd.Series[float]:
-    videos = usable_frame(videos, ["status", "created_at", end], what=name, once=False)
-    return seconds_between(videos, "created_at", end, status).rename(name)
+    usable = usable_frame(videos, ["status", "created_at", end], what=name, once=False)
+    seconds = seconds_between(usable, "created_at", end, status)
+    return seconds.set_axis(videos.index).rename(name)
 
 
 def render_times(

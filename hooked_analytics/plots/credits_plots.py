@@ -82,8 +82,8 @@ def plot_credits(
     note(
         ax,
         f"green: finished · orange: failed, {number(usage['failed_credits'].sum())} credits\n"
-        f"{usage['credits_unknown'].sum():,} of {count(len(videos), 'video')} without a figure, "
-        "left out",
+        f"{usage['credits_unknown'].sum():,} of {count(usage['videos'].sum(), 'video')} without a "
+        "figure, left out",
     )
     return ax
 
@@ -143,12 +143,12 @@ def plot_credits_over_time(
         nothing(ax)
         return ax
     _stack(ax, timed.assign(label=_distinct(ax, timed, keys) if keys else "credits"))
-    unknown, undated = table["credits_unknown"].sum(), len(videos) - timed["videos"].sum()
+    listed, unknown = table["videos"].sum(), table["credits_unknown"].sum()
     note(
         ax,
         f"{number(timed['credits'].sum())} credits of the videos created then ({timezone})\n"
-        f"left out of {count(len(videos), 'video')}: {unknown:,} without a figure, "
-        f"{undated:,} without a date",
+        f"left out of {count(listed, 'video')}: {unknown:,} without a figure, "
+        f"{listed - timed['videos'].sum():,} without a date",
     )
     with_headroom(ax)
     return ax

@@ -23,8 +23,10 @@ from hooked_analytics.plots.style import (
     share_axis,
     time_axis,
 )
-from hooked_analytics.schema import FINAL_STATUSES, require_columns, require_pandas
+from hooked_analytics.schema import FINAL_STATUSES
 from hooked_analytics.schema.checks import group_keys
+from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.schema.outcomes import END_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +89,8 @@ def plot_render_times(
     >>> [text.get_text() for text in ax.texts][-1]
     'class  5 min'
     """
-    require_pandas(videos, what="plot_render_times")
     keys = group_keys(by)
+    videos = usable_frame(videos, END_COLUMNS, keys=keys, what="plot_render_times")
     table = render_times(videos, by=by, observed_renders=observed_renders)
     drawn = groups_drawn(table)
     ax = canvas(ax, "How long renders take", height=3.8, grid="y")
@@ -197,10 +199,8 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> plot_progress(seen, ax=Figure().subplots()).lines[0].get_ydata()[:2].tolist()
     [10.0, 60.0]
     """
-    require_pandas(observations, what="plot_progress")
-    require_columns(observations.columns, _OBSERVED, what="plot_progress")
+    seen = _seconds_of(usable_frame(observations, _OBSERVED, what="plot_progress", once=False))
     ax = canvas(ax, "Progress", height=3.6, grid="y")
-    seen = _seconds_of(observations)
     if seen.empty:
         nothing(ax)
         return ax

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from hooked_analytics.report.report import Report, Tables
 from hooked_analytics.report.sentences import title_of
 from hooked_analytics.schema import FINAL_STATUSES
 from hooked_analytics.schema.checks import group_keys, require_amount, require_zone
-from hooked_analytics.schema.frames import usable_frame
+from hooked_analytics.schema.frames import NO_ID, usable_frame
 from hooked_analytics.storage.sanitize import scrub_text
 
 if TYPE_CHECKING:
@@ -139,18 +140,19 @@ def build_report(
     once = _usable(videos, keys)
     earlier = before if isinstance(before, str | None) else _usable(before, keys)
     periods = _cut(once, period, earlier, timezone)
-    totals = _total("this", periods.now, periods.days, timezone)
-    totals = totals.assign(repeated=len(videos) - len(once))
-    if periods.before is not None:
-        earlier = _total("before", periods.before, periods.days_before, timezone)
-        totals = pd.concat([totals, earlier], ignore_index=True)
-    tables = {"totals": totals}
-    tables |= _tables(periods, keys, price_per_credit, timezone)
     # those without a date too: where they are many, nothing can be forecast
     learnt = pd.concat([periods.history, once[once["created_at"].isna()]])
-    forecast, reason = _forecast(learnt, balance, budget, timezone)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f".*{NO_ID}")  # it was said of the whole list
+        totals = _total("this", periods.now, periods.days, timezone)
+        totals = totals.assign(repeated=len(videos) - len(once))
+        if periods.before is not None:
+            earlier = _total("before", periods.before, periods.days_before, timezone)
+            totals = pd.concat([totals, earlier], ignore_index=True)
+        tables = {"totals": totals} | _tables(periods, totals, keys, price_per_credit, timezone)
+        forecast, reason = _forecast(learnt, balance, budget, timezone)
     return Report(
-        title=title_of(tables["totals"], period) if title is None else str(title),
+        title=title_of(totals, period) if title is None else str(title),
         tables=Tables(
             {name: _without_signatures(each) for name, each in (tables | forecast).items()}
         ),
@@ -181,7 +183,8 @@ def _cut(
         first, start, end = _midnights(period, timezone)
         seen = videos["fetched_at"].max()
         until = min(end, seen) if pd.notna(seen) and seen > start else end
-        now, days = _between(videos, start, until), _days(start, until)
+        # up to its end: a clock may be behind that of the API
+        now, days = _between(videos, start, end), _days(start, until)
     if not isinstance(before, str):
         days_before = 0 if before is None else _span(before, timezone)
         return _Periods(now, before, _history(videos, before), days, days_before)
@@ -238,7 +241,7 @@ def _history(videos: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
     if not own["created_at"].min() - earlier["created_at"].max() <= _MAX_GAP:
         return own
     joined = pd.concat([own, earlier], ignore_index=True)
-    return joined.drop_duplicates("video_id", ignore_index=True)
+    return joined[joined["video_id"].isna() | ~joined["video_id"].duplicated()]
 
 
 def _total(name: str, videos: pd.DataFrame, days: int, timezone: str) -> pd.DataFrame:
@@ -260,6 +263,7 @@ def _total(name: str, videos: pd.DataFrame, days: int, timezone: str) -> pd.Data
             undated=len(videos) - len(usable),
             refused=int(videos["data_issues"].notna().sum()),
             repeated=0,
+            without_id=int(videos["video_id"].isna().sum()),
             days=days,
             first_day=pd.Series([created.min()], dtype=created.dtype),
             last_day=pd.Series([created.max()], dtype=created.dtype),
@@ -270,7 +274,7 @@ def _total(name: str, videos: pd.DataFrame, days: int, timezone: str) -> pd.Data
 
 
 def _tables(
-    periods: _Periods, keys: list[str], price: float | None, timezone: str
+    periods: _Periods, totals: pd.DataFrame, keys: list[str], price: float | None, timezone: str
 ) -> dict[str, pd.DataFrame]:
     """Every table but the totals and the forecast, in the order of the folder."""
     now, before, history = periods.now, periods.before, periods.history
@@ -286,6 +290,8 @@ def _tables(
             "comparison": analysis.compare_groups(now, by=key, metric="credits_per_minute"),
         }
         tables |= {f"{name}_{at}" if at > 1 else name: each for name, each in grouped.items()}
+    unusual = analysis.spend_anomalies(history, timezone=timezone)
+    inside = unusual["period"].between(totals["first_day"].iloc[0], totals["last_day"].iloc[0])
     for name, freq in _OVER_TIME.items():
         tables[name] = analysis.credits_over_time(history, freq=freq, timezone=timezone)
     tables |= {
@@ -293,7 +299,7 @@ def _tables(
         "failure_reasons": _failure_reasons(failed),
         "retry_chains": analysis.retry_chains(now),
         "credit_outliers": analysis.credit_outliers(now),
-        "spend_anomalies": _within(analysis.spend_anomalies(history), now),
+        "spend_anomalies": unusual[inside].reset_index(drop=True),
         "render_drift": analysis.render_drift(history, by=keys[0]),
     }
     if before is not None:
@@ -318,13 +324,6 @@ def _failure_reasons(failed: pd.DataFrame) -> pd.DataFrame:
     return table[["reason", "videos", "credits", "credits_unknown"]].sort_values(
         ["credits", "videos"], ascending=False, kind="stable", ignore_index=True
     )
-
-
-def _within(alarms: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Keep the unusual days of the period; the history is only there to compare with."""
-    first, last = now["created_at"].min(), now["created_at"].max()
-    inside = alarms["period"].between(first - _DAY, last, inclusive="right")
-    return alarms[inside].reset_index(drop=True)
 
 
 def _forecast(

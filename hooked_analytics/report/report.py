@@ -21,7 +21,7 @@ _COLUMNS_OF_UNIT = {
     "volume_low volume_high mix_low mix_high rate_low rate_high month_to_date month_total "
     "month_low month_high",
     "videos": "videos completed failed rendering other not_fetched undated refused repeated "
-    "credits_unknown failed_unknown unknown_before unknown_after attempts failures "
+    "credits_unknown failed_unknown without_id unknown_before unknown_after attempts failures "
     "duration_unknown videos_before videos_now",
     "share, 0 to 1": "share failed_share failure_rate failure_low failure_high censored_share "
     "completed_share run_out_chance backtest_error filled_share over_budget_chance p_value",

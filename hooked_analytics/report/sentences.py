@@ -148,6 +148,9 @@ ADDITIONS = {
     "known, refused": Clause(
         "{refused:count:video} with a value that was repaired or refused as impossible.",
         when=lambda f: f.refused > 0),
+    "known, without id": Clause(
+        "{without_id:count:row} without an id: each counts as a video of its own.",
+        when=lambda f: f.without_id > 0),
     "known, repeated": Clause(
         "{repeated:count:row} repeated a video and left out: a video counts once.",
         when=lambda f: f.repeated > 0),

@@ -228,6 +228,15 @@ def ids_as_column(table: Any) -> Any:
     return table.reset_index("video_id") if lost and "video_id" in table.index.names else table
 
 
+def without_named_index(videos: pd.DataFrame, wanted: set[str]) -> pd.DataFrame:
+    """Give levels of the index that are wanted as columns; no column is called like a level."""
+    names = [n for n in videos.index.names if isinstance(n, str) and (n in wanted or n in videos)]
+    if not names:
+        return videos
+    new = {name: videos.index.get_level_values(name) for name in names if name not in videos}
+    return videos.assign(**new).rename_axis(index=lambda name: None if name in names else name)
+
+
 def require_pandas(videos: object, *, what: str) -> pd.DataFrame:
     """
     Check that a frame is a pandas one, and give it with its ids as a column.

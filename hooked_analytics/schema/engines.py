@@ -21,7 +21,7 @@ from hooked_analytics.schema.frames import (
     are_latest,
     latest_rows,
     usable_frame,
-    warn_of_repeats,
+    warn_of_rows,
 )
 from hooked_analytics.schema.values import parse_status
 
@@ -154,11 +154,14 @@ def _as_meant(videos: Any, needed: Sequence[str], there: Sequence[str], what: st
         frame = _with_known_words(frame) if "status" in there else frame
         if "video_id" not in there:
             return frame.to_native()
+        if frame.collect_schema()["video_id"] == nw.String:
+            bare = nw.col("video_id").str.strip_chars()
+            frame = frame.with_columns(video_id=nw.when(bare != "").then(bare))
         given = frame.filter(~nw.col("video_id").is_null())
         with_id, distinct = _numbers(given, nw.len(), nw.col("video_id").n_unique())
+        warn_of_rows(what, rows, with_id - distinct, rows - with_id)
         if with_id == distinct:
             return frame.to_native()
-        warn_of_repeats(what, with_id - distinct, rows)
     ranked = [name for name in RANKED_BY if name in there]
     if isinstance(frame, nw.DataFrame):
         return frame.filter(are_latest(frame.select(ranked).to_arrow()).tolist()).to_native()

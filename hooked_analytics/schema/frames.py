@@ -25,6 +25,7 @@ from hooked_analytics.schema.columns import (
     empty_videos,
     require_columns,
     require_pandas,
+    without_named_index,
 )
 from hooked_analytics.schema.epoch import with_microseconds
 from hooked_analytics.schema.values import NULL_WORDS, UNSEEN, parse_status
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # The first that is known counts; an archive's observations have the first, a videos frame not.
 _MOMENTS = ("observed_at", "fetched_at", "updated_at")
 RANKED_BY = ("video_id", "status", "fetch_error", *_MOMENTS)
+NO_ID = "have no video_id"  # of the warning
 _RANK = 2**53  # [µs], above any moment
 
 _KINDS = {column.name: column.kind for column in COLUMNS} | {"observed_at": "time"}
@@ -76,8 +78,8 @@ def usable_frame(
     >>> usable_frame(text, ["created_at", "used_credits"], what="credit_usage").dtypes.tolist()
     [datetime64[us, UTC], Float64Dtype()]
     """
-    frame = require_pandas(videos, what=what)
-    videos = frame if once else videos
+    require_pandas(videos, what=what)
+    videos = without_named_index(videos, {*_KINDS, *needed, *keys})
     require_columns(videos.columns, [*needed, *(k for k in keys if k not in needed)], what=what)
     ranked = [name for name in RANKED_BY if name in videos.columns] if once else []
     wanted = dict.fromkeys([*needed, *ranked])
@@ -192,11 +194,12 @@ def _booleans(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
-    if isinstance(column.dtype, pd.StringDtype):
-        return column
-    if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    return column.astype(pd.StringDtype("pyarrow"))
+    if not isinstance(column.dtype, pd.StringDtype):
+        if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
+            column = column.astype("Int64")
+        column = column.astype(pd.StringDtype("pyarrow"))
+    blank = column.eq("")
+    return column.mask(blank.fillna(False).astype(bool)) if blank.any() else column
 
 
 def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -204,7 +207,7 @@ def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
     texts = _texts(column)
     is_plain = pc.all(pc.string_is_ascii(pa.array(texts, from_pandas=True))).as_py()
     stripped = (texts if is_plain else texts.str.replace(UNSEEN, "", regex=True)).str.strip()
-    return texts if stripped.equals(texts) else stripped.where(stripped.ne(""))
+    return texts if stripped.equals(texts) else _texts(stripped)
 
 
 def _errors(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -239,8 +242,9 @@ _CONVERTERS: dict[str, Callable[[pd.Series[Any]], pd.Series[Any]]] = {
 def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
     """Keep the latest row of each video, in the order of the frame."""
     ids = videos["video_id"]
-    repeats = int(ids.duplicated().sum() - max(0, int(ids.isna().sum()) - 1))
-    if not repeats:
+    without = int(ids.isna().sum())
+    repeats = int(ids.duplicated().sum()) - max(0, without - 1)
+    if not (repeats or without):
         return videos
     ranked = {n: pa.array(videos[n], from_pandas=True) for n in RANKED_BY if n in videos}
     if "observed_at" not in videos.columns:
@@ -252,16 +256,19 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
             if videos[name].astype(str).groupby(ids.array).nunique(dropna=False).gt(1).any()
         ]
         also = f"; the rows of one video differ in {', '.join(differ)}" if differ else ""
-        warn_of_repeats(what, repeats, len(videos), also)
-    return videos[are_latest(pa.table(ranked))]
+        warn_of_rows(what, len(videos), repeats, without, also)
+    return videos[are_latest(pa.table(ranked))] if repeats else videos
 
 
-def warn_of_repeats(what: str, repeats: int, rows: int, also: str = "") -> None:
-    """Say at the user's line that a frame repeats videos."""
-    warnings.warn(
-        f"{what}: {repeats:,} of {rows:,} rows repeat a video; the latest row of each counts{also}",
-        stacklevel=_stacklevel(),
-    )
+def warn_of_rows(what: str, rows: int, repeats: int, without: int, also: str = "") -> None:
+    """Say at the user's line that a frame repeats videos, or has rows without an id."""
+    if repeats:
+        said = f"{what}: {repeats:,} of {rows:,} rows repeat a video; the latest row of each counts"
+        warnings.warn(said + also, stacklevel=_stacklevel())
+    if without:
+        # not with *what*: from all functions that a picture calls the same text is shown once
+        said = f"{without:,} of {rows:,} rows {NO_ID}; each counts as a video of its own"
+        warnings.warn(said, stacklevel=_stacklevel())
 
 
 def _stacklevel() -> int:

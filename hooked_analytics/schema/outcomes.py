@@ -80,7 +80,8 @@ def is_final(videos: pd.DataFrame) -> pd.Series[bool]:
     [True, False, False, False]
     """
     usable = usable_frame(videos, ["status"], what="is_final", once=False)
-    return usable["status"].isin(FINAL_STATUSES).astype(bool).rename("is_final")
+    final = usable["status"].isin(FINAL_STATUSES).astype(bool)
+    return final.set_axis(videos.index).rename("is_final")
 
 
 class Counts(NamedTuple):

@@ -135,6 +135,15 @@ def test_names_at_the_ends_of_lines_never_overlap():
     assert "the 5 largest of 8" in " ".join(ax.texts[0].get_text().split())
 
 
+def test_a_row_that_repeats_a_video_is_no_video_without_a_figure_or_a_date():
+    again = pd.concat([videos(["class"] * 3)] * 2)
+    for plot in (ha.plot_credits, ha.plot_credits_over_time):
+        with pytest.warns(UserWarning, match="3 of 6 rows repeat a video"):
+            ax = plot(again, ax=Figure().subplots())
+        note = " ".join(text.get_text().replace("\n", " ") for text in ax.texts)
+        assert "of 3 videos" in note
+
+
 def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():
     frame = videos(["_a"] * 3).assign(
         used_credits=[4, None, 6],

@@ -124,6 +124,35 @@ def test_a_repeated_row_counts_once_and_is_told():
     assert "1 row repeated a video and left out" in repr(report)
 
 
+def test_rows_without_an_id_are_videos_of_their_own_and_one_warning_says_so():
+    before, now = AUTUMN[:3].assign(video_id=None), AUTUMN[3:].assign(video_id="")
+    with pytest.warns(UserWarning, match="no video_id") as caught:
+        report = build_report(now, before=before)
+    assert [str(each.message)[:34] for each in caught] == [
+        "2 of 2 rows have no video_id; each", "3 of 3 rows have no video_id; each"
+    ]  # fmt: skip
+    assert report.tables["credits_by_day"]["videos"].sum() == 5
+    assert "2 rows without an id" in repr(report)
+
+
+def test_a_video_that_a_fast_clock_dates_after_its_response_is_in_its_period():
+    seen = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)
+    late = AUTUMN.assign(fetched_at=pd.Timestamp(seen))
+    assert counted(build_report(late, period="2026-10"))["this"] == 2
+
+
+def test_an_index_named_like_a_column_changes_nothing():
+    assert repr(build_report(AUTUMN.set_index("type", drop=False))) == repr(build_report(AUTUMN))
+
+
+def test_an_unusual_day_is_a_day_of_the_zone():
+    moments = pd.date_range("2026-01-01T23:30Z", periods=120, unit="us")
+    frame = created(*moments.astype(str)).assign(used_credits=[10.0] * 119 + [90.0])
+    report = build_report(frame, timezone="Europe/Berlin", period="2026-05-01")
+    unusual = report.tables["spend_anomalies"]
+    assert unusual["period"].astype(str).tolist() == ["2026-05-01 00:00:00+02:00"]
+
+
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory):
     frame = AUTUMN.assign(name="=1+1", campaign="spring")

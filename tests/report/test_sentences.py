@@ -118,6 +118,8 @@ EXPECTED = {
     "known, undated": ({"undated": 1}, "1 video without a usable date, in no figure by day.", {}),
     "known, refused": ({"refused": 1},
         "1 video with a value that was repaired or refused as impossible.", {}),
+    "known, without id": ({"without_id": 1},
+        "1 row without an id: each counts as a video of its own.", {}),
     "known, repeated": ({"repeated": 3},
         "3 rows repeated a video and left out: a video counts once.", {}),
 }  # fmt: skip

@@ -266,14 +266,14 @@ def test_a_video_counts_once_and_its_status_is_understood(on, engine):
         ("a", "Canceled", 30, 1), ("a", "COMPLETED", 60, 4), ("a", "COMPLETED", 60, 4),
     )  # fmt: skip
     rows = rows.assign(
-        video_id=["v", "v", "v", "w", None, None], created_at=START,
+        video_id=["v", " v", "v", "w", "", None], created_at=START,
         updated_at=START + pd.to_timedelta([5, 60, 60, 30, 60, 60], unit="s"),
         status=["STARTED", "succeeded", "succeeded", "Canceled", "COMPLETED", "COMPLETED"],
     )  # fmt: skip
     with pytest.warns(UserWarning, match=r"credit_usage: 2 of 6 rows repeat a video; the latest"):
         usage = plain(ha.credit_usage(on(engine, rows)))
     assert [(u["videos"], u["credits"], u["failed_credits"]) for u in usage] == [(4, 11.0, 1.0)]
-    with pytest.warns(UserWarning, match="render_times: 2 of 6 rows"):
+    with pytest.warns(UserWarning, match="2 of 6 rows have no video_id; each counts as a video"):
         times = plain(ha.render_times(on(engine, rows)))
     assert [(t["completed"], t["failed"], t["rendering"]) for t in times] == [(3, 1, 0)]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 
 import hooked_analytics as ha
 from hooked_analytics.schema.frames import usable_frame
@@ -31,11 +32,17 @@ ANSWERS = {
     "estimate_completion": lambda v: len(ha.estimate_completion(v)),
     "completion_curve": lambda v: ha.completion_curve(v, [60])["videos"].sum(),
 }
+PICTURES = {
+    "plot_render_times": lambda v: len(ha.plot_render_times(v, ax=Figure().subplots()).lines),
+    "plot_progress": lambda v: len(
+        ha.plot_progress(v.assign(observed_at=v["updated_at"]), ax=Figure().subplots()).texts
+    ),
+}
 
 
 @cache
 def of_sample(name: str) -> float:
-    return ANSWERS[name](SAMPLE)
+    return (ANSWERS | PICTURES)[name](SAMPLE)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -108,6 +115,8 @@ CLOTHES = {
         created_at=v["created_at"].astype(str).str.replace(".", ",")
     ),
     "other spellings": lambda v: v.assign(status=" " + v["status"].str.lower()),
+    "an index of our columns": lambda v: v.set_index(["video_id", "type", "status"]),
+    "empty text for what is missing": lambda v: v.astype("object").where(v.notna(), ""),
     "lists of their own, repeated": lambda v: pd.concat(
         [v.assign(tags=[["a"]] * len(v)), v[:5].assign(tags=[{"b": 1}] * 5)]
     ),
@@ -119,7 +128,7 @@ CLOTHES = {
 @pytest.mark.parametrize("dress", CLOTHES.values(), ids=CLOTHES)
 def test_the_same_frame_in_other_dtypes_gives_the_same_answers(dress):
     dressed = dress(SAMPLE)
-    for name, answer in ANSWERS.items():
+    for name, answer in (ANSWERS | PICTURES).items():
         assert answer(dressed) == pytest.approx(of_sample(name)), name
 
 
@@ -274,3 +283,14 @@ def test_a_word_for_missing_is_no_failed_fetch():
     )  # fmt: skip
     with pytest.warns(UserWarning, match="1 of 3 rows repeat a video"):
         assert ha.failures(rows)["video_id"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_rows_without_an_id_are_videos_of_their_own_and_one_warning_says_so(missing):
+    rows = SAMPLE.assign(video_id=SAMPLE["video_id"].where(SAMPLE.index >= 20, missing))
+    for name, answer in ANSWERS.items():
+        with pytest.warns(UserWarning, match="no video_id") as caught:
+            assert answer(rows) == pytest.approx(of_sample(name)), name
+        assert {str(each.message) for each in caught} == {
+            "20 of 500 rows have no video_id; each counts as a video of its own"
+        }
