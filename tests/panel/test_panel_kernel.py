@@ -18,8 +18,10 @@ def silent(sandbox: Sandbox) -> bool:
     return len(sandbox.requests_seen) == before
 
 
-def sent_kinds(k) -> set[str]:
-    """What the panel has sent to its pages."""
+def sent_kinds(k, seconds: float) -> set[str]:
+    """What the panel sends to its pages meanwhile."""
+    k.messages.clear()
+    k.listen(seconds)
     messages = [message["data"] for message in k.of("comm_msg")]
     return {each["content"]["kind"] for each in messages if each["method"] == "custom"}
 
@@ -94,10 +96,9 @@ def test_a_page_that_reloads_gets_all_rows_though_its_hello_is_lost(tmp_path):
         ids = [sandbox.create_video("class", render_seconds=900) for _ in range(2)]
         k.run(panel(sandbox, ids))
         k.run("panel._received({'kind': 'hello'})")
-        k.listen(1)
-        k.messages.clear()
+        until(lambda: "all" not in sent_kinds(k, 2))
         k.ask_for_widgets()
-        until(lambda: k.listen(0.2) or {"all", "change"} <= sent_kinds(k))
+        until(lambda: "all" in sent_kinds(k, 2))
 
 
 def test_the_thread_says_nothing_and_a_static_copy_is_kept(tmp_path):
