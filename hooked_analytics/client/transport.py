@@ -184,7 +184,8 @@ def _read(raw: Any, largest: int) -> bytes:
 _REASONS: dict[type[Exception], str] = {
     urllib3.exceptions.ProxyError: "the proxy on the way to {host} refused, or did not answer; see "
     "HTTPS_PROXY",
-    urllib3.exceptions.SSLError: "the certificate of {host} was not accepted",
+    urllib3.exceptions.SSLError: "the certificate of {host} was not accepted; if your network has "
+    "one of its own, name its file in REQUESTS_CA_BUNDLE",
     urllib3.exceptions.NameResolutionError: "no address is known for {host}",
     urllib3.exceptions.NewConnectionError: "nothing answers at {host}",
     Exception: "the connection to {host} broke before the response was complete",
@@ -200,6 +201,8 @@ def is_timeout(error: Exception) -> bool:
 
 def failure_reason(error: Exception, host: str) -> str:
     """Say what kind of failure it is; the error's own text may quote a whole request."""
+    if getattr(error.args[0] if error.args else None, "reason", None) == "WRONG_VERSION_NUMBER":
+        return f"{host} does not speak https"
     return next(reason for kind, reason in _REASONS.items() if isinstance(error, kind)).format(
         host=host
     )

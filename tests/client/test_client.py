@@ -19,6 +19,7 @@ from hooked_analytics import (
     HookedClient,
     NetworkError,
     RateLimitError,
+    Sandbox,
     ServerError,
     SubscriptionError,
     VideoNotFoundError,
@@ -284,11 +285,19 @@ def test_connections_are_kept_and_no_more_than_workers(scheme, bundled):
     assert server.connections <= 8
 
 
-def test_https_with_a_certificate_nobody_knows_sends_nothing(bundled, monkeypatch):
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with serving(echo, bundled) as server, pytest.raises(NetworkError, match="certificate"):
+@pytest.mark.parametrize("bundle", ["", "/etc/hostname"])
+def test_https_with_a_certificate_nobody_knows_sends_nothing(bundled, monkeypatch, bundle):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    monkeypatch.setenv("CURL_CA_BUNDLE", "")
+    says = "certificate of .* not accepted; .* REQUESTS_CA_BUNDLE"
+    with serving(echo, bundled) as server, pytest.raises(NetworkError, match=says):
         ask(server, max_attempts=1)
     assert server.requests == []
+
+
+def test_https_to_a_server_without_it_is_said():
+    with Sandbox(videos=1) as server, pytest.raises(NetworkError, match="does not speak https"):
+        HookedClient("k", base_url=f"https{server.url[4:]}", max_attempts=1).get_video("vid_1")
 
 
 @pytest.mark.parametrize(
