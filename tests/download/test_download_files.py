@@ -179,6 +179,12 @@ def test_what_is_not_the_film_is_dropped(said, why, tmp_path):
     assert requests[0].headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize("word", ["", "aws-chunked"])
+def test_a_word_of_a_store_for_a_plain_file_is_taken(word, tmp_path):
+    row, _ = download(lambda r: answer(FILM, Content_Encoding=word), tmp_path)
+    assert (row["error"], row["sha256"]) == (None, SHA256)
+
+
 def test_without_a_length_a_cut_is_seen_by_the_file_itself(tmp_path):
     cut, _ = download(lambda r: iter([head(), FILM[:1000]]), tmp_path, size=None)
     assert cut["error"] == "bad_response"

@@ -97,6 +97,7 @@ OTHER_ANSWERS = {
     "other start": answer(FILM[1000:], 206, ETag=TAG, Content_Range=f"bytes 1000-3999/{SIZE}"),
     "other total": answer(FILM[1500:], 206, ETag=TAG, Content_Range="bytes 1500-3999/4001"),
     "other tag": answer(FILM[1500:], 206, ETag='"c"', Content_Range=f"bytes 1500-3999/{SIZE}"),
+    "no tag": answer(b"x" * 2500, 206, Content_Range=f"bytes 1500-3999/{SIZE}"),
     "no range": answer(FILM[1500:], 206, ETag=TAG),
 }
 
