@@ -17,12 +17,14 @@ from hooked_analytics.plots.style import (
     SERIES,
     beside,
     canvas,
+    credit_axis,
     date_axis,
     labels,
     line_height,
     note,
     nothing,
     rows,
+    with_headroom,
 )
 from hooked_analytics.schema import require_pandas
 from hooked_analytics.schema.checks import group_keys
@@ -94,10 +96,14 @@ def draw_usage(ax: Axes, known: pd.DataFrame) -> None:
     finished = known["credits"] - failed
     ax.barh(known.index, finished, height=0.62, color=PALETTE["completed"])
     ax.barh(known.index, failed, left=finished, height=0.62, color=PALETTE["failed"])
-    for at, (credits, part) in enumerate(zip(known["credits"], known["share"], strict=True)):
-        beside(ax, f"{number(credits)}  {share(part)}", credits, at)
+    ends = known["credits"].clip(lower=finished.clip(lower=0))  # the bar of a refund goes left
+    for at, row in enumerate(known.assign(end=ends).to_dict("records")):
+        beside(ax, f"{number(row['credits'])}  {share(row['share'])}", row["end"], at)
+    credit_axis(ax.xaxis)
     ax.set_xlabel("credits", color=INK)
     ax.margins(x=0.18)
+    if not known["credits"].any():
+        ax.set_xlim(0, 1)
 
 
 def plot_credits_over_time(
@@ -337,12 +343,6 @@ def draw_ahead(ax: Axes, daily: pd.DataFrame, mark: str = "") -> None:
     said = f"forecast, {'80 % range of a day' if daily['low'].notna().any() else 'no range'}"
     ax.annotate(mark or said, (start, 1), (4, -2), xycoords=("data", "axes fraction"), va="top",
                 textcoords="offset points", color=INK, fontsize=LABEL_POINTS)  # fmt: skip
-
-
-def with_headroom(ax: Axes) -> None:
-    """Begin at 0 and leave a line above everything drawn, where the mark is written."""
-    ax.set_ylabel("credits", color=INK)
-    ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
 
 
 def _naive(days: pd.Series[pd.Timestamp]) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from hooked_analytics._internal.formatting import MINUS
 from hooked_analytics._internal.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def rows(ax: Axes | None, labels: list[str], title: str) -> Axes:
 
 
 def nothing(ax: Axes) -> None:
-    """Say that there is nothing to draw."""
+    """Say that there is nothing to draw, on an empty ground."""
+    ax.xaxis.set_visible(False)
+    ax.yaxis.set_visible(False)
     ax.text(0.5, 0.5, "nothing to draw yet", transform=ax.transAxes, color=INK, ha="center")
 
 
@@ -123,6 +126,25 @@ def time_axis(ax: Axes, until: float, *, max_ticks: int = 6) -> None:
     ax.set_xticks(np.arange(0, until + 1e-9, step))
     ax.xaxis.set_major_formatter(lambda at, _: f"{at / size:.3g} {unit}" if at else "0")
     ax.set_xlim(0, until)
+
+
+def credit_axis(axis: Any) -> None:
+    """Mark credits in full, millions as such: matplotlib would write 1e6 beside the axis."""
+
+    def written(at: float, _place: object) -> str:
+        figure = f"{at / 1e6:,.10g}M" if abs(at) >= 1e6 else f"{at:,.10g}"
+        return figure.replace("-", MINUS)
+
+    axis.set_major_formatter(written)
+
+
+def with_headroom(ax: Axes) -> None:
+    """Hold 0, and leave a line above everything drawn, where the mark is written."""
+    ax.set_ylabel("credits", color=INK)
+    credit_axis(ax.yaxis)
+    low = min(0.0, 1.05 * float(np.nan_to_num(ax.dataLim.y0, posinf=0.0)))  # of refunds
+    high = 1.12 * ax.get_ylim()[1] if ax.dataLim.y1 > 0 else float(low == 0)
+    ax.set_ylim(low, high)
 
 
 def share_axis(ax: Axes, *, of: float = 1.0) -> None:
@@ -201,6 +223,6 @@ def shortened(text: str, longest: int = MAX_LABEL) -> str:
     >>> shortened("Autumn campaign, portrait, take 17")
     'Autumn campaig…rait, take 17'
     """
-    line = one_line(text, 10_000)
+    line = one_line(text, 10_000) or "(blank)"
     end = (longest - 1) // 2
     return line if len(line) <= longest else f"{line[: longest - 1 - end]}…{line[-end:]}"

@@ -15,9 +15,18 @@ from hooked_analytics import __version__
 from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics._internal.svg import draw_svg
-from hooked_analytics.plots.credits_plots import draw_ahead, draw_days, draw_usage, with_headroom
+from hooked_analytics.plots.credits_plots import draw_ahead, draw_days, draw_usage
 from hooked_analytics.plots.render_plots import draw_curves, groups_drawn, name_curves
-from hooked_analytics.plots.style import INK, PALETTE, canvas, date_axis, labels, nothing, rows
+from hooked_analytics.plots.style import (
+    INK,
+    PALETTE,
+    canvas,
+    date_axis,
+    labels,
+    nothing,
+    rows,
+    with_headroom,
+)
 from hooked_analytics.report.sections import LEFT_ALIGNED, sections
 from hooked_analytics.report.sentences import first_row, headlines, not_known, scope, sentence
 

@@ -76,7 +76,7 @@ def _shares(values: pd.Series[Any]) -> list[str]:
 
 def _line(value: Any) -> str:
     """Write a name on one line, whatever a column to group by holds."""
-    return one_line(str(value), 160)
+    return one_line(str(value), 160) or "(blank)"
 
 
 # how cells are written that are no plain figures

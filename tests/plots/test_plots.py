@@ -96,6 +96,7 @@ def test_nothing_to_draw_is_said(plot, frame):
     png(ax)
     said = [text.get_text() for text in ax.texts]
     assert "nothing to draw yet" in said
+    assert [axis.get_visible() for axis in (ax.xaxis, ax.yaxis)] == [False, False]
     assert len(said) == (
         2 if plot in (ha.plot_credits, ha.plot_comparison) else 1
     )  # and a note below
@@ -142,6 +143,25 @@ def test_a_row_that_repeats_a_video_is_no_video_without_a_figure_or_a_date():
             ax = plot(again, ax=Figure().subplots())
         note = " ".join(text.get_text().replace("\n", " ") for text in ax.texts)
         assert "of 3 videos" in note
+
+
+def test_refunds_are_drawn_below_0_and_their_figures_beside_the_bars():
+    refunds = videos(["class"] * 3).assign(used_credits=[-4.0, -1.0, -1.0])
+    days = ha.plot_credits_over_time(refunds, ax=Figure().subplots())
+    assert days.get_ylim() == pytest.approx((-6.3, 0))
+    bars = ha.plot_credits(refunds, ax=Figure().subplots())
+    assert [(text.get_text(), text.xy[0]) for text in bars.texts[:1]] == [
+        ("\N{MINUS SIGN}6  100%", 0.0)
+    ]
+
+
+def test_millions_are_written_in_full_and_a_blank_name_is_said():
+    many = videos(["x"] * 3).assign(used_credits=[1.5e6, 1e6, 2.5e5], type=[" ", " ", "x"])
+    ax = ha.plot_credits(many, ax=Figure().subplots())
+    png(ax)
+    ticks = [label.get_text() for label in ax.get_xticklabels()]
+    assert {"500,000", "1M"} <= set(ticks)
+    assert names(ax) == ["(blank)", "x"]
 
 
 def test_credits_over_time_are_bars_and_what_is_unknown_is_a_cross():

@@ -151,6 +151,7 @@ def test_an_unusual_day_is_a_day_of_the_zone():
     report = build_report(frame, timezone="Europe/Berlin", period="2026-05-01")
     unusual = report.tables["spend_anomalies"]
     assert unusual["period"].astype(str).tolist() == ["2026-05-01 00:00:00+02:00"]
+    assert "Days begin at midnight, Europe/Berlin." in page_html(report)
 
 
 @pytest.fixture(scope="module")
