@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from hooked_analytics._internal.atomic import local_path
 from hooked_analytics._internal.net import is_loopback, web_address
 from hooked_analytics._internal.secret import (
     SecretStr,
@@ -94,7 +95,7 @@ def keys_of_environment() -> dict[str, SecretStr]:
 
 def limit_file(key: SecretStr, base_url: str) -> Path:
     """Name the file that counts the requests of a key, by a digest that tells nothing of it."""
-    folder = Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache") / "hooked_analytics"
+    folder = local_path(os.getenv("XDG_CACHE_HOME") or "~/.cache") / "hooked_analytics"
     digest = hashlib.blake2b(f"{base_url}\n{key.reveal()}".encode(), digest_size=8).hexdigest()
     return folder / f"limit-{digest}.json"
 

@@ -37,10 +37,10 @@ class VideoArchive:
     A directory that keeps every observation, so that no finished video is requested twice.
 
     Each `append` adds one Parquet file; any number of processes may append, read and compact at
-    the same time. Links are kept without their signature. Pandas, Polars, DuckDB, Dask and Spark
-    read the directory as it is (``pd.read_parquet(directory)``); during a `compact`, or after one
-    was killed, they may count rows twice; this class never does. A damaged file is named in a
-    warning; the rest is read.
+    the same time. Links are kept without their signature. Pandas, Dask and Spark read the directory
+    as it is (``pd.read_parquet(directory)``), Polars and DuckDB ``directory/*.parquet``; during a
+    `compact`, or after one was killed, they may count rows twice; this class never does. A damaged
+    file is named in a warning; the rest is read.
 
     Parameters
     ----------

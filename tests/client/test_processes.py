@@ -108,6 +108,13 @@ def test_a_damaged_file_of_the_limit_counts_as_empty(tmp_path, content):
     assert SharedWindow(path, 1, 60, 30).take() == 0.0
 
 
+def test_the_limit_of_a_home_is_kept_in_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/cache")
+    HookedClient(KEY, shared_limit=True).close()
+    assert list(tmp_path.glob("cache/hooked_analytics/limit-*.json"))
+
+
 def test_a_limit_that_cannot_be_written_is_said_when_the_client_is_made(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
