@@ -21,7 +21,7 @@ import secrets
 import time
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from hooked_analytics._internal.atomic import atomic_write
 from hooked_analytics.schema import SCHEMA_VERSION
@@ -111,16 +111,7 @@ def new_name(kind: Literal["observed", "merged"], when: int | None = None) -> st
 
 def stamp(name: str) -> int:
     """Read when a part, or the newest part in it, was published [ns]."""
-    return int(_matched(name)[2])
-
-
-def is_merged(name: str) -> bool:
-    """Whether a part may stand for others."""
-    return _matched(name)[1].lower() == "merged"
-
-
-def _matched(name: str) -> re.Match[str]:
-    return cast("re.Match[str]", _PART.fullmatch(name))
+    return int(_PART.sub(r"\2", name))
 
 
 def part_names(folder: Path) -> list[str]:

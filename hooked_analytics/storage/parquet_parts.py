@@ -154,7 +154,7 @@ def _opened(folder: Path, names: list[str]) -> list[Part]:
     # merged ones first: what they stand for need not be opened
     parts: list[Part] = []
     replaced: set[str] = set()
-    for name in sorted(names, key=layout.is_merged, reverse=True):
+    for name in sorted(names, key=lambda name: "merged-" in name, reverse=True):
         if name in replaced:
             continue
         try:

@@ -87,8 +87,15 @@ def read_csv(path: Path) -> pa.Table:
     check_schema(header)
     # columns without a name are the index of pandas, or empty ones of a spreadsheet
     header = [name or f"{_NAMELESS}{place}" for place, name in enumerate(header)]
-    _check_end(path)
-    table = _without_empty_rows(_read_cells(path, header, form))
+    whole = _check_end(path)
+    try:
+        table = _read_cells(path, header, form)
+    except ValueError as fault:
+        text = _filled_up(path, header, form) if whole and "columns, got" in str(fault) else None
+        if text is None:
+            raise
+        table = _read_cells(path, header, form, text)
+    table = _without_empty_rows(table)
     names = unguard_formulas(pa.array(header, pa.large_string())).to_pylist()
     found = [
         _checked_id(name, column) if name in NAMES else cast_text(column, _FORMS)
@@ -130,7 +137,7 @@ def _form_of(path: Path, errors: str = "strict") -> _Form:
     return _Form(header, mark, above, sorted(nulls))
 
 
-def _check_end(path: Path) -> None:
+def _check_end(path: Path) -> bool:
     """Refuse a file cut inside a quoted cell, which Arrow takes for whole; warn of a bare end."""
     quotes, last = 0, b""
     with path.open("rb") as stream:
@@ -142,6 +149,7 @@ def _check_end(path: Path) -> None:
     if last not in b"\r\n":
         doubt = "if it was cut short, so may be its last value"
         warnings.warn(f"{path} has no line break at its end: {doubt}", stacklevel=4)
+    return last in b"\r\n"
 
 
 def _read_cells(path: Path, header: list[str], form: _Form, text: bytes | None = None) -> pa.Table:
@@ -173,8 +181,6 @@ def _read_cells(path: Path, header: list[str], form: _Form, text: bytes | None =
             return table.cast(pa.schema(list(kinds.items())))
         except pa.ArrowInvalid as fault:
             faults.append(str(fault))
-    if text is None and "columns, got" in faults[0] and (text := _filled_up(path, header, form)):
-        return _read_cells(path, header, form, text)
     # the attempt that came furthest tells the cause
     places = [int(at[1]) if (at := _PLACE.search(fault)) else -1 for fault in faults]
     said = faults[places.index(max(places))]
@@ -195,9 +201,7 @@ def _filled_up(path: Path, header: list[str], form: _Form) -> bytes | None:
                 write(row + [""] * (len(header) - len(row)))
         except csv.Error:
             return None
-        file.seek(file.seek(0, io.SEEK_END) - 1)
-        whole = file.read() in "\r\n"
-    return filled.getvalue().encode() if whole else None
+    return filled.getvalue().encode()
 
 
 def _without_empty_rows(table: pa.Table) -> pa.Table:
