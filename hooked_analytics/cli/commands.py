@@ -16,7 +16,6 @@ from hooked_analytics._internal.formatting import count
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.show import MISSING, say, say_failures, show_rows
 from hooked_analytics.cli.watch import watch
-from hooked_analytics.storage import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,12 +80,10 @@ def _records(videos: pd.DataFrame) -> list[dict[str, Any]]:
 def download(run: Run) -> int:
     """Download the finished videos of a table or of ids."""
     arguments = run.arguments
-    source = FORMATS.get(Path(arguments.ids).suffix.lower())
     with run.client() as client:
-        if source is not None and source.read is not None:
-            videos = ha.read_videos(arguments.ids)
-        else:
-            videos = _details(run.read_ids(client), client)
+        ids = run.read_ids(client)
+        has_links = run.table is not None and {"status", "url"} <= set(run.table)
+        videos = ha.read_videos(arguments.ids) if has_links else _details(ids, client)
         files = ha.download_videos(
             videos,
             arguments.directory,

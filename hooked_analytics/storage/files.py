@@ -45,6 +45,7 @@ _BATCH_ROWS = 65_536
 # what to do about an error, by a word of it
 _REMEDIES = {
     "codec": "; it is no UTF-8 text: save it as UTF-8, in a spreadsheet as 'CSV UTF-8'",
+    "columns name, type": "; fetch the videos of its ids first",
     "conversion error": "; a spreadsheet may have rewritten it: read the file it was exported to",
 }
 _INDEXES = {"__null_dask_index__", "__index_level_0__"}
@@ -294,8 +295,7 @@ def _any_jsonl(path: Path) -> pd.DataFrame:
 
 
 def _objects(lines: TextIO) -> Iterator[dict[str, Any]]:
-    number = 0
-    decode = json.JSONDecoder(parse_constant=_refuse).decode
+    number, decode = 0, json.JSONDecoder(parse_constant=_refuse).decode
     for number, line in enumerate(lines, 1):
         if line.isspace():
             continue

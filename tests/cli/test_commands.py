@@ -101,6 +101,7 @@ def test_links_are_written_with_their_signature_only_when_wanted(
         (["fetch", "{folder}/torn.parquet", "-o", "x.csv"], "torn.parquet cannot be read as a"),
         (["list", "--status", "nonsense"], "Invalid value for status"),
         (["list", "--profile", "nobody"], "No API key in HOOKED_API_KEY_NOBODY. Set the env"),
+        (["report", "{ids}", "-o", "r.html"], "; fetch the videos of its ids first"),
         (["report", "{sample}", "--by", "nothing"], "'nothing', which is not there"),
         (["report", "{sample}", "--period", "soon"], "period is a month such as '2026-10'"),
     ],
@@ -111,7 +112,13 @@ def test_what_cannot_be_done_is_said_in_a_line(sandbox, argv, says, tmp_path, ca
     (tmp_path / "film.txt").write_bytes(b"\0\0\0 ftypmp42\0isom")
     for name in ("torn.jsonl", "torn.parquet"):
         (tmp_path / name).write_text('{"video_id": "vid_1"}\n{"vid')
-    names = {"table": tmp_path / "t.csv", "sample": SAMPLE, "folder": tmp_path}
+    (tmp_path / "ids.csv").write_text("video_id,campaign\nvid_1,spring\n")
+    names = {
+        "ids": tmp_path / "ids.csv",
+        "table": tmp_path / "t.csv",
+        "sample": SAMPLE,
+        "folder": tmp_path,
+    }
     assert main([word.format(**names) for word in argv]) == 1
     assert len(sandbox.requests_seen) == (argv[1] == "--status")
     said = capsys.readouterr().err.splitlines()[-1]
@@ -183,6 +190,10 @@ def test_download_from_ids_and_from_an_export_names_what_failed(
     main(["fetch", listed, "-o", str(table)])
     assert main(["download", str(table), "-o", str(tmp_path / "t"), "--thumbnails"]) == 3
     assert len(list((tmp_path / "t").glob("*.png"))) == count
+
+    table.write_text("campaign,video_id\nspring,vid_abc123\n")
+    assert main(["download", str(table), "-o", str(tmp_path / "own")]) == 0
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["vid_abc123.mp4"]
 
 
 @pytest.mark.parametrize(
