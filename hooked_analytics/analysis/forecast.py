@@ -83,11 +83,11 @@ class Forecast:
         ahead = _range(self.total, self.total_low, self.total_high)
         lines = [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}: {ahead}"]
         if self.balance is not None:
-            lines.append(f"A balance of {self.balance:,.6g} {self._run_out(last)}")
+            lines.append(f"A balance of {self.balance:,.10g} {self._run_out(last)}")
         if self.budget is not None:
             month = _range(self.month_total, self.month_low, self.month_high)
             chance = f"{self.over_budget_chance:.0%}".replace("nan%", "unknown")
-            over = f"chance to exceed the budget of {self.budget:,.6g}: {chance}"
+            over = f"chance to exceed the budget of {self.budget:,.10g}: {chance}"
             day = "" if pd.isna(self.budget_date) else f", about {self.budget_date:%Y-%m-%d}"
             lines.append(f"{first:%B %Y}: {self.month_to_date:,.0f} so far, {month}; {over}{day}")
         past = f"The {self.backtest_origins} forecasts of {len(self.daily)} days made in the past"

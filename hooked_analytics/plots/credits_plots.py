@@ -20,7 +20,7 @@ from hooked_analytics.plots.style import (
     credit_axis,
     date_axis,
     labels,
-    line_height,
+    legend,
     note,
     nothing,
     rows,
@@ -181,28 +181,18 @@ def _stack(ax: Axes, table: pd.DataFrame) -> None:
     date2num: Any = dates.date2num  # it has no types
     at = date2num(pd.DatetimeIndex(wide.index).tz_localize(None).to_pydatetime())
     width = 0.8 * float(min(np.diff(at), default=1.0))
-    bottom = np.zeros(len(at))
+    ends = np.zeros((2, len(at)))  # of what is above 0 and of the refunds below
     for colour, name in zip(_COLOURS, shown, strict=False):
-        ax.bar(at, shown[name], width, bottom=bottom, align="edge", color=colour)
-        bottom += shown[name].to_numpy()
+        credits = shown[name].to_numpy(dtype=float, na_value=0.0)
+        place = ((credits < 0).astype(int), np.arange(len(at)))
+        ax.bar(at, credits, width, bottom=ends[place], align="edge", color=colour)
+        ends[place] += credits
     unknown = table.groupby("period")["credits"].apply(lambda credits: credits.isna().all())
     if unknown.any():
         ax.plot(at[unknown] + width / 2, at[unknown] * 0, "x", color=PALETTE["unknown"])
     date_axis(ax)
     if shown.shape[1] > 1:
-        _legend(ax, [str(name) for name in shown.columns])
-
-
-def _legend(ax: Axes, names: list[str]) -> None:
-    """Names right of the bars, in the order and the colours of the stack."""
-    options: dict[str, Any] = {
-        "xycoords": "axes fraction", "va": "center", "fontsize": LABEL_POINTS,
-        "annotation_clip": False, "parse_math": False, "textcoords": "offset points",
-    }  # fmt: skip
-    for n, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-        at = (1.02, 0.97 - line_height(ax) * (len(names) - 1 - n))
-        ax.annotate("■", at, (0, 0), color=colour, **options)
-        ax.annotate(name, at, (11, 0), color=INK, **options)
+        legend(ax, [str(name) for name in shown.columns], _COLOURS)
 
 
 def plot_forecast(
@@ -244,7 +234,7 @@ def plot_forecast(
     >>> plot_forecast(videos, horizon_days=7, ax=Figure().subplots()).texts[0].get_text()
     'forecast, 80 % range of a day'
     """
-    ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
+    past = None
     if isinstance(videos, analysis.Forecast):
         forecast = videos
     else:
@@ -253,6 +243,9 @@ def plot_forecast(
         )
         days = analysis.credits_over_time(videos, timezone=timezone)
         past = days[days["period"] < forecast.daily["day"].iloc[0]]
+    # not before: a forecast that is refused leaves no empty picture
+    ax = canvas(ax, "Credits day by day, and what comes next", height=3.4, grid="y")
+    if past is not None:
         draw_days(ax, past.tail(max(3 * horizon_days, 28)))
     draw_ahead(ax, forecast.daily)
     with_headroom(ax)

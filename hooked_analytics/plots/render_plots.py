@@ -201,7 +201,7 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
     """
     seen = _seconds_of(usable_frame(observations, _OBSERVED, what="plot_progress", once=False))
     ax = canvas(ax, "Progress", height=3.6, grid="y")
-    if seen.empty:
+    if seen["progress"].isna().all():
         nothing(ax)
         return ax
     videos = seen["video_id"].nunique()
@@ -241,7 +241,13 @@ def _video_lines(ax: Axes, seen: pd.DataFrame, now: float) -> None:
 
 def _band(ax: Axes, seen: pd.DataFrame, now: float) -> None:
     at = np.linspace(0, now, _STEPS)
-    low, lower, middle, upper, high = np.nanquantile(_by_time(seen, at), _QUANTILES, axis=0)
+    table = _by_time(seen, at)
+    known = ~np.isnan(table).all(axis=0)  # no median of none: all have failed by then
+    if not known.any():
+        nothing(ax)
+        return
+    at, table = at[known], table[:, known]
+    low, lower, middle, upper, high = np.nanquantile(table, _QUANTILES, axis=0)
     colour = PALETTE["rendering"]
     ax.fill_between(at, low, high, color=colour, alpha=0.14, lw=0)
     ax.fill_between(at, lower, upper, color=colour, alpha=0.22, lw=0)
@@ -263,5 +269,4 @@ def _by_time(seen: pd.DataFrame, at: Floats) -> Floats:
     videos = np.arange(codes.max() + 1)[:, None]
     found = np.searchsorted(keys, videos * apart + at + 1e-9, side="right") - 1
     ours = (found >= 0) & (codes[order][found] == videos)
-    table: Floats = np.where(ours, progress[found], np.nan)
-    return np.where(np.isnan(table).all(axis=0), 0.0, table)
+    return np.where(ours, progress[found], np.nan)

@@ -106,6 +106,18 @@ def line_height(ax: Axes) -> float:
     return 1.35 * LABEL_POINTS / max(height, 60.0)
 
 
+def legend(ax: Axes, names: list[str], colours: Sequence[str]) -> None:
+    """Names right of the bars, in the order and the colours of the stack."""
+    options: dict[str, Any] = {
+        "xycoords": "axes fraction", "va": "center", "fontsize": LABEL_POINTS,
+        "annotation_clip": False, "parse_math": False, "textcoords": "offset points",
+    }  # fmt: skip
+    for n, (name, colour) in enumerate(zip(names, colours, strict=False)):
+        at = (1.02, 0.97 - line_height(ax) * (len(names) - 1 - n))
+        ax.annotate("■", at, (0, 0), color=colour, **options)
+        ax.annotate(name, at, (11, 0), color=INK, **options)
+
+
 def _new_axes(height: float) -> Axes:
     try:
         from matplotlib import pyplot as plt

@@ -133,12 +133,12 @@ def test_under_four_weeks_there_is_a_plain_average_and_no_range():
 
 def test_a_balance_of_nothing_is_spent_and_one_that_lasts_is_said_in_a_notebook_too():
     spent, lasts = (
-        forecast_credits(videos(*CALM * 20), horizon_days=7, balance=b) for b in (0, 10_000)
+        forecast_credits(videos(*CALM * 20), horizon_days=7, balance=b) for b in (0, 1_234_567)
     )
     assert spent.run_out == spent.daily["day"][0]
     assert pd.isna(lasts.run_out)
     assert lasts.run_out_chance == 0
-    assert "A balance of 10,000 lasts to 2024-03-07 in 100% of cases" in repr(lasts)
+    assert "A balance of 1,234,567 lasts to 2024-03-07 in 100% of cases" in repr(lasts)
     lines = re.findall(r"<li>(.*?)</li>", lasts._repr_html_())
     assert [unescape(line) for line in lines] == repr(lasts).splitlines()
 

@@ -155,6 +155,29 @@ def test_refunds_are_drawn_below_0_and_their_figures_beside_the_bars():
     ]
 
 
+def test_refunds_of_one_group_are_stacked_below_0_and_hide_no_other():
+    frame = videos(["a", "b", "c"]).assign(used_credits=[-4.0, 6.0, 5.0])
+    ax = ha.plot_credits_over_time(frame, by="type", ax=Figure().subplots())
+    assert [(bar.get_y(), bar.get_height()) for bar in ax.patches] == [(0, 6), (6, 5), (0, -4)]
+
+
+def test_a_forecast_that_is_refused_leaves_no_empty_picture():
+    ax = Figure().subplots()
+    with pytest.raises(ValueError, match="as many complete days of history"):
+        ha.plot_forecast(videos(["a"]), ax=ax)
+    assert ax.get_title(loc="left") == ""
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+@pytest.mark.parametrize("seen", [("STARTED", None), ("FAILED", 40.0)])
+def test_progress_that_nobody_knows_is_no_line_at_0(rows, seen):
+    frame = videos(["a"] * rows).assign(status=seen[0], progress=seen[1])
+    ax = ha.plot_progress(frame.assign(observed_at=frame["fetched_at"]), ax=Figure().subplots())
+    known = seen == ("FAILED", 40.0) and rows == 3
+    assert [line.get_ydata()[0] for line in ax.lines] == [40.0] * 6 * known
+    assert known or "nothing to draw yet" in [text.get_text() for text in ax.texts]
+
+
 def test_millions_are_written_in_full_and_a_blank_name_is_said():
     many = videos(["x"] * 3).assign(used_credits=[1.5e6, 1e6, 2.5e5], type=[" ", " ", "x"])
     ax = ha.plot_credits(many, ax=Figure().subplots())
