@@ -60,7 +60,12 @@ class Run:
 
     def read_ids(self, client: ha.HookedClient) -> list[str]:
         """Read ids from standard input, a file with one a line, or a table with ``video_id``."""
-        source = self.arguments.ids
+        if ids := self._ids(self.arguments.ids, client):
+            return ids
+        # what came before in a pipe may have failed: an old file is not replaced by an empty one
+        raise ValueError("no ids were given, so nothing was requested and nothing is written")
+
+    def _ids(self, source: str, client: ha.HookedClient) -> list[str]:
         if source == "-":
             if sys.stdin is None:
                 raise ValueError("standard input is closed: name a file of ids")

@@ -95,6 +95,7 @@ def test_links_are_written_with_their_signature_only_when_wanted(
         (["fetch", "{folder}", "-o", "x.csv"], "{folder}: is a directory"),
         (["fetch", "{folder}/wide.csv", "-o", "x.csv"], "wide.csv is not text in UTF-8"),
         (["fetch", "{folder}/film.txt", "-o", "x.csv"], "film.txt is no text"),
+        (["fetch", "{folder}/none.txt", "-o", "{table}"], "no ids were given, so nothing was req"),
         (["fetch", "ids.xlsx", "-o", "x.csv"], "save it as .parquet or .csv or .jsonl, or as text"),
         (["fetch", "ids.csv.gz", "-o", "x.csv"], "ids.csv.gz is packed: unpack it first"),
         (["fetch", "{folder}/torn.jsonl", "-o", "x.csv"], "torn.jsonl cannot be read as a table"),
@@ -109,6 +110,7 @@ def test_links_are_written_with_their_signature_only_when_wanted(
 def test_what_cannot_be_done_is_said_in_a_line(sandbox, argv, says, tmp_path, capsys):
     (tmp_path / "t.csv").write_text("campaign,id\na,vid_abc123\n")
     (tmp_path / "wide.csv").write_bytes("video_id\tname\nvid_1\tcafé".encode("utf-16"))
+    (tmp_path / "none.txt").write_text("video_id\n\n")
     (tmp_path / "film.txt").write_bytes(b"\0\0\0 ftypmp42\0isom")
     for name in ("torn.jsonl", "torn.parquet"):
         (tmp_path / name).write_text('{"video_id": "vid_1"}\n{"vid')
@@ -125,6 +127,7 @@ def test_what_cannot_be_done_is_said_in_a_line(sandbox, argv, says, tmp_path, ca
     assert said.startswith("hooked-analytics: ")
     assert says.format(**names) in said
     assert "HookedClient" not in said
+    assert (tmp_path / "t.csv").read_text() == "campaign,id\na,vid_abc123\n"
 
 
 def test_the_help_names_every_format(capsys):
