@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pandas as pd
 import pyarrow as pa
 
-from hooked_analytics.schema.columns import frame_from_arrow, require_columns
+from hooked_analytics.schema.columns import (
+    NAMES,
+    VIDEOS_SCHEMA,
+    frame_from_arrow,
+    require_columns,
+)
+from hooked_analytics.schema.epoch import with_times
 from hooked_analytics.schema.frames import (
     RANKED_BY,
     are_latest,
@@ -146,7 +152,7 @@ def _as_meant(videos: Any, needed: Sequence[str], there: Sequence[str], what: st
     """Bring the spellings of a status to the known words, and keep one row of each video."""
     import narwhals.stable.v2 as nw
 
-    frame = nw.from_native(videos)
+    frame = with_times(nw.from_native(videos), needed, [n for n in RANKED_BY if n in there], what)
     if "observed_at" not in there:
         rows = _numbers(frame, nw.len())[0]
         if rows > MAX_CHECKED_ROWS:
@@ -244,15 +250,15 @@ def _our_type(theirs: pa.DataType) -> pa.DataType:
 
 def known(name: str) -> nw.Expr:
     """
-    Give a number where it is one, else missing.
+    Give a number where it is finite, else missing.
 
-    By `is_nan`: a comparison would not do, for DuckDB takes its outcome from the statistics
+    By `is_finite`: a comparison would not do, for DuckDB takes its outcome from the statistics
     of a Parquet file, which leave NaN out.
     """
     import narwhals.stable.v2 as nw
 
     number = nw.col(name).cast(nw.Float64)
-    return nw.when(~number.is_nan()).then(number)
+    return nw.when(number.is_finite()).then(number)
 
 
 def _coded(
@@ -262,6 +268,9 @@ def _coded(
     import narwhals.stable.v2 as nw
 
     arrays = {name: _arrow(videos[name]) for name in columns}
+    # what is all missing has no type of its own, and cannot be joined
+    for name in [name for name in arrays if name in NAMES and pa.types.is_null(arrays[name].type)]:
+        arrays[name] = arrays[name].cast(VIDEOS_SCHEMA.field(name).type)
     levels = {}
     for key in keys:
         column = videos[key]

@@ -1,11 +1,53 @@
-"""Moments as whole microseconds, on any engine: the one place that asks which engine it is."""
+"""Moments on any engine, read from text or as microseconds: the one place that asks which it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from hooked_analytics.schema.columns import COLUMNS
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import narwhals.stable.v2 as nw
+
+
+_TIMES = {column.name for column in COLUMNS if column.kind == "time"} | {"observed_at"}
+
+
+def with_times(frame: Any, needed: Sequence[str], ranked: Sequence[str], what: str) -> Any:
+    """
+    Read times that are text, as those of a CSV, in a frame whose rows are in memory.
+
+    An engine's rows elsewhere it refuses where the times are *needed*, and names the remedy.
+    """
+    import narwhals.stable.v2 as nw
+
+    from hooked_analytics.schema.frames import usable_frame  # which needs this module
+
+    lazy = isinstance(frame, nw.LazyFrame)
+    kinds = frame.collect_schema()
+    others = [
+        name
+        for name in dict.fromkeys(needed if lazy else [*needed, *ranked])
+        if name in _TIMES and kinds[name] not in (nw.Datetime, nw.Date)
+    ]
+    if not lazy and others:
+        read = usable_frame(frame.select(others).to_pandas(), others, what=what, once=False)
+        table = pa.Table.from_pandas(read[others], preserve_index=False)
+        made = nw.from_arrow(table, backend=frame.implementation)
+        return frame.with_columns(*(made[name] for name in others))
+    # of an unknown type is what is all missing, and DuckDB's nanoseconds
+    for name in (name for name in others if kinds[name] != nw.Unknown):
+        raise ValueError(
+            f"{what}: the column {name!r} is {kinds[name]}, no time; cast it to a timestamp, or "
+            "have dates parsed where the file is read"
+        )
+    if frame.implementation.is_polars():
+        return frame.with_columns(nw.col(name).cast(nw.Datetime("us", "UTC")) for name in others)
+    return frame
 
 
 def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[Any]:
@@ -27,11 +69,19 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
     if rows.implementation.is_duckdb():
         import duckdb
 
-        since = (
-            duckdb.FunctionExpression("epoch_us", duckdb.ColumnExpression(name)).alias(new)
+        native: Any = rows.to_native()
+        kinds = dict(zip(native.columns, map(str, native.types), strict=True))
+        moments = {  # its nanoseconds have no such function
+            new: duckdb.ColumnExpression(name).cast(
+                "TIMESTAMPTZ" if "TIME ZONE" in kinds[name] or "TZ" in kinds[name] else "TIMESTAMP"
+            )
             for new, name in columns.items()
+        }
+        since = (
+            duckdb.FunctionExpression("epoch_us", moment).alias(new)
+            for new, moment in moments.items()
         )
-        native: Any = rows.to_native().select(duckdb.StarExpression(), *since)
+        native = native.select(duckdb.StarExpression(), *since)
         counted: nw.LazyFrame[Any] = nw.from_native(native)
         return counted
     if rows.implementation.is_spark_like():

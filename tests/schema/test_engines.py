@@ -337,14 +337,50 @@ def test_of_an_archive_the_order_of_rows_and_a_row_given_twice_change_nothing(ar
         assert ha.render_times(mixed).equals(ha.render_times(seen))
 
 
-@pytest.mark.parametrize("engine", ["pandas", *SINGLE])
-def test_not_a_number_is_unknown_on_every_engine(engine, tmp_path, request):
+@pytest.mark.parametrize(
+    ("engine", "value"),
+    [*((e, math.nan) for e in ("pandas", *SINGLE)), *((e, math.inf) for e in SINGLE)],
+)
+def test_what_is_no_number_is_unknown_on_every_engine(engine, value, tmp_path, request):
     table = arrow_from_frame(videos(("a", "COMPLETED", 5, 1), ("a", "COMPLETED", 5, 2)))
     at = table.column_names.index("used_credits")
-    table = table.set_column(at, "used_credits", pa.array([math.nan, 2.0]))
+    table = table.set_column(at, "used_credits", pa.array([value, 2.0]))
     pq.write_table(table, tmp_path / "nan.parquet")
     (usage,) = plain(ha.credit_usage(read(engine, tmp_path, request)))
     assert (usage["credits"], usage["credits_unknown"]) == (2.0, 1)
+
+
+@pytest.mark.parametrize("engine", ["polars", "pyarrow"])
+def test_times_as_text_are_read_where_the_rows_are_in_memory(on, engine):
+    rows = pd.concat([AWKWARD, AWKWARD[:2]])
+    text = rows.assign(**{n: rows[n].astype("string") for n in ("created_at", "fetched_at")})
+    kept = arrow_from_frame(rows).drop_columns(["created_at", "fetched_at"])
+    for name in ("created_at", "fetched_at"):
+        kept = kept.append_column(name, pa.array(text[name], from_pandas=True))
+    frame = nw.from_arrow(kept, backend=engine).to_native()
+    for function in (ha.credits_over_time, ha.render_times, ha.credit_usage):
+        with pytest.warns(UserWarning, match="2 of 19 rows repeat a video"):
+            assert_same(function(frame), frame, function(AWKWARD))
+    with pytest.raises(ValueError, match="'created_at' is String, no time; cast it to a timestamp"):
+        ha.credits_over_time(nw.from_arrow(kept, backend="polars").lazy().to_native())
+
+
+@pytest.mark.parametrize("engine", ["polars", "polars lazy", "pyarrow", "duckdb"])
+def test_a_column_of_nothing_and_moments_of_nanoseconds_are_taken(engine):
+    import duckdb
+
+    table = arrow_from_frame(unusual())
+    at = table.column_names.index
+    fine = table["created_at"].cast(pa.timestamp("ns", "UTC"))
+    table = table.set_column(at("created_at"), "created_at", fine)
+    table = table.set_column(at("used_credits"), "used_credits", pa.nulls(len(table)))
+    table = table.set_column(at("updated_at"), "updated_at", pa.nulls(len(table)))
+    expected = unusual().assign(used_credits=pd.NA, updated_at=pd.NaT)
+    frame = nw.from_arrow(table, backend=engine.split()[0].replace("duckdb", "pyarrow"))
+    frame = frame.lazy() if "lazy" in engine else frame
+    frame = duckdb.connect().from_arrow(table) if engine == "duckdb" else frame.to_native()
+    for function in (ha.credits_over_time, ha.render_times, ha.retry_chains):
+        assert_same(function(frame), frame, function(expected))
 
 
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE])
