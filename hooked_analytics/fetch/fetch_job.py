@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from numbers import Number
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from hooked_analytics._internal.cancel import (
     despite_interrupts,
     wait_for,
 )
+from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.progress_bar import ProgressBar
 from hooked_analytics.client import CancelToken, HookedClient
 from hooked_analytics.errors import (
@@ -99,6 +100,8 @@ def listed_ids(video_ids: object) -> list[object]:
                 "pd.read_csv(...), and hand in the ids or the table"
             )
         return [video_ids]
+    if type(video_ids).__name__ == "LazyFrame":  # of Polars
+        video_ids = cast("Any", video_ids).collect()
     video_ids = ids_as_column(video_ids)
     columns = column_names(video_ids)
     if columns is not None:
@@ -331,19 +334,17 @@ class FetchJob:
 
     def _long_wait(self) -> str | None:
         """Say so when the rate limit stretches the batch beyond a minute."""
-        limit, count = self.client.requests_per_minute, len(self._waiting)
-        if not limit or count - self.client.requests_left <= limit:
+        limit, many = self.client.requests_per_minute, len(self._waiting)
+        if not limit or (later := many - self.client.requests_left) <= limit:
             return None
-        minutes = round((count - self.client.requests_left) / limit)
-        return f"{count:,} videos at {limit:g} requests a minute: about {minutes:,} min"
+        minutes = f"{round(later / limit):,} min"
+        return f"{many:,} videos at {limit:g} requests a minute: about {minutes}"
 
     def _summary(self, videos: pd.DataFrame) -> str:
-        kinds = Counter(videos["fetch_error"].dropna())
-        failed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-        held = len(self.requested.held)
-        fetched = len(videos) - kinds.total() - held
+        kinds, held = Counter(videos["fetch_error"].dropna()), len(self.requested.held)
+        failed = ", ".join(f"{many:,} {kind}" for kind, many in kinds.most_common())
         return (
-            f"{len(videos):,} videos: {fetched:,} fetched"
+            f"{count(len(videos), 'video')}: {len(videos) - kinds.total() - held:,} fetched"
             f"{f', {held:,} from the archive' if held else ''}{f', {failed}' if failed else ''}"
-            f" · {self.token.requests_sent:,} requests{f', {held:,} saved' if held else ''}"
+            f" · {count(self.token.requests_sent, 'request')}{f', {held:,} saved' if held else ''}"
         )

@@ -253,7 +253,10 @@ def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
     ended = is_final(videos) | videos["fetch_error"].isin(ENDING_FAILURES).astype(bool)
     left = len(videos) - int(ended.sum())
     if left:
+        unseen = int((videos["status"].isna() & ~ended).sum())
         told = f"with {left:,} of {len(videos):,} videos not ended. Their renders go on at Hooked"
+        if unseen:
+            told = told.replace(".", f", {unseen:,} of them not seen yet.")
     else:
         told = f"after all {len(videos):,} videos had ended, before all their details were there"
     return FetchInterrupted(

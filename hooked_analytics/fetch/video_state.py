@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from hooked_analytics._internal.atomic import nearest_existing, require_directory, require_space
+from hooked_analytics._internal.formatting import count
 from hooked_analytics.errors import StorageError
 from hooked_analytics.schema import (
     FINAL_STATUSES,
@@ -261,10 +262,8 @@ def summary(videos: pd.DataFrame) -> str:
     """
     states = videos["status"].replace({"STARTED": "rendering"}).str.lower()
     states = states.fillna(videos["fetch_error"]).fillna("unknown")
-    counts = ", ".join(
-        f"{count:,} {state}" for state, count in sorted(states.value_counts().items())
-    )
+    counts = ", ".join(f"{many:,} {state}" for state, many in sorted(states.value_counts().items()))
     credits = videos["used_credits"]
     told = f"{credits.sum():,.4g}" if credits.notna().any() else "no"
     unknown = f", {credits.isna().sum():,} unknown" if credits.isna().any() else ""
-    return f"{len(videos):,} videos: {counts or 'none'} · {told} credits so far{unknown}"
+    return f"{count(len(videos), 'video')}: {counts or 'none'} · {told} credits so far{unknown}"

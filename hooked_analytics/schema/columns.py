@@ -213,7 +213,9 @@ def _remedy(missing: list[str], there: list[object], them: str) -> str:
             return f"A frame with {them} comes from {source}."
     if set(missing) <= set(NAMES):
         return f"A frame with {them} comes from fetch_videos, read_videos or videos_from_records."
-    return f"Its columns are {', '.join(map(str, there[:12]))[:300] or 'none'}."
+    names = [*sorted(map(str, set(there) - set(NAMES))), *(n for n in there if n in set(NAMES))]
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"Its columns are {', '.join(map(str, names[:12]))[:300] or 'none'}{more}."
 
 
 def ids_as_column(table: Any) -> Any:

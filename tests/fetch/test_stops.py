@@ -13,9 +13,15 @@ from random import Random
 
 import pytest
 
-from hooked_analytics import FetchInterrupted, HookedClient, fetch_videos, poll_videos
+from hooked_analytics import (
+    FetchInterrupted,
+    HookedClient,
+    fetch_videos,
+    poll_videos,
+    videos_from_records,
+)
 from hooked_analytics._internal.cancel import wait_for
-from hooked_analytics.fetch import last_frame
+from hooked_analytics.fetch import interrupted, last_frame
 from hooked_analytics.fetch.fetch_job import FetchJob
 from tests.scripted import Request, answer, serving, video
 
@@ -133,11 +139,16 @@ def test_thirty_stops_at_random_moments_are_followed_by_silence():
         assert not [t for t in threading.enumerate() if t.name.startswith("hooked-poll")]
 
 
+def test_an_interrupt_tells_what_renders_from_what_was_not_seen():
+    videos = videos_from_records([{"id": "a", "status": "STARTED"}, {"id": "b"}])
+    assert "2 of 2 videos not ended, 1 of them not seen yet. " in str(interrupted(videos))
+
+
 def test_an_interrupt_in_the_callers_own_code_carries_the_last_frame():
-    def interrupted(videos):
+    def stop(videos):
         raise KeyboardInterrupt
 
     with serving(slow) as server, HookedClient("k", base_url=server.url) as client:
         with pytest.raises(FetchInterrupted, match="1 of 1 videos not ended") as raised:
-            last_frame(poll_videos("a", client=client), interrupted)
+            last_frame(poll_videos("a", client=client), stop)
     assert raised.value.videos["status"].tolist() == ["STARTED"]

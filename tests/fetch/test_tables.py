@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -34,6 +35,7 @@ TABLE = {"campaign": ["spring", "autumn"], "video_id": ["a", "b"]}
     [
         pd.DataFrame(TABLE),
         pd.DataFrame(TABLE).set_index("video_id"),
+        pl.LazyFrame(TABLE),
         pa.table(TABLE),
         pa.table(TABLE)["video_id"],
         pa.array(["a", "b"]),
