@@ -50,18 +50,34 @@ Completion of words by Tab: pip install "hooked-analytics[cli]", then
 """
 
 
+def whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """Read a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, such as 0.4") from None
+
+
 def count(text: str) -> int:
     """Read a whole number above 0."""
-    if (number := int(text)) < 1:
+    if (many := whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
+    return many
 
 
 def seconds(text: str) -> float:
     """Read a finite time above 0 [s]."""
-    if not 0 < (number := float(text)) < float("inf"):
+    if not 0 < (time := number(text)) < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a time in seconds")
-    return number
+    return time
 
 
 def file_to_write(text: str, check: Callable[[Path], object] = Path) -> Path:
@@ -149,7 +165,7 @@ OPTIONS = {
     "status": option("draft, processing, completed or failed"),
     "limit": option("stop after so many videos", type=count, metavar="N"),
     "interval": option("between polls (5)", type=seconds, default=5, **TIME),
-    "timeout": option("of the whole (1800)", type=seconds, **TIME),
+    "timeout": option("of the whole (1800, and a minute for each 60 ids)", type=seconds, **TIME),
     "until_stuck": option("end when a render is stuck", **SWITCH),
     "page": option("page to write (report.html)", "-o", "--output", dest="page", **FILE,
                    type=page_to_write, default=Path("report.html")),
@@ -160,10 +176,10 @@ OPTIONS = {
     "before": option("compare with the period before, or with another table",
                      metavar="previous|FILE"),
     "excel": option("write a workbook too", type=workbook_to_write, **FILE),
-    "price_per_credit": option("adds the cost", type=float, metavar="PRICE"),
+    "price_per_credit": option("adds the cost", type=number, metavar="PRICE"),
     "currency": option("of the price, such as EUR"),
-    "balance": option("adds when it is used up", type=float, metavar="CREDITS"),
-    "budget": option("of a calendar month", type=float, metavar="CREDITS"),
+    "balance": option("adds when it is used up", type=number, metavar="CREDITS"),
+    "budget": option("of a calendar month", type=number, metavar="CREDITS"),
     "timezone": option("whose midnight begins a day (UTC)", default="UTC"),
     "tables": option("write every table too, as files", type=folder_to_fill, **FOLDER),
     "fail_on_unusual": option("end with status 4 when the spend of a day is unusual", **SWITCH),
@@ -177,12 +193,12 @@ OPTIONS = {
                          "*.example.com", action="append", default=[], metavar="HOST"),
     "demo_folder": option(f"folder to fill ({DEMO_FOLDER})", "-o", "--output", dest="directory",
                           type=folder_to_fill, default=DEMO_FOLDER, **FOLDER),
-    "demo_videos": option("how many (500)", "--videos", type=int, default=500, metavar="N"),
-    "port": option("0 for any free one (8787)", type=int, default=8787),
+    "demo_videos": option("how many (500)", "--videos", type=whole, default=500, metavar="N"),
+    "port": option("0 for any free one (8787)", type=whole, default=8787),
     "api_key": option("the key it takes", default="sandbox-key"),
-    "sandbox_videos": option("invented (200)", "--videos", type=int, default=200, metavar="N"),
-    "seed": option("of what is invented (0)", type=int, default=0),
-    "time_scale": option("speed of its clock (1)", type=float, default=1.0),
+    "sandbox_videos": option("invented (200)", "--videos", type=whole, default=200, metavar="N"),
+    "seed": option("of what is invented (0)", type=whole, default=0),
+    "time_scale": option("speed of its clock (1)", type=number, default=1.0),
 }  # fmt: skip
 _CLIENT = ("profile", "requests_per_minute", "metrics", "json")
 _TABLE = ("include_urls", "archive", *_CLIENT)

@@ -190,7 +190,7 @@ def demo(run: Run) -> int:
     """Do the main job on a sandbox."""
     directory: Path = run.arguments.directory
     with ha.Sandbox(videos=run.arguments.videos) as server, server.client() as client:
-        many = f"{len(server.video_ids):,} videos"
+        many = count(len(server.video_ids), "video")
         print(f"A sandbox of {many} speaks the Hooked API at {server.url}")
         videos = ha.fetch_videos(server.video_ids, client=client, progress=True)
     if videos["fetch_error"].notna().all():

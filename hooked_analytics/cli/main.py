@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     *argv* are its words, those of the process when missing. Gives the exit status, which
     ``hooked-analytics --help`` lists; wrong usage is ``SystemExit(2)``.
     """
-    with _safe_streams() as failed_output:
+    with _end_by_interrupt(), _safe_streams() as failed_output:
         parser = make_parser()
         if os.getenv("_ARGCOMPLETE"):
             import argcomplete
@@ -52,13 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Namespace) -> int:
+    from hooked_analytics.cli.commands import COMMANDS
     from hooked_analytics.cli.run import Run
 
     run = Run(arguments)
     with _Signals(run) as signals:
         try:
-            from hooked_analytics.cli.commands import COMMANDS
-
             run.status = COMMANDS[arguments.name](run)
         except (KeyboardInterrupt, Exception) as error:
             run.saving = True
@@ -82,12 +81,28 @@ def describe(error: BaseException) -> str:
     """Say an error in a line."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"there is no file {error.filename}"
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    if isinstance(error, OSError) and error.strerror:
+        why = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+        return f"{error.filename}: {why}" if error.filename else why
     expected = isinstance(error, OSError | ValueError | ImportError | KeyboardInterrupt)
     if expected or hasattr(error, "retryable"):
         return without_python(str(error)) or type(error).__name__
     return f"a fault of hooked-analytics, {type(error).__name__}: {error}; -vv shows where"
+
+
+@contextmanager
+def _end_by_interrupt() -> Iterator[None]:
+    """End at once and silently on Ctrl-C, until `_Signals` takes it: imports take a second."""
+    before = signal.getsignal(signal.SIGINT)
+    mine = before is signal.default_int_handler
+    mine = mine and threading.current_thread() is threading.main_thread()
+    if mine:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
 
 
 class _Signals:

@@ -65,20 +65,34 @@ class Run:
         # what came before in a pipe may have failed: an old file is not replaced by an empty one
         raise ValueError("no ids were given, so nothing was requested and nothing is written")
 
-    def _ids(self, source: str, client: ha.HookedClient) -> list[str]:
-        if source == "-":
+    def _ids(self, name: str, client: ha.HookedClient) -> list[str]:
+        path = Path(name).expanduser()
+        if name == "-":
             if sys.stdin is None:
                 raise ValueError("standard input is closed: name a file of ids")
-            return _ids_of_lines(getattr(sys.stdin, "buffer", sys.stdin).read(), "standard input")
-        path = Path(source).expanduser()
-        self.table = _read_table(path)
+            name, given = "standard input", getattr(sys.stdin, "buffer", sys.stdin).read()
+        elif path.is_fifo():
+            given = path.read_bytes()
+        else:
+            try:
+                return self._read_file(path, str(path), client)
+            except FileNotFoundError:
+                hint = "ids are read from a file, one a line, or from standard input with -"
+                raise ValueError(f"there is no file {path}: {hint}") from None
+        with tempfile.TemporaryDirectory() as folder:  # a pipe gives its text only once
+            copy = Path(folder, "ids")
+            copy.write_bytes(given if isinstance(given, bytes) else given.encode())
+            return self._read_file(copy, name, client)
+
+    def _read_file(self, path: Path, name: str, client: ha.HookedClient) -> list[str]:
+        self.table = _read_table(path, name)
         if self.table is None:
-            return _ids_of_lines(path.read_bytes(), str(path))
+            return _ids_of_lines(path.read_bytes(), name)
         ids = pd.Series([checked_id(each, client).shown for each in self.table["video_id"]])
         self.table["video_id"] = ids.set_axis(self.table.index)
         if many := int(ids.dropna().duplicated().sum()):
             repeated = count(many, "repeated id")
-            say(f"{path} has {repeated}: every row is kept, an id is requested once")
+            say(f"{name} has {repeated}: every row is kept, an id is requested once")
         return ids.dropna().unique().tolist()
 
     def receive(
@@ -176,24 +190,27 @@ def _counts(values: pd.Series[str], label: str) -> dict[str, float]:
     }
 
 
-def _read_table(path: Path) -> pd.DataFrame | None:
+def _read_table(path: Path, name: str) -> pd.DataFrame | None:
     """Read a table that has a column video_id; None for lines of ids."""
     read = FORMATS.get(path.suffix.lower(), FORMATS[".csv"]).read_any
     if path.suffix.lower() == ".gz":
-        raise ValueError(f"{path} is packed: unpack it first")
+        raise ValueError(f"{name} is packed: unpack it first")
     if read is None:
         good = " or ".join(form.suffix for form in FORMATS.values() if form.read_any)
-        raise ValueError(f"{path} cannot be read: save it as {good}, or as text with one id a line")
+        raise ValueError(f"{name} cannot be read: save it as {good}, or as text with one id a line")
     try:
         table = read(path)
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text in UTF-8: save it so, or as .parquet") from None
+        raise ValueError(f"{name} is not text in UTF-8: save it so, or as .parquet") from None
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as a table: {one_line(str(error))}") from None
+        raise ValueError(f"{name} cannot be read as a table: {one_line(str(error))}") from None
     if table is None or "video_id" in (table := ids_as_column(table)):
         return table
     has = one_line(", ".join(map(str, table)))
-    raise ValueError(f"{path} has no column video_id; it has {has}: name the column of the ids so")
+    raise ValueError(
+        f"{name} has no column video_id; it has {has}: name the column of the ids so, or give a "
+        "file with one id a line"
+    )
 
 
 def _ids_of_lines(text: bytes | str, source: str) -> list[str]:

@@ -34,7 +34,7 @@ def watch(run: Run) -> int:
     settings: dict[str, Any] = {"interval_seconds": arguments.interval}
     if arguments.timeout is not None:
         settings["timeout_seconds"] = arguments.timeout
-    with run.client() as client, _StatusLine(past, quiet=arguments.json) as line:
+    with run.client() as client, _StatusLine(client, past, quiet=arguments.json) as line:
         polls = ha.poll_videos(run.read_ids(client), client=client, archive=archive, **settings)
 
         def each(videos: pd.DataFrame) -> None:
@@ -81,9 +81,9 @@ def _show_failures(videos: pd.DataFrame, *, quiet: bool) -> int:
 class _StatusLine:
     """The line that tells how far the videos are; a thread writes it again between polls."""
 
-    def __init__(self, past: pd.DataFrame | None, *, quiet: bool) -> None:
+    def __init__(self, client: ha.HookedClient, past: pd.DataFrame | None, *, quiet: bool) -> None:
         self.figures: dict[str, object] = {}
-        self._past, self._quiet = past, quiet
+        self._client, self._past, self._quiet = client, past, quiet
         self._state, self._percent, self._at, self._written = "", 0, 0.0, 0.0
         self._left: TimeLeft | None = None
         self._lock, self._ended = threading.Lock(), threading.Event()
@@ -103,7 +103,8 @@ class _StatusLine:
         """Take the frame of a poll, and show it."""
         left = batch_time_left(videos, history=self._past)
         final, progress = ha.is_final(videos), videos["progress"].fillna(0.0)
-        unavailable = videos["fetch_error_message"].dropna()
+        waiting = videos["fetch_error"].eq("not_fetched")  # as the state says
+        unavailable = videos["fetch_error_message"].mask(waiting).dropna()
         percent = math.floor(progress.where(~final, 100.0).mean()) if len(videos) else 100
         state = summary(videos)
         if many := len(unavailable):
@@ -132,6 +133,9 @@ class _StatusLine:
             self._written = time.monotonic()
             text = time_left_text(self._left and self._left.after(self._written - self._at))
             left = f" · {text} left" if text else ""
+            if not self._client.requests_left:
+                limit = self._client.requests_per_minute
+                left += f" · waiting for the limit of {limit:g} requests a minute"
             line = f"{datetime.now().astimezone():%H:%M:%S}  {self._percent}%{left} · {self._state}"
             if sys.stdout.isatty():
                 print(f"\r{fit(line, columns() - 1)}", end="", flush=True)

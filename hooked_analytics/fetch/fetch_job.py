@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from numbers import Number
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -100,8 +100,6 @@ def listed_ids(video_ids: object) -> list[object]:
                 "pd.read_csv(...), and hand in the ids or the table"
             )
         return [video_ids]
-    if type(video_ids).__name__ == "LazyFrame":  # of Polars
-        video_ids = cast("Any", video_ids).collect()
     video_ids = ids_as_column(video_ids)
     columns = column_names(video_ids)
     if columns is not None:
@@ -337,8 +335,8 @@ class FetchJob:
         limit, many = self.client.requests_per_minute, len(self._waiting)
         if not limit or (later := many - self.client.requests_left) <= limit:
             return None
-        minutes = f"{round(later / limit):,} min"
-        return f"{many:,} videos at {limit:g} requests a minute: about {minutes}"
+        told = f"{many:,} videos at {limit:g} requests a minute"
+        return f"{told}: about {round(later / limit):,} min"
 
     def _summary(self, videos: pd.DataFrame) -> str:
         kinds, held = Counter(videos["fetch_error"].dropna()), len(self.requested.held)

@@ -220,12 +220,14 @@ def _remedy(missing: list[str], there: list[object], them: str) -> str:
 
 def ids_as_column(table: Any) -> Any:
     """
-    Make ids that are the index of a pandas frame its column again; anything else stays as it is.
+    Make ids that are the index of a pandas frame its column again, and collect Polars' LazyFrame.
 
     >>> ids_as_column(pd.DataFrame({"video_id": ["vid_1"], "n": 1}).set_index("video_id"))
       video_id  n
     0    vid_1  1
     """
+    if type(table).__name__ == "LazyFrame":
+        return table.collect()
     lost = isinstance(table, pd.DataFrame) and "video_id" not in table.columns
     return table.reset_index("video_id") if lost and "video_id" in table.index.names else table
 

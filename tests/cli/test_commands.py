@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,20 @@ def test_one_column_of_ids_is_read_with_and_without_heading(name, sandbox, tmp_p
         assert read_videos(out)["video_id"].tolist() == ["vid_abc123"]
 
 
+@pytest.mark.parametrize("name", ["-", "pipe"])
+def test_a_table_that_comes_by_a_pipe_keeps_its_columns(name, sandbox, tmp_path, monkeypatch):
+    text, out = "video_id,campaign\nvid_abc123,spring\n", tmp_path / "videos.parquet"
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    pipe = tmp_path / name
+    if name == "pipe":
+        os.mkfifo(pipe)
+        threading.Thread(target=pipe.write_text, args=(text,)).start()
+    assert main(["fetch", name if name == "-" else str(pipe), "-o", str(out)]) == 0
+    assert pd.read_parquet(out)[["video_id", "campaign"]].to_numpy().tolist() == [
+        ["vid_abc123", "spring"]
+    ]
+
+
 def test_links_are_written_with_their_signature_only_when_wanted(
     sandbox, ids_file, tmp_path, capsys
 ):
@@ -91,7 +106,8 @@ def test_links_are_written_with_their_signature_only_when_wanted(
     ("argv", "says"),
     [
         (["fetch", "nothere.txt", "-o", "x.parquet"], "there is no file nothere.txt"),
-        (["fetch", "{table}", "-o", "x.csv"], "no column video_id; it has campaign, id"),
+        (["fetch", "vid_abc123", "-o", "x.csv"], "ids are read from a file, one a line"),
+        (["fetch", "{table}", "-o", "x.csv"], "no column video_id; it has campaign, id: name"),
         (["fetch", "{folder}", "-o", "x.csv"], "{folder}: is a directory"),
         (["fetch", "{folder}/wide.csv", "-o", "x.csv"], "wide.csv is not text in UTF-8"),
         (["fetch", "{folder}/film.txt", "-o", "x.csv"], "film.txt is no text"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 
@@ -40,6 +41,21 @@ def test_a_signal_leaves_the_file_with_every_row_that_arrived(
     videos = read_videos(out)
     assert videos["video_id"].tolist() == slow_sandbox.video_ids
     assert 50 - 16 <= videos["fetch_error"].isna().sum() < 400
+
+
+def test_ctrl_c_while_the_command_is_still_loading_ends_it_without_a_word():
+    press = """
+import signal, sys
+from hooked_analytics.cli import main
+class Press:
+    def find_spec(self, name, *_):
+        if name == "pandas":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Press())
+sys.exit(main(["list"]))
+"""
+    done = subprocess.run([sys.executable, "-c", press], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")  # a shell makes 130 of it
 
 
 @pytest.mark.parametrize(
@@ -127,6 +143,8 @@ def test_rows_that_cannot_be_written_in_the_end_are_saved_beside(under_way, tmp_
         (["fetch", "{ids}", "-o", "s3://bucket/x.csv"], "is an address"),
         (["fetch", "{ids}"], "required"),
         (["list", "--limit", "-1"], "not above 0"),
+        (["list", "--limit", "2.5"], "'2.5' is not a whole number"),
+        (["report", "{ids}", "--balance", "0,4"], "'0,4' is not a number"),
         (["list", "--metrics", "{folder}"], "is a folder"),
         (["watch", "{ids}", "--interval", "nan"], "not a time"),
         (["report", "{ids}", "--fail-on-budget"], "--fail-on-budget needs --budget"),

@@ -75,6 +75,15 @@ def test_watch_ends_with_6_after_a_timeout_and_keeps_what_came(rendering, tmp_pa
     assert len(read_videos(out)) == 2
 
 
+def test_watch_says_that_it_waits_for_the_limit(sandbox, ids_file, capsys):
+    ids = [sandbox.create_video("class", render_seconds=0.01) for _ in range(3)]
+    words = ["watch", ids_file(*ids), "--requests-per-minute", "2", "--timeout", "1"]
+    assert main(words) == 6
+    said = capsys.readouterr().out
+    assert "waiting for the limit of 2 requests a minute" in said
+    assert "unavailable" not in said
+
+
 def test_watch_until_stuck_ends_with_7(sandbox, archive, ids_file, capsys):
     long_ago = {"render_seconds": 10_000, "created_at": sandbox.now() - timedelta(hours=1)}
     video_id = sandbox.create_video("class", fails=False, **long_ago)
