@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MIN_LENGTH = 8
+
 
 class SecretStr:
     """
@@ -33,6 +35,13 @@ class SecretStr:
     def is_same(self, given: bytes) -> bool:
         """Compare in constant time."""
         return hmac.compare_digest(given, self.reveal().encode())
+
+    def blot_out(self, body: bytes) -> bytes:
+        """Put ``***`` in its place, also as JSON writes it, unless it may be an ordinary word."""
+        if len(self.reveal()) < _MIN_LENGTH:
+            return body
+        body = body.replace(self.reveal().encode(), b"***")
+        return body.replace(self.reveal().replace("/", r"\/").encode(), b"***")
 
     def __repr__(self) -> str:
         return "***"

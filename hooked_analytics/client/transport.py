@@ -120,7 +120,7 @@ class Transport:
                 assert_same_host=False,
                 preload_content=False,
             )
-            body = _read(raw, largest)
+            body = self._key.blot_out(_read(raw, largest))  # it may be quoted when it is refused
             middle = began + (datetime.now(UTC) - began) / 2
             server = self._server_time(raw.headers.get("Date"), middle)
             flags = ("local_clock",) if server is None else ()

@@ -80,7 +80,7 @@ page.file.close()
 REPLIES = {
     "gone": answer({"message": "Video not found"}, 404),
     "theirs": answer({"message": "Video does not belong to the user"}, 403),
-    "refused": answer({"message": "Not authenticated"}, 403),
+    "refused": answer({"message": f"Not authenticated: {KEY}"}, 403),
     "moved": answer(b"", 302, Location="https://elsewhere.example/x"),
     "cut": iter([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"]),
     "slow": None,

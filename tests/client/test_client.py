@@ -45,6 +45,20 @@ def fetch(server, *video_ids, **settings):
         return fetch_videos(video_ids or ["vid_1"], client=client)
 
 
+@pytest.mark.parametrize("key", [CANARY, "canary/7f3a+x"])
+def test_a_response_that_quotes_the_key_does_not_show_it(key):
+    quoted = key.replace("/", r"\/").encode()
+
+    def handler(request):
+        said = b'{"message": "the API key ' + quoted + b' is unknown"}'
+        return answer(said, 401) if "vid_2" in request.path else answer(video("vid_1", name=key))
+
+    with serving(handler) as server, HookedClient(key, base_url=server.url) as c:
+        assert c.get_video("vid_1")["name"] == "***"
+        with pytest.raises(AuthenticationError, match=r"\(the API key \*\*\* is unknown\)"):
+            c.get_video("vid_2")
+
+
 def test_sends_the_key_and_the_quoted_id():
     with serving(lambda request: answer(video("vid_1"))) as server:
         assert ask(server) == {"id": "vid_1"}
