@@ -135,6 +135,9 @@ def _said(body: Any) -> str:
     error = body.get("error")
     error = error if isinstance(error, dict) else {}
     said = [body.get("message"), body.get("code"), error.get("message"), error.get("code")]
+    details = body.get("details")
+    if isinstance(details, dict) and isinstance(allowed := details.get("allowed"), list):
+        said.append(f"allowed: {', '.join(map(str, allowed))}")
     texts = [" ".join(text.split())[:120] for text in said if isinstance(text, str)]
     return f" ({', '.join(texts)})" if texts else ""
 

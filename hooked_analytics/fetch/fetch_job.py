@@ -317,7 +317,7 @@ class FetchJob:
         done = int(videos["fetch_error"].ne("not_fetched").fillna(True).sum())
         return FetchInterrupted(
             f"Stopped after {done:,} of {len(videos):,} videos. What arrived is in .videos of "
-            "this error; fetch the rows whose fetch_error is 'not_fetched' again.",
+            "this error. Fetch the rows whose fetch_error is 'not_fetched' again.",
             videos=videos,
         )
 

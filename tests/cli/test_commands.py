@@ -116,7 +116,7 @@ def test_links_are_written_with_their_signature_only_when_wanted(
         (["fetch", "ids.csv.gz", "-o", "x.csv"], "ids.csv.gz is packed: unpack it first"),
         (["fetch", "{folder}/torn.jsonl", "-o", "x.csv"], "torn.jsonl cannot be read as a table"),
         (["fetch", "{folder}/torn.parquet", "-o", "x.csv"], "torn.parquet cannot be read as a"),
-        (["list", "--status", "nonsense"], "Invalid value for status"),
+        (["list", "--status", "nonsense"], "allowed: draft, processing, completed, failed"),
         (["list", "--profile", "nobody"], "No API key in HOOKED_API_KEY_NOBODY. Set the env"),
         (["report", "{ids}", "-o", "r.html"], "; fetch the videos of its ids first"),
         (["report", "{sample}", "--by", "nothing"], "'nothing', which is not there"),
