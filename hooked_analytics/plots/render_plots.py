@@ -219,7 +219,7 @@ def plot_progress(observations: pd.DataFrame, *, ax: Axes | None = None) -> Axes
 
 def _seconds_of(observations: pd.DataFrame) -> pd.DataFrame:
     """Keep what was seen, by time since the first poll [s]; completed is 100 %."""
-    seen = observations.loc[observations["status"].notna(), _OBSERVED]
+    seen = observations[_OBSERVED].dropna(subset=["status", "observed_at"])
     progress = seen["progress"].mask(seen["status"].eq("COMPLETED"), 100.0)
     return seen.assign(
         seconds=(seen["observed_at"] - seen["observed_at"].min()).dt.total_seconds(),

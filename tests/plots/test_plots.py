@@ -176,6 +176,8 @@ def test_progress_that_nobody_knows_is_no_line_at_0(rows, seen):
     known = seen == ("FAILED", 40.0) and rows == 3
     assert [line.get_ydata()[0] for line in ax.lines] == [40.0] * 6 * known
     assert known or "nothing to draw yet" in [text.get_text() for text in ax.texts]
+    undated = ha.plot_progress(frame.assign(observed_at=pd.NaT), ax=Figure().subplots())
+    assert [text.get_text() for text in undated.texts] == ["nothing to draw yet"]
 
 
 def test_millions_are_written_in_full_and_a_blank_name_is_said():
