@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from hooked_analytics import analysis
 from hooked_analytics.analysis.credit_change import change_of_total
 from hooked_analytics.plots.render_plots import groups_drawn, time_span
-from hooked_analytics.report.report import Report, Tables
+from hooked_analytics.report.report import Report, Tables, without_signatures
 from hooked_analytics.report.sentences import title_of
 from hooked_analytics.schema import FINAL_STATUSES
 from hooked_analytics.schema.checks import group_keys, require_amount, require_zone
 from hooked_analytics.schema.frames import NO_ID, usable_frame
-from hooked_analytics.storage.sanitize import scrub_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +152,7 @@ def build_report(
     return Report(
         title=title_of(totals, period) if title is None else str(title),
         tables=Tables(
-            {name: _without_signatures(each) for name, each in (tables | forecast).items()}
+            {name: without_signatures(each) for name, each in (tables | forecast).items()}
         ),
         timezone=timezone,
         no_forecast=reason,
@@ -344,15 +342,3 @@ def _forecast(
             total = pd.DataFrame([facts], dtype="object").astype(kinds).infer_objects()
             return {"forecast": forecast.daily, "forecast_total": total}, ""
     return {}, reason
-
-
-def _without_signatures(table: pd.DataFrame) -> pd.DataFrame:
-    """Take the signature off links in any text; categories become text."""
-    scrubbed = {}
-    for name in table:
-        if table[name].dtype.kind == "O":
-            text = table[name].astype("string")
-            values = pa.array(list(text), pa.large_string(), from_pandas=True)
-            clean = scrub_text(values).to_pylist()
-            scrubbed[str(name)] = pd.Series(clean, index=table.index, dtype=text.dtype)
-    return table.assign(**scrubbed)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 
 from hooked_analytics._internal.atomic import atomic_write, local_path
+from hooked_analytics.storage.sanitize import scrub_text
 
 if TYPE_CHECKING:
     import os
@@ -206,3 +208,15 @@ def _written(target: Path, content: bytes) -> Path:
     with atomic_write(target) as beside:
         beside.write_bytes(content)
     return target
+
+
+def without_signatures(table: pd.DataFrame) -> pd.DataFrame:
+    """Take the signature off links in any text; categories become text."""
+    scrubbed = {}
+    for name in table:
+        if table[name].dtype.kind == "O":
+            text = table[name].astype("string")
+            values = pa.array(list(text), pa.large_string(), from_pandas=True)
+            clean = scrub_text(values).to_pylist()
+            scrubbed[str(name)] = pd.Series(clean, index=table.index, dtype=text.dtype)
+    return table.assign(**scrubbed)
