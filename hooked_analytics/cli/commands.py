@@ -128,8 +128,9 @@ def report(run: Run) -> int:
         written.append(f"The workbook is {made.to_excel(arguments.excel)}")
     if arguments.tables:
         *files, manifest = made.export(arguments.tables)
-        about = f"{manifest.name} says what they hold"
-        written.append(f"{len(files)} tables in {arguments.tables}, {about}")
+        tables = count(len({file.stem for file in files}), "table")
+        about = f"each as Parquet and CSV; {manifest.name} says what they hold"
+        written.append(f"{tables} in {arguments.tables}, {about}")
     if arguments.json:
         totals = made.tables["totals"].head(1)
         run.tell(**json.loads(totals.to_json(orient="records", date_format="iso"))[0])
