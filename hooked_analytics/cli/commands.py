@@ -16,6 +16,7 @@ from hooked_analytics._internal.formatting import count
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.show import MISSING, say, say_failures, show_rows
 from hooked_analytics.cli.watch import watch
+from hooked_analytics.storage import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,9 @@ def download(run: Run) -> int:
     arguments = run.arguments
     with run.client() as client:
         ids = run.read_ids(client)
-        has_links = run.table is not None and {"status", "url"} <= set(run.table)
+        path, table = Path(arguments.ids).expanduser(), run.table
+        is_file = path.is_file() and path.suffix.lower() in FORMATS
+        has_links = is_file and table is not None and {"status", "url"} <= set(table)
         videos = ha.read_videos(arguments.ids) if has_links else _details(ids, client)
         files = ha.download_videos(
             videos,

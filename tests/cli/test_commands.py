@@ -209,6 +209,10 @@ def test_download_from_ids_and_from_an_export_names_what_failed(
     main(["fetch", listed, "-o", str(table)])
     assert main(["download", str(table), "-o", str(tmp_path / "t"), "--thumbnails"]) == 3
     assert len(list((tmp_path / "t").glob("*.png"))) == count
+    copy = table.with_suffix("")  # as standard input, it has no suffix that says the format
+    copy.write_bytes(table.read_bytes())
+    assert main(["download", str(copy), "-o", str(tmp_path / "c"), "--thumbnails"]) == 3
+    assert len(list((tmp_path / "c").glob("*.png"))) == count
 
     table.write_text("campaign,video_id\nspring,vid_abc123\n")
     assert main(["download", str(table), "-o", str(tmp_path / "own")]) == 0

@@ -257,6 +257,7 @@ def test_what_is_unusual_is_found_on_every_engine(on, engine):
         assert_same(function(frame), frame, expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*(have no video_id|repeat a video)")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", ["pandas", *SINGLE, *CLUSTERS])
 def test_a_video_counts_once_and_its_status_is_understood(on, engine):

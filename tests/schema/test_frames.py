@@ -261,6 +261,7 @@ def test_a_reader_that_can_be_read_once_is_refused():
         ha.credit_usage(reader)
 
 
+@pytest.mark.filterwarnings("ignore:.*(have no video_id|repeat a video)")
 def test_blanks_around_an_id_make_no_second_video():
     rows = pd.DataFrame(
         {
