@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     *argv* are its words, those of the process when missing. Gives the exit status, which
     ``hooked-analytics --help`` lists; wrong usage is ``SystemExit(2)``.
     """
-    with _end_by_interrupt(), _safe_streams() as failed_output:
+    with _end_by_interrupt(argv), _safe_streams() as failed_output:
         parser = make_parser()
         if os.getenv("_ARGCOMPLETE"):
             import argcomplete
@@ -91,10 +91,10 @@ def describe(error: BaseException) -> str:
 
 
 @contextmanager
-def _end_by_interrupt() -> Iterator[None]:
-    """End at once and silently on Ctrl-C, until `_Signals` takes it: imports take a second."""
+def _end_by_interrupt(argv: Sequence[str] | None) -> Iterator[None]:
+    """End silently on Ctrl-C where the process is ours, until `_Signals` takes it."""
     before = signal.getsignal(signal.SIGINT)
-    mine = before is signal.default_int_handler
+    mine = argv is None and before is signal.default_int_handler
     mine = mine and threading.current_thread() is threading.main_thread()
     if mine:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
