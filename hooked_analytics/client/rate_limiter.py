@@ -117,7 +117,10 @@ class RateLimiter:
             if not same_episode:
                 self._fruitless += 1
                 self._refused_since = self._refused_since or now
-            wait = min(2.0 ** (self._fruitless - 1), 60.0) if retry_after is None else retry_after
+            # 0, or a date in the past, says nothing; what is said in vain is believed ever less
+            doubled = 2.0 ** min(self._fruitless - 1, 10)
+            backoff = (doubled - 1) / 10 if retry_after else doubled
+            wait = max(retry_after or 0.0, min(backoff, 60.0))
             impatient = now - (self._refused_since or now) > MAX_REFUSED_SECONDS
             self._closed = wait > MAX_PAUSE_SECONDS or impatient
             self._paused_until = max(self._paused_until, now + wait)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -157,7 +158,9 @@ class DownloadWorker:
     def _begin(self, part: Part, raw: Any, link: Link, *, resuming: bool) -> None:
         """Make the part ready for the body of this answer."""
         # stores give other words for a file as it is: "", "aws-chunked"
-        if raw.headers.get("Content-Encoding", "").lower() in _PACKED:
+        if _PACKED.intersection(
+            re.split(r"[ ,]+", raw.headers.get("Content-Encoding", "").lower())
+        ):
             fail("bad_response", f"{link.host} sent the file packed, which was not requested")
         if raw.status == 200:
             part.restart(ResumeInfo.of(link.place, raw.length_remaining, raw.headers))

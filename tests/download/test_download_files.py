@@ -168,7 +168,7 @@ def test_a_folder_in_the_place_of_a_file_costs_no_request(tmp_path):
     [
         (answer(b"<html>sign in</html>"), "not an MP4"),
         (answer(FILM[:1000], ETag=TAG), "4,000"),
-        (answer(b"\x1f\x8b", Content_Encoding="gzip"), "packed"),
+        (answer(b"\x1f\x8b", Content_Encoding="aws-chunked, gzip"), "packed"),
     ],
     ids=["web page", "length too small", "packed"],
 )
