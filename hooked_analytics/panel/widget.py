@@ -99,7 +99,7 @@ class ProgressPanel(Poller, AnyWidget or object):  # type: ignore[misc]
     ...     panel = ProgressPanel(["vid_abc123"], client=client, autostart=False)
     ...     videos = panel.wait()
     ProgressPanel: no notebook here, so .wait() prints progress as lines of text.
-    ...  1 videos: 1 completed · 5 credits so far
+    ...  1 video: 1 completed · 5 credits so far
     >>> panel.state, videos["status"].tolist()
     ('ended', ['COMPLETED'])
     >>> panel.close()
