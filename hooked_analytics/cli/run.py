@@ -18,8 +18,7 @@ from hooked_analytics._internal.formatting import count
 from hooked_analytics._internal.safe_text import one_line
 from hooked_analytics.cli.arguments import Status
 from hooked_analytics.cli.show import say, say_failures
-from hooked_analytics.fetch import join_details
-from hooked_analytics.fetch.fetch_job import checked_id
+from hooked_analytics.fetch import checked_id, join_details
 from hooked_analytics.schema import ids_as_column
 from hooked_analytics.storage import FORMATS
 

@@ -191,7 +191,7 @@ def read_tasks(
     videos: pd.DataFrame, directory: Path, kind: FileKind, client: HookedClient
 ) -> list[DownloadTask]:
     """Read the frame: every distinct video, those without a file with their reason."""
-    videos = require_pandas(videos, what="download_videos")
+    require_pandas(videos, what="download_videos")
     sizes = [kind.size_column] if kind.size_column else []
     known = [name for name in ("fetched_at", "fetch_error_message") if name in videos]
     needed = ["video_id", "status", kind.column, *sizes, *known]

@@ -6,7 +6,7 @@ what to request, ``poll_executor`` requests it, ``video_state`` keeps what is kn
 """
 
 from hooked_analytics.fetch.fetch import fetch_videos, list_videos
-from hooked_analytics.fetch.fetch_job import validate_ids
+from hooked_analytics.fetch.fetch_job import checked_id, validate_ids
 from hooked_analytics.fetch.joins import add_details, add_names, join_details
 from hooked_analytics.fetch.poll import (
     build_schedule,
@@ -51,6 +51,7 @@ __all__ = [
     "add_names",
     "build_schedule",
     "check_interval",
+    "checked_id",
     "fetch_videos",
     "interrupted",
     "join_details",

@@ -16,7 +16,7 @@ from hooked_analytics.errors import AuthenticationError, HookedError
 from hooked_analytics.fetch.fetch import fetch_videos
 from hooked_analytics.fetch.fetch_job import checked_id
 from hooked_analytics.fetch.video_state import Archive
-from hooked_analytics.schema import NAMES, require_pandas
+from hooked_analytics.schema import NAMES, ids_as_column, require_pandas
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ def add_details(
     >>> videos[["video_id", "campaign", "used_credits"]].values.tolist()
     [['vid_abc123', 'spring', 5.0]]
     """
-    frame = require_pandas(frame, what="add_details")
+    frame = ids_as_column(require_pandas(frame, what="add_details"))
     check_parts(client=client, archive=archive)
     if list(frame.columns).count("video_id") != 1:
         raise ValueError("add_details needs one column video_id: rename the column of the ids")
@@ -156,7 +156,7 @@ def add_names(
     >>> named[["avatar_id", "avatar_name"]].to_dict("records")
     [{'avatar_id': 'avatar_sarah_01', 'avatar_name': 'Sarah'}]
     """
-    videos = require_pandas(videos, what="add_names")
+    videos = ids_as_column(require_pandas(videos, what="add_names"))
     check_parts(client=client, archive=archive)
     path = None if archive is None else archive.directory / NAMES_FILE
     known = _read(path)

@@ -254,9 +254,9 @@ def interrupted(videos: pd.DataFrame) -> FetchInterrupted:
     left = len(videos) - int(ended.sum())
     if left:
         unseen = int((videos["status"].isna() & ~ended).sum())
-        told = f"with {left:,} of {len(videos):,} videos not ended. Their renders go on at Hooked"
-        if unseen:
-            told = told.replace(".", f", {unseen:,} of them not seen yet.")
+        told = f"with {left:,} of {len(videos):,} videos not ended"
+        told += f", {unseen:,} of them not seen yet" if unseen else ""
+        told += ". Their renders go on at Hooked"
     else:
         told = f"after all {len(videos):,} videos had ended, before all their details were there"
     return FetchInterrupted(

@@ -7,7 +7,7 @@ the README all come from `COLUMNS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -243,7 +243,7 @@ def without_named_index(videos: pd.DataFrame, wanted: set[str]) -> pd.DataFrame:
 
 def require_pandas(videos: object, *, what: str) -> pd.DataFrame:
     """
-    Check that a frame is a pandas one, and give it with its ids as a column.
+    Check that a frame is a pandas one, and give it.
 
     >>> require_pandas(pa.table({}), what="estimate_completion")
     Traceback (most recent call last):
@@ -251,7 +251,7 @@ def require_pandas(videos: object, *, what: str) -> pd.DataFrame:
     videos.to_pandas()
     """
     if isinstance(videos, pd.DataFrame):
-        return cast("pd.DataFrame", ids_as_column(videos))
+        return videos
     package = type(videos).__module__.partition(".")[0].strip("_")
     kind = f"{package} {type(videos).__name__}".removeprefix("builtins ")
     how = "what fetch_videos, read_videos or videos_from_records give"

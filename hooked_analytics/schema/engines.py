@@ -21,11 +21,10 @@ from hooked_analytics.schema.columns import (
     frame_from_arrow,
     require_columns,
 )
-from hooked_analytics.schema.epoch import with_times
+from hooked_analytics.schema.epoch import latest_rows, with_times
 from hooked_analytics.schema.frames import (
     RANKED_BY,
     are_latest,
-    latest_rows,
     usable_frame,
     warn_of_rows,
 )

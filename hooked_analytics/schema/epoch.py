@@ -1,4 +1,8 @@
-"""Moments on any engine, read from text or as microseconds: the one place that asks which it is."""
+"""
+Moments on any engine: read from text, as microseconds, and which row of a video is the latest.
+
+The one place that asks which engine it is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from hooked_analytics.schema.columns import COLUMNS
+from hooked_analytics.schema.columns import COLUMNS, FINAL_STATUSES
+from hooked_analytics.schema.frames import MOMENTS, usable_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
 
+_RANK = 2**53  # [µs], above any moment
 _TIMES = {column.name for column in COLUMNS if column.kind == "time"} | {"observed_at"}
 
 
@@ -24,8 +30,6 @@ def with_times(frame: Any, needed: Sequence[str], ranked: Sequence[str], what: s
     An engine's rows elsewhere it refuses where the times are *needed*, and names the remedy.
     """
     import narwhals.stable.v2 as nw
-
-    from hooked_analytics.schema.frames import usable_frame  # which needs this module
 
     lazy = isinstance(frame, nw.LazyFrame)
     kinds = frame.collect_schema()
@@ -93,3 +97,35 @@ def with_microseconds(rows: nw.LazyFrame[Any], **columns: str) -> nw.LazyFrame[A
     return rows.with_columns(
         **{new: nw.col(name).dt.timestamp("us") for new, name in columns.items()}
     )
+
+
+def latest_rows(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Keep the one row of each video that counts, on the engine; rows without an id all stay.
+
+    >>> import narwhals.stable.v2 as nw
+    >>> seen = pa.table({"video_id": ["v", "v", "v"], "status": ["COMPLETED", "STARTED", None],
+    ...                  "fetch_error": [None, None, "timeout"],
+    ...                  "observed_at": pa.array([2, 3, 4], pa.timestamp("us", tz="UTC"))})
+    >>> latest_rows(nw.from_native(seen).lazy()).collect()["status"].to_list()
+    ['COMPLETED']
+    """
+    import narwhals.stable.v2 as nw
+
+    schema = rows.collect_schema()
+    one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
+    well = over = one
+    if "fetch_error" in schema:
+        well = nw.when(nw.col("fetch_error").is_null()).then(one).otherwise(none)
+    if "status" in schema:
+        over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
+    times = {f"_{name}": name for name in MOMENTS if schema.get(name) == nw.Datetime}
+    moment = nw.coalesce(*map(nw.col, times), none)
+    ranked = with_microseconds(rows, **times).with_columns(
+        _order=(well + well * over) * _RANK + moment
+    )
+    last = ranked.group_by("video_id").agg(nw.col("_order").max())
+    # what a compaction under way shows twice is kept once
+    known = ranked.join(last, on=["video_id", "_order"]).unique(["video_id"])
+    without = ranked.filter(nw.col("video_id").is_null())
+    return nw.concat([known, without]).drop("_order", *times)

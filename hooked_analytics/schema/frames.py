@@ -3,8 +3,8 @@ Any pandas frame a user can make of a videos frame, brought back to the schema, 
 
 Which row of a video counts: one that went well before a failed fetch, one that shows the end
 before one that does not, and of those the last. So a failed fetch never hides what was known, and
-a late response never takes an end back. `are_latest` marks it in memory, `latest_rows` on an
-engine.
+a late response never takes an end back. `are_latest` marks it in memory, `epoch.latest_rows` on
+an engine.
 """
 
 from __future__ import annotations
@@ -27,21 +27,18 @@ from hooked_analytics.schema.columns import (
     require_pandas,
     without_named_index,
 )
-from hooked_analytics.schema.epoch import with_microseconds
 from hooked_analytics.schema.values import NULL_WORDS, UNSEEN, parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    import narwhals.stable.v2 as nw
     from numpy.typing import NDArray
 
 # The first that is known counts; an archive's observations have the first, a videos frame not.
-_MOMENTS = ("observed_at", "fetched_at", "updated_at")
-RANKED_BY = ("video_id", "status", "fetch_error", *_MOMENTS)
+MOMENTS = ("observed_at", "fetched_at", "updated_at")
+RANKED_BY = ("video_id", "status", "fetch_error", *MOMENTS)
 NO_ID = "have no video_id"  # of the warning
-_RANK = 2**53  # [µs], above any moment
 
 _KINDS = {column.name: column.kind for column in COLUMNS} | {"observed_at": "time"}
 _MAX_NUMBER = 1e9
@@ -244,20 +241,26 @@ def _once(videos: pd.DataFrame, what: str) -> pd.DataFrame:
     ids = videos["video_id"]
     without = int(ids.isna().sum())
     repeats = int(ids.duplicated().sum()) - max(0, without - 1)
-    if not (repeats or without):
+    if "observed_at" not in videos.columns:
+        also = _said_of_own(videos) if repeats else ""
+        warn_of_rows(what, len(videos), repeats, without, also)
+    if not repeats:
         return videos
     ranked = {n: pa.array(videos[n], from_pandas=True) for n in RANKED_BY if n in videos}
-    if "observed_at" not in videos.columns:
-        own = [c for c in videos.columns.drop_duplicates(keep=False) if c not in _KINDS]
-        own = [name for name in own if not videos[name].isna().all()]
-        differ = [
-            str(name)
-            for name in own
-            if videos[name].astype(str).groupby(ids.array).nunique(dropna=False).gt(1).any()
-        ]
-        also = f"; the rows of one video differ in {', '.join(differ)}" if differ else ""
-        warn_of_rows(what, len(videos), repeats, without, also)
-    return videos[are_latest(pa.table(ranked))] if repeats else videos
+    return videos[are_latest(pa.table(ranked))]
+
+
+def _said_of_own(videos: pd.DataFrame) -> str:
+    """Name the caller's own columns in which the rows of one video differ."""
+    ids = videos["video_id"].array
+    own = [c for c in videos.columns.drop_duplicates(keep=False) if c not in _KINDS]
+    differ = [
+        str(name)
+        for name in own
+        if not videos[name].isna().all()
+        and videos[name].astype(str).groupby(ids).nunique(dropna=False).gt(1).any()
+    ]
+    return f"; the rows of one video differ in {', '.join(differ)}" if differ else ""
 
 
 def warn_of_rows(what: str, rows: int, repeats: int, without: int, also: str = "") -> None:
@@ -294,7 +297,7 @@ def are_latest(rows: pa.Table) -> NDArray[np.bool_]:
     without: NDArray[np.bool_] = coded.is_null().to_numpy(zero_copy_only=False)
     videos = coded.indices.fill_null(0).to_numpy()
     rank = _rank(rows)
-    times = [rows[name].cast(pa.int64()) for name in _MOMENTS if name in rows.column_names]
+    times = [rows[name].cast(pa.int64()) for name in MOMENTS if name in rows.column_names]
     moments = pc.coalesce(*times, pa.scalar(0, pa.int64())).to_numpy() if times else rank
     in_time = np.argsort(moments, kind="stable")
     in_time = in_time[~without[in_time]]
@@ -316,35 +319,3 @@ def _rank(rows: pa.Table) -> NDArray[np.int64]:
         texts = rows["status"].cast(pa.large_string())
         final = pc.is_in(texts, pa.array(FINAL_STATUSES, pa.large_string())).to_numpy()
     return well * (1 + final)
-
-
-def latest_rows(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """
-    Keep the one row of each video that counts, on the engine; rows without an id all stay.
-
-    >>> import narwhals.stable.v2 as nw
-    >>> seen = pa.table({"video_id": ["v", "v", "v"], "status": ["COMPLETED", "STARTED", None],
-    ...                  "fetch_error": [None, None, "timeout"],
-    ...                  "observed_at": pa.array([2, 3, 4], pa.timestamp("us", tz="UTC"))})
-    >>> latest_rows(nw.from_native(seen).lazy()).collect()["status"].to_list()
-    ['COMPLETED']
-    """
-    import narwhals.stable.v2 as nw
-
-    schema = rows.collect_schema()
-    one, none = nw.lit(1, nw.Int64), nw.lit(0, nw.Int64)
-    well = over = one
-    if "fetch_error" in schema:
-        well = nw.when(nw.col("fetch_error").is_null()).then(one).otherwise(none)
-    if "status" in schema:
-        over = nw.when(nw.col("status").is_in(FINAL_STATUSES)).then(one).otherwise(none)
-    times = {f"_{name}": name for name in _MOMENTS if schema.get(name) == nw.Datetime}
-    moment = nw.coalesce(*map(nw.col, times), none)
-    ranked = with_microseconds(rows, **times).with_columns(
-        _order=(well + well * over) * _RANK + moment
-    )
-    last = ranked.group_by("video_id").agg(nw.col("_order").max())
-    # what a compaction under way shows twice is kept once
-    known = ranked.join(last, on=["video_id", "_order"]).unique(["video_id"])
-    without = ranked.filter(nw.col("video_id").is_null())
-    return nw.concat([known, without]).drop("_order", *times)

@@ -16,6 +16,7 @@ from hooked_analytics._internal.atomic import local_path, require_space
 from hooked_analytics.schema import (
     NAMES,
     frame_from_arrow,
+    ids_as_column,
     is_final,
     require_columns,
     require_pandas,
@@ -169,7 +170,7 @@ class VideoArchive:
         ...     archive.videos()["status"].tolist(), len(archive.observations())
         (['COMPLETED'], 2)
         """
-        videos = require_pandas(videos, what="VideoArchive.append")
+        videos = ids_as_column(require_pandas(videos, what="VideoArchive.append"))
         table = _observed(videos)
         if not layout.require_archive(self.directory):
             layout.write_marker(self.directory)

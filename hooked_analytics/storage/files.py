@@ -102,7 +102,7 @@ def export_videos(
     >>> back[["video_id", "name", "used_credits"]].to_dict("records")
     [{'video_id': 'vid_abc123', 'name': '=1+1', 'used_credits': 5.0}]
     """
-    videos = require_pandas(videos, what="export_videos")
+    require_pandas(videos, what="export_videos")
     target = local_path(path)
     form = format_of(target)
     if len(videos) > form.max_rows:  # before an hour goes into writing them

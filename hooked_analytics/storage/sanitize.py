@@ -21,6 +21,7 @@ from hooked_analytics.schema import (
     NAMES,
     VIDEOS_SCHEMA,
     empty_videos,
+    ids_as_column,
     require_columns,
 )
 from hooked_analytics.schema.frames import usable_frame
@@ -214,6 +215,7 @@ _REFUSED = (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplemen
 
 def table_from_videos(videos: pd.DataFrame, *, what: str = "export_videos") -> pa.Table:
     """Turn a frame into a table in which text has one type and every name occurs once."""
+    videos = ids_as_column(videos)
     require_columns(videos.columns, NAMES, what=what)
     if twice := _repeated([str(name) for name in videos.columns]):
         raise ValueError(f"a file holds one column of a name; given twice: {twice}")

@@ -170,7 +170,7 @@ def _read_cells(path: Path, header: list[str], form: _Form, text: bytes | None =
     parsing = arrow_csv.ParseOptions(delimiter=form.mark, newlines_in_values=True)
     converting = arrow_csv.ConvertOptions(null_values=form.nulls, strings_can_be_null=True)
     # in a file of ours an empty text is one; others put all cells into quotes
-    quoted = (len(form.nulls) > 1, True)
+    quoted = (True,) if len(form.nulls) > 1 else (False, True)
     faults: list[str] = []
     for attempt in product(blocks, quoted, (kinds, wide, naive), points):
         reading.block_size, converting.quoted_strings_can_be_null = attempt[:2]
